@@ -1,0 +1,73 @@
+//! The two clocks of one stretch of the close: a total one that is never extended, an idle one that restarts.
+
+use std::time::{Duration, Instant};
+
+/// A deadline and an idle timeout; both finite, by [`ClosePolicy`](crate::ClosePolicy)'s checks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    deadline: Instant,
+    idle: Duration,
+    progress_at: Instant,
+}
+
+/// Which of the two clocks ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expired {
+    Total,
+    Idle,
+}
+
+impl Budget {
+    pub(crate) fn new(total: Duration, idle: Duration, now: Instant) -> Self {
+        Self { deadline: now + total, idle, progress_at: now }
+    }
+
+    /// Restarts the idle clock.
+    pub(crate) fn progress(&mut self, now: Instant) {
+        self.progress_at = now;
+    }
+
+    /// When the earlier of the two clocks runs out, unless there is progress before.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        self.deadline.min(self.progress_at + self.idle)
+    }
+
+    pub(crate) fn expired(&self, now: Instant) -> Option<Expired> {
+        if now >= self.deadline {
+            Some(Expired::Total)
+        } else if now >= self.progress_at + self.idle {
+            Some(Expired::Idle)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the clock gives a point to count from")]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn progress_restarts_the_idle_clock_and_never_the_total_one() {
+        let t0 = Instant::now();
+        let mut budget = Budget::new(5 * SECOND, 2 * SECOND, t0);
+        for second in 1..=4 {
+            let now = t0 + second * SECOND;
+            assert_eq!(budget.expired(now), None, "at {second} s");
+            budget.progress(now);
+        }
+        assert_eq!(budget.next_timeout(), t0 + 5 * SECOND);
+        assert_eq!(budget.expired(t0 + 5 * SECOND), Some(Expired::Total));
+    }
+
+    #[test]
+    fn silence_runs_the_idle_clock_out_first() {
+        let t0 = Instant::now();
+        let budget = Budget::new(5 * SECOND, 2 * SECOND, t0);
+        assert_eq!(budget.next_timeout(), t0 + 2 * SECOND);
+        assert_eq!(budget.expired(t0 + 2 * SECOND), Some(Expired::Idle));
+    }
+}

@@ -1,0 +1,54 @@
+//! The lingering close of a connection as a sans-I/O state machine.
+//!
+//! A server that closes a TCP socket while bytes from its peer are unread, or still arriving, makes its kernel
+//! send a RST, and the peer loses what it was about to read. RFC 9112 §9.6 describes the cure: half-close, keep
+//! reading, then close. This crate decides every step of that, and does none of it: no socket, no clock, no
+//! runtime, no logging. Time is passed in, so that it can be model-checked and simulated.
+//!
+//! ```text
+//!             events, now                    actions, next timeout
+//! driver ─────────────────▶ CloseMachine ─────────────────────────▶ driver
+//! ```
+//!
+//! [`tower-linger`](https://docs.rs/tower-linger) drives it on tokio; most people want that crate.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Instant;
+//! use linger_proto::{Action, CloseMachine, ClosePolicy, Event, Notified, Outcome, Start};
+//!
+//! let now = Instant::now();
+//! let mut close = CloseMachine::new(ClosePolicy::default(), Start::default(), now);
+//! assert_eq!(close.action(), Some(Action::Flush));
+//! close.handle(Event::Flushed, now);
+//! close.handle(Event::Notified(Notified::Nothing), now); // plain TCP has no close_notify
+//! assert_eq!(close.action(), Some(Action::HalfClose));
+//! close.handle(Event::HalfClosed, now);
+//! close.handle(Event::Discarded(1_200), now); // the rest of an upload
+//! close.handle(Event::PeerFin, now);
+//! let report = close.report().expect("the peer's FIN ends the close");
+//! assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+//! assert_eq!(report.bytes_drained, 1_200);
+//! ```
+//!
+//! # Modules of the source
+//!
+//! | file | purpose |
+//! |---|---|
+//! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out |
+//! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: the words that machine and driver exchange |
+//! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
+//! | `policy.rs` | [`ClosePolicy`], its builder, [`ConfigError`] |
+//! | `outcome.rs` | [`Outcome`], [`Failure`], [`CloseReport`] |
+
+mod budget;
+mod machine;
+mod outcome;
+mod phase;
+mod policy;
+
+pub use machine::CloseMachine;
+pub use outcome::{CloseReport, Failure, Outcome, Release};
+pub use phase::{Action, Event, Notified, Phase, Start};
+pub use policy::{ClosePolicy, ClosePolicyBuilder, ConfigError};

@@ -1,0 +1,252 @@
+//! The close itself: one event in, the next action and timeout out.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use crate::budget::{Budget, Expired};
+use crate::outcome::{CloseReport, Failure, Outcome, Release};
+use crate::phase::{Action, Event, Notified, Phase, Start};
+use crate::policy::ClosePolicy;
+
+/// Decides the lingering close of one connection.
+///
+/// The driver asks for the [`action`](Self::action), performs it, answers with [`handle`](Self::handle), and wakes
+/// up again at [`next_timeout`](Self::next_timeout) to hand in an [`Event::Tick`]. When there is no action left,
+/// [`report`](Self::report) has the result and says how to release the socket.
+///
+/// What always holds, whatever events come (`tests/model.rs` checks it): the close ends by its deadline, at most
+/// `drain_limit_bytes` are drained, at most one FIN is asked for and never before the `close_notify`, and the
+/// first failure is the one reported.
+#[derive(Debug, Clone)]
+pub struct CloseMachine {
+    policy: ClosePolicy,
+    start: Start,
+    phase: Phase,
+    entered_at: Instant,
+    times: [Duration; 4],
+    budget: Budget,
+    /// The server's shutdown deadline, once there is one.
+    cut_at: Option<Instant>,
+    /// The bounds of reading through the TLS session, while the drain still does.
+    session: Option<SessionRead>,
+    sent: Notified,
+    drained: u64,
+    failure: Option<Failure>,
+    outcome: Option<Outcome>,
+    ended_in: Phase,
+}
+
+/// Reading through the session until the peer's `close_notify`, as the policy allows it.
+#[derive(Debug, Clone, Copy)]
+struct SessionRead {
+    deadline: Instant,
+    left: u64,
+}
+
+/// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
+const CALL_LIMIT: u64 = 1 << 20;
+
+impl CloseMachine {
+    /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at once.
+    #[must_use]
+    pub fn new(policy: ClosePolicy, start: Start, now: Instant) -> Self {
+        let mut machine = Self {
+            policy,
+            start,
+            phase: Phase::Flush,
+            entered_at: now,
+            times: [Duration::ZERO; 4],
+            budget: Budget::new(policy.flush_limit, policy.flush_idle_timeout, now),
+            cut_at: None,
+            session: None,
+            sent: Notified::Nothing,
+            drained: 0,
+            failure: start.failure,
+            outcome: None,
+            ended_in: Phase::Flush,
+        };
+        match start.failure {
+            _ if start.abort => machine.finish(Outcome::Aborted, now),
+            Some(failure) if failure.is_final() => machine.finish(failure.outcome(), now),
+            _ => {}
+        }
+        machine
+    }
+
+    /// Where the close stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What to do next; `None` once the close is over.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        match self.phase {
+            Phase::Flush => Some(Action::Flush),
+            Phase::Notify => Some(Action::Notify),
+            Phase::HalfClose => Some(Action::HalfClose),
+            Phase::Drain => Some(match self.session {
+                Some(session) => {
+                    Action::AwaitNotify { limit: call_limit(session.left.min(self.bytes_left()))? }
+                }
+                None => Action::Discard { limit: call_limit(self.bytes_left())? },
+            }),
+            Phase::Done => None,
+        }
+    }
+
+    /// When to hand in an [`Event::Tick`], unless something happens before; `None` once the close is over.
+    /// It can move later with progress, and earlier only with [`Event::ShutdownBy`].
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Done {
+            return None;
+        }
+        let session = self.session.map(|session| session.deadline);
+        [Some(self.budget.next_timeout()), self.cut_at, session].into_iter().flatten().min()
+    }
+
+    /// Takes one event. Those that cannot answer the current action change nothing, except that time passes.
+    pub fn handle(&mut self, event: Event, now: Instant) {
+        match (self.phase, event) {
+            (Phase::Done, _) => return,
+            (_, Event::Failed(failure)) => self.fail(failure, now),
+            (_, Event::Abandoned) => self.finish(Outcome::Cancelled, now),
+            (_, Event::ShutdownBy(deadline)) => {
+                self.cut_at = Some(self.cut_at.map_or(deadline, |earlier| earlier.min(deadline)));
+            }
+            (Phase::Flush | Phase::Notify | Phase::HalfClose, Event::WriteProgress) => {
+                self.budget.progress(now);
+            }
+            (Phase::Flush, Event::Flushed) => self.flushed(now),
+            (Phase::Notify, Event::Notified(sent)) => self.notified(sent, now),
+            (Phase::HalfClose, Event::HalfClosed) => self.half_closed(now),
+            (Phase::Drain, Event::Discarded(bytes)) => self.discarded(bytes, now),
+            (Phase::Drain, Event::PeerNotified) if self.session.is_some() => {
+                self.finish(Outcome::PeerClosed { close_notify: true }, now);
+            }
+            (Phase::Drain, Event::PeerFin) => {
+                // The peer ended its TLS data before our close began: then that end was its close_notify.
+                let close_notify = self.start.peer_ended && self.sent.close_notify();
+                self.finish(Outcome::PeerClosed { close_notify }, now);
+            }
+            _ => {}
+        }
+        self.expire(now);
+    }
+
+    /// The result, once there is one.
+    #[must_use]
+    pub fn report(&self) -> Option<CloseReport> {
+        let outcome = self.outcome?;
+        // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN behind
+        // it would make it look whole where its end is the close (RFC 9112 §6.3).
+        let cut_short = self.ended_in == Phase::Flush && !outcome.is_connection_over();
+        Some(CloseReport {
+            outcome,
+            ended_in: self.ended_in,
+            failure: self.failure,
+            bytes_drained: self.drained,
+            sent_close_notify: self.sent.close_notify(),
+            release: if cut_short { Release::Abort } else { Release::Close },
+            times: self.times,
+        })
+    }
+
+    fn flushed(&mut self, now: Instant) {
+        match self.start.half_closed {
+            Some(sent) => self.notified_and_closed(sent, now),
+            None if self.start.fatal_alert => self.enter(Phase::HalfClose, now),
+            None => self.enter(Phase::Notify, now),
+        }
+    }
+
+    fn notified(&mut self, sent: Notified, now: Instant) {
+        match sent {
+            Notified::CloseNotifyAndFin => self.notified_and_closed(sent, now),
+            Notified::Nothing | Notified::CloseNotify => {
+                self.sent = sent;
+                self.enter(Phase::HalfClose, now);
+            }
+        }
+    }
+
+    fn notified_and_closed(&mut self, sent: Notified, now: Instant) {
+        self.sent = sent;
+        self.half_closed(now);
+    }
+
+    fn half_closed(&mut self, now: Instant) {
+        self.enter(Phase::Drain, now);
+        self.budget = Budget::new(self.policy.drain_limit, self.policy.drain_idle_timeout, now);
+        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.close_notify()) else {
+            return;
+        };
+        if self.start.peer_ended {
+            self.finish(Outcome::PeerClosed { close_notify: true }, now);
+        } else {
+            self.session = Some(SessionRead { deadline: now + wait.limit, left: wait.limit_bytes });
+        }
+    }
+
+    fn discarded(&mut self, bytes: usize, now: Instant) {
+        self.drained = self.drained.saturating_add(bytes as u64);
+        self.budget.progress(now);
+        if let Some(session) = &mut self.session {
+            session.left = session.left.saturating_sub(bytes as u64);
+        }
+        self.session = self.session.filter(|session| session.left > 0);
+        if self.bytes_left() == 0 {
+            self.finish(Outcome::DrainLimit, now);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, now: Instant) {
+        let first = *self.failure.get_or_insert(failure);
+        // An earlier failure that was not final did not end the connection; this one does.
+        let outcome = if first.is_final() { first.outcome() } else { failure.outcome() };
+        self.finish(outcome, now);
+    }
+
+    /// Ends the close, or the wait for the peer's `close_notify`, where time ran out.
+    fn expire(&mut self, now: Instant) {
+        if self.phase == Phase::Done {
+            return;
+        }
+        if self.cut_at.is_some_and(|cut_at| now >= cut_at) {
+            return self.finish(Outcome::ShutdownCut, now);
+        }
+        self.session = self.session.filter(|session| now < session.deadline);
+        match self.budget.expired(now) {
+            None => {}
+            Some(_) if self.phase != Phase::Drain => self.finish(Outcome::FlushTimeout, now),
+            Some(Expired::Total) => self.finish(Outcome::DrainDeadline, now),
+            Some(Expired::Idle) => self.finish(Outcome::DrainIdle, now),
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome, now: Instant) {
+        debug_assert!(self.outcome.is_none(), "a close ends once");
+        self.outcome = Some(outcome);
+        self.ended_in = self.phase;
+        self.enter(Phase::Done, now);
+    }
+
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        debug_assert!(phase > self.phase, "phases never go back");
+        self.times[self.phase as usize] = now.saturating_duration_since(self.entered_at);
+        self.entered_at = now;
+        self.phase = phase;
+    }
+
+    /// Bytes that may still be drained before the limit.
+    #[must_use]
+    pub fn bytes_left(&self) -> u64 {
+        self.policy.drain_limit_bytes.saturating_sub(self.drained)
+    }
+}
+
+fn call_limit(left: u64) -> Option<NonZeroUsize> {
+    NonZeroUsize::new(usize::try_from(left.min(CALL_LIMIT)).unwrap_or(usize::MAX))
+}

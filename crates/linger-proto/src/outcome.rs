@@ -1,0 +1,220 @@
+//! How a close ended.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::phase::Phase;
+
+/// The one final answer for a connection.
+///
+/// The first group is how TCP connections end by the network's doing; a middlebox can forge any of it, and nobody
+/// can tell, so neither does this. The second group is our own bounds, the third our own decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The peer's FIN, or its `close_notify` where the policy waits for it.
+    PeerClosed {
+        /// Whether the peer's `close_notify` was **read**. Usually we drain below TLS and do not look for it, so
+        /// `false` is a normal value, on plain connections the only one.
+        close_notify: bool,
+    },
+    /// A RST: seen by a read (`ECONNRESET`), or by a write as `EPIPE`.
+    PeerReset,
+    /// ICMP said so, and the kernel gave up.
+    Unreachable,
+    /// A retransmission, user or keepalive timeout of the kernel (`ETIMEDOUT`).
+    KernelTimeout,
+    /// Something on this host destroyed the socket (`ss -K`: `ECONNABORTED`).
+    LocalAbort,
+    /// Any other failure; [`CloseReport::failure`] has it.
+    Failed,
+
+    /// Our own bytes could not be flushed in time.
+    FlushTimeout,
+    /// The peer sent nothing for the drain's idle timeout.
+    DrainIdle,
+    /// The drain reached its total time.
+    DrainDeadline,
+    /// The drain reached its byte limit.
+    DrainLimit,
+
+    /// The server's shutdown deadline came first.
+    ShutdownCut,
+    /// The connection was aborted on purpose, so that a failure does not look like a clean end.
+    Aborted,
+    /// The close's future and its runtime were gone: one synchronous best effort was made.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The outcome's name in lower-case words joined by `_`, stable for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PeerClosed { .. } => "peer_closed",
+            Self::PeerReset => "peer_reset",
+            Self::Unreachable => "unreachable",
+            Self::KernelTimeout => "kernel_timeout",
+            Self::LocalAbort => "local_abort",
+            Self::Failed => "failed",
+            Self::FlushTimeout => "flush_timeout",
+            Self::DrainIdle => "drain_idle",
+            Self::DrainDeadline => "drain_deadline",
+            Self::DrainLimit => "drain_limit",
+            Self::ShutdownCut => "shutdown_cut",
+            Self::Aborted => "aborted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the connection itself is gone, so that there is nothing left to read before its socket is released.
+    #[must_use]
+    pub const fn is_connection_over(self) -> bool {
+        matches!(
+            self,
+            Self::PeerClosed { .. }
+                | Self::PeerReset
+                | Self::Unreachable
+                | Self::KernelTimeout
+                | Self::LocalAbort
+                | Self::Failed
+        )
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How the socket has to be released. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// Read until it would block, then close the descriptor.
+    Close,
+    /// Zero `SO_LINGER`, then close: a RST. What the peer has is incomplete and must not look whole.
+    Abort,
+}
+
+/// An I/O failure, reduced to what can be copied and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    kind: io::ErrorKind,
+    os_code: Option<i32>,
+}
+
+impl Failure {
+    /// A failure that no system call reported, by its kind alone.
+    #[must_use]
+    pub const fn from_kind(kind: io::ErrorKind) -> Self {
+        Self { kind, os_code: None }
+    }
+
+    /// The error's kind.
+    #[must_use]
+    pub const fn kind(self) -> io::ErrorKind {
+        self.kind
+    }
+
+    /// The system's number (`errno`), where a system call failed.
+    #[must_use]
+    pub const fn os_code(self) -> Option<i32> {
+        self.os_code
+    }
+
+    /// Whether the connection is over with this failure. A kernel's error always ends it; a failure above the
+    /// kernel (a TLS record that makes no sense) leaves a socket behind that still has to be closed properly.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        use io::ErrorKind as Kind;
+        self.os_code.is_some()
+            || matches!(
+                self.kind,
+                Kind::ConnectionReset
+                    | Kind::ConnectionAborted
+                    | Kind::NotConnected
+                    | Kind::BrokenPipe
+                    | Kind::WriteZero
+            )
+    }
+
+    /// The outcome that this failure means when it ends a close.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        use io::ErrorKind as Kind;
+        match self.kind {
+            Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected => Outcome::PeerReset,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::ConnectionRefused => {
+                Outcome::Unreachable
+            }
+            Kind::TimedOut => Outcome::KernelTimeout,
+            Kind::ConnectionAborted => Outcome::LocalAbort,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+impl From<&io::Error> for Failure {
+    fn from(error: &io::Error) -> Self {
+        Self { kind: error.kind(), os_code: error.raw_os_error() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.os_code {
+            Some(code) => write!(f, "{}", io::Error::from_raw_os_error(code)),
+            None => write!(f, "{}", self.kind),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// Everything worth knowing about one finished close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub struct CloseReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The phase that it ended in.
+    pub ended_in: Phase,
+    /// The first failure of any phase, or of the connection's user before the close.
+    pub failure: Option<Failure>,
+    /// Bytes of the peer that were read and discarded.
+    pub bytes_drained: u64,
+    /// Whether our `close_notify` was handed to the kernel.
+    pub sent_close_notify: bool,
+    /// How the socket has to be, or was, released.
+    pub release: Release,
+    pub(crate) times: [Duration; 4],
+}
+
+impl CloseReport {
+    /// Time spent in a phase; zero for one that was skipped and for [`Phase::Done`].
+    #[must_use]
+    pub fn time_in(&self, phase: Phase) -> Duration {
+        self.times.get(phase as usize).copied().unwrap_or_default()
+    }
+
+    /// Time from the start of the close to its end.
+    #[must_use]
+    pub fn total_time(&self) -> Duration {
+        self.times.iter().sum()
+    }
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} after {:?}", self.outcome, self.ended_in, self.total_time())?;
+        write!(f, ", {} bytes drained", self.bytes_drained)?;
+        match self.failure {
+            Some(failure) => write!(f, " ({failure})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The bounds of a close.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// How long, and for how much, a close may go on. Every wait is bounded; there is no "for ever".
+///
+/// # Defaults
+///
+/// They follow nginx where it has the setting, so that its users can carry theirs over.
+///
+/// | setting | default | nginx | reason |
+/// |---|---|---|---|
+/// | `flush_idle_timeout` | 10 s | `send_timeout` 60 s | a peer that takes nothing for 10 s holds our memory, not the kernel's |
+/// | `flush_limit` | 60 s | none | the total that nginx lacks: one byte per idle timeout must not be for ever |
+/// | `drain_idle_timeout` | 5 s | `lingering_timeout` 5 s | the same |
+/// | `drain_limit` | 30 s | `lingering_time` 30 s | the same, but checked inside the read loop |
+/// | `drain_limit_bytes` | 1 GiB | none | a backstop on fast links: below 280 Mbit/s the time comes first |
+/// | `await_close_notify` | off | off | RFC 8446 §6.1 does not ask for it, and it costs the session's memory |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosePolicy {
+    pub(crate) flush_idle_timeout: Duration,
+    pub(crate) flush_limit: Duration,
+    pub(crate) drain_idle_timeout: Duration,
+    pub(crate) drain_limit: Duration,
+    pub(crate) drain_limit_bytes: u64,
+    pub(crate) await_close_notify: Option<AwaitNotify>,
+}
+
+/// Bounds of the wait for the peer's `close_notify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AwaitNotify {
+    pub(crate) limit: Duration,
+    pub(crate) limit_bytes: u64,
+}
+
+/// Longest time that any setting takes: a day. Longer is a mistake in the unit, and could overflow a deadline.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl ClosePolicy {
+    /// Starts from the [defaults](ClosePolicy#defaults).
+    pub const fn builder() -> ClosePolicyBuilder {
+        ClosePolicyBuilder {
+            policy: Self {
+                flush_idle_timeout: Duration::from_secs(10),
+                flush_limit: Duration::from_secs(60),
+                drain_idle_timeout: Duration::from_secs(5),
+                drain_limit: Duration::from_secs(30),
+                drain_limit_bytes: 1 << 30,
+                await_close_notify: None,
+            },
+        }
+    }
+
+    /// The longest that a close by this policy can take, flush and drain together.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.flush_limit + self.drain_limit
+    }
+}
+
+impl Default for ClosePolicy {
+    /// Safe and bounded: see the [table](ClosePolicy#defaults).
+    fn default() -> Self {
+        Self::builder().policy
+    }
+}
+
+/// Builds a [`ClosePolicy`].
+///
+/// ```
+/// use std::time::Duration;
+/// use linger_proto::ClosePolicy;
+///
+/// let policy = ClosePolicy::builder()
+///     .drain_limit(Duration::from_secs(10))
+///     .drain_limit_bytes(64 << 20)
+///     .build()?;
+/// # Ok::<(), linger_proto::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClosePolicyBuilder {
+    policy: ClosePolicy,
+}
+
+impl ClosePolicyBuilder {
+    /// Longest time without progress while our own bytes, the `close_notify` included, are written.
+    /// More than zero, at most `flush_limit`.
+    pub const fn flush_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.flush_idle_timeout = timeout;
+        self
+    }
+
+    /// Longest time for flush, `close_notify` and FIN together. More than zero, at most a day.
+    pub const fn flush_limit(mut self, limit: Duration) -> Self {
+        self.policy.flush_limit = limit;
+        self
+    }
+
+    /// Longest silence of the peer while its bytes are discarded. More than zero, at most `drain_limit`.
+    pub const fn drain_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.drain_idle_timeout = timeout;
+        self
+    }
+
+    /// Longest time for the drain, however busy the peer. More than zero, at most a day.
+    pub const fn drain_limit(mut self, limit: Duration) -> Self {
+        self.policy.drain_limit = limit;
+        self
+    }
+
+    /// Most bytes to discard: exact, never one more. More than zero.
+    pub const fn drain_limit_bytes(mut self, limit: u64) -> Self {
+        self.policy.drain_limit_bytes = limit;
+        self
+    }
+
+    /// After our own `close_notify`, read through the TLS session until the peer's arrives: what OpenSSL users
+    /// write as `SSL_shutdown() || SSL_shutdown()`. It ends the close at the peer's `close_notify`.
+    ///
+    /// Bounded by `limit` (more than zero, at most `drain_limit`) and `limit_bytes` of decrypted data (more than
+    /// zero); when either is reached the session is dropped and the drain goes on below TLS. On plain transports
+    /// it has no effect.
+    pub const fn await_close_notify(mut self, limit: Duration, limit_bytes: u64) -> Self {
+        self.policy.await_close_notify = Some(AwaitNotify { limit, limit_bytes });
+        self
+    }
+
+    /// Checks the settings against each other.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the first setting that makes no sense, and what would.
+    pub fn build(self) -> Result<ClosePolicy, ConfigError> {
+        let policy = self.policy;
+        let times = [
+            ("flush_idle_timeout", policy.flush_idle_timeout),
+            ("flush_limit", policy.flush_limit),
+            ("drain_idle_timeout", policy.drain_idle_timeout),
+            ("drain_limit", policy.drain_limit),
+            ("await_close_notify.limit", policy.await_close_notify.map_or(LONGEST, |wait| wait.limit)),
+        ];
+        for (field, time) in times {
+            if time.is_zero() {
+                return Err(ConfigError::ZeroTime { field });
+            }
+            if time > LONGEST {
+                return Err(ConfigError::TooLong { field, time });
+            }
+        }
+        let bytes = [
+            ("drain_limit_bytes", policy.drain_limit_bytes),
+            ("await_close_notify.limit_bytes", policy.await_close_notify.map_or(1, |wait| wait.limit_bytes)),
+        ];
+        for (field, limit) in bytes {
+            if limit == 0 {
+                return Err(ConfigError::ZeroBytes { field });
+            }
+        }
+        check_within(("flush_idle_timeout", policy.flush_idle_timeout), ("flush_limit", policy.flush_limit))?;
+        check_within(("drain_idle_timeout", policy.drain_idle_timeout), ("drain_limit", policy.drain_limit))?;
+        if let Some(wait) = policy.await_close_notify {
+            check_within(("await_close_notify.limit", wait.limit), ("drain_limit", policy.drain_limit))?;
+        }
+        Ok(policy)
+    }
+}
+
+fn check_within(part: (&'static str, Duration), whole: (&'static str, Duration)) -> Result<(), ConfigError> {
+    if part.1 <= whole.1 {
+        return Ok(());
+    }
+    Err(ConfigError::OverTotal { field: part.0, time: part.1, total_field: whole.0, total: whole.1 })
+}
+
+/// A setting of a [`ClosePolicy`] that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A time of zero would end the close before it began.
+    ZeroTime {
+        /// The setting.
+        field: &'static str,
+    },
+    /// A limit of zero bytes would end the close at the peer's first byte, with a reset.
+    ZeroBytes {
+        /// The setting.
+        field: &'static str,
+    },
+    /// A time of more than a day, which is a slip in the unit.
+    TooLong {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        time: Duration,
+    },
+    /// A part that is longer than its whole could never be reached.
+    OverTotal {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        time: Duration,
+        /// The setting that bounds it.
+        total_field: &'static str,
+        /// The value of that.
+        total: Duration,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroTime { field } => {
+                write!(f, "{field} is zero: give it more than zero, or leave it at its default")
+            }
+            Self::ZeroBytes { field } => {
+                write!(f, "{field} is zero: give it at least 1 byte, or leave it at its default")
+            }
+            Self::TooLong { field, time } => {
+                write!(f, "{field} is {time:?}: give it at most {LONGEST:?} (a day)")
+            }
+            Self::OverTotal { field, time, total_field, total } => {
+                write!(
+                    f,
+                    "{field} ({time:?}) is over {total_field} ({total:?}): lower {field} or raise {total_field}"
+                )
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_defaults_pass_their_own_checks() {
+        assert_eq!(ClosePolicy::builder().build(), Ok(ClosePolicy::default()));
+        assert_eq!(ClosePolicy::default().longest(), 90 * SECOND);
+    }
+
+    #[test]
+    fn each_nonsense_setting_is_named_together_with_its_fix() {
+        let build = ClosePolicy::builder;
+        let cases = [
+            (
+                build().flush_idle_timeout(Duration::ZERO),
+                "flush_idle_timeout is zero: give it more than zero",
+            ),
+            (build().flush_limit(Duration::ZERO), "flush_limit is zero: give it more than zero"),
+            (
+                build().drain_idle_timeout(Duration::ZERO),
+                "drain_idle_timeout is zero: give it more than zero",
+            ),
+            (build().drain_limit(Duration::ZERO), "drain_limit is zero: give it more than zero"),
+            (build().drain_limit_bytes(0), "drain_limit_bytes is zero: give it at least 1 byte"),
+            (build().await_close_notify(Duration::ZERO, 1), "await_close_notify.limit is zero"),
+            (build().await_close_notify(SECOND, 0), "await_close_notify.limit_bytes is zero"),
+            (
+                build().drain_limit(Duration::MAX),
+                "drain_limit is 18446744073709551615.999999999s: give it at most",
+            ),
+            (
+                build().flush_limit(SECOND),
+                "flush_idle_timeout (10s) is over flush_limit (1s): lower flush_idle_timeout or raise flush_limit",
+            ),
+            (build().drain_idle_timeout(31 * SECOND), "drain_idle_timeout (31s) is over drain_limit (30s)"),
+            (
+                build().await_close_notify(31 * SECOND, 1),
+                "await_close_notify.limit (31s) is over drain_limit (30s)",
+            ),
+        ];
+        for (builder, message) in cases {
+            let error = builder.build().expect_err(message).to_string();
+            assert!(error.starts_with(message), "{error:?} does not start with {message:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Every phase × every event, as a table and as the diagram in ARCHITECTURE.md.
+//!
+//! After a change that is meant: `UPDATE=1 cargo test -p linger-proto --test transitions`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the clock gives a point to count from, and is not read again"
+)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use linger_proto::{CloseMachine, ClosePolicy, Event, Failure, Notified, Phase, Start};
+
+/// Each event with the name that the table and the diagram give it.
+fn events(now: Instant) -> [(&'static str, Event); 13] {
+    [
+        ("tick in time", Event::Tick),
+        ("late tick", Event::Tick),
+        ("write progress", Event::WriteProgress),
+        ("flushed", Event::Flushed),
+        ("no alert to send", Event::Notified(Notified::Nothing)),
+        ("close_notify sent", Event::Notified(Notified::CloseNotify)),
+        ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
+        ("half-closed", Event::HalfClosed),
+        ("bytes discarded", Event::Discarded(1)),
+        ("peer's FIN", Event::PeerFin),
+        ("failed", Event::Failed(Failure::from_kind(ErrorKind::ConnectionReset))),
+        ("shutdown deadline", Event::ShutdownBy(now)),
+        ("abandoned", Event::Abandoned),
+    ]
+}
+
+fn machine_in(phase: Phase, now: Instant) -> CloseMachine {
+    let mut machine = CloseMachine::new(ClosePolicy::default(), Start::default(), now);
+    for event in [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed, Event::PeerFin] {
+        if machine.phase() == phase {
+            break;
+        }
+        machine.handle(event, now);
+    }
+    assert_eq!(machine.phase(), phase);
+    machine
+}
+
+fn next(phase: Phase, name: &str, event: Event, now: Instant) -> Phase {
+    let mut machine = machine_in(phase, now);
+    let late = if name == "late tick" { ClosePolicy::default().longest() } else { Duration::ZERO };
+    machine.handle(event, now + late);
+    machine.phase()
+}
+
+fn rendered() -> String {
+    let now = Instant::now();
+    let mut table = String::from("| event |");
+    for phase in Phase::ALL {
+        write!(table, " {phase} |").expect("writes to a String");
+    }
+    table.push_str("\n|---|---|---|---|---|---|\n");
+    let mut arrows: BTreeSet<(Phase, Phase, Vec<&str>)> = BTreeSet::new();
+    for (name, event) in events(now) {
+        write!(table, "| {name} |").expect("writes to a String");
+        for phase in Phase::ALL {
+            let to = next(phase, name, event, now);
+            let cell = if to == phase { "·" } else { to.as_str() };
+            write!(table, " {cell} |").expect("writes to a String");
+            if to != phase {
+                let mut names = arrows
+                    .iter()
+                    .find(|(a, b, _)| (*a, *b) == (phase, to))
+                    .map(|(_, _, names)| names.clone())
+                    .unwrap_or_default();
+                arrows.retain(|(a, b, _)| (*a, *b) != (phase, to));
+                names.push(name);
+                arrows.insert((phase, to, names));
+            }
+        }
+        table.push('\n');
+    }
+    let mut diagram = String::from("```mermaid\nstateDiagram-v2\n    direction LR\n    [*] --> flush\n");
+    for (from, to, names) in arrows {
+        writeln!(diagram, "    {from} --> {to}: {}", names.join(", ")).expect("writes to a String");
+    }
+    diagram.push_str("    done --> [*]\n```\n");
+    format!("{diagram}\nWhat each event does in each phase (· changes nothing but the clocks):\n\n{table}")
+}
+
+#[test]
+fn architecture_md_shows_the_transitions_as_they_are() {
+    const BEGIN: &str = "<!-- begin: rendered by tests/transitions.rs -->\n";
+    const END: &str = "<!-- end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md");
+    let page = std::fs::read_to_string(path).expect("ARCHITECTURE.md is there");
+    let (head, rest) = page.split_once(BEGIN).expect("ARCHITECTURE.md has the begin mark");
+    let (shown, tail) = rest.split_once(END).expect("ARCHITECTURE.md has the end mark");
+    let real = rendered();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, format!("{head}{BEGIN}{real}{END}{tail}"))
+            .expect("ARCHITECTURE.md can be written");
+        return;
+    }
+    assert_eq!(
+        shown, real,
+        "ARCHITECTURE.md has drifted; if the change is meant, run this test with UPDATE=1"
+    );
+}
+
+/// The table in words, so that a change of the machine cannot be waved through with `UPDATE=1` alone.
+#[test]
+fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
+    let now = Instant::now();
+    for phase in Phase::ALL {
+        for (name, event) in events(now) {
+            let expected = match (phase, name) {
+                (_, "late tick" | "failed" | "shutdown deadline" | "abandoned")
+                | (Phase::Drain, "peer's FIN")
+                | (Phase::Done, _) => Phase::Done,
+                (Phase::Flush, "flushed") => Phase::Notify,
+                (Phase::Notify, "no alert to send" | "close_notify sent") => Phase::HalfClose,
+                (Phase::Notify, "close_notify and FIN sent") | (Phase::HalfClose, "half-closed") => {
+                    Phase::Drain
+                }
+                (same, _) => same,
+            };
+            assert_eq!(next(phase, name, event, now), expected, "{name} in {phase}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The close's only loop: action → I/O → event.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Phase, Release};
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
+
+use crate::io::Seen;
+use crate::layer::LingerLayer;
+use crate::observe;
+use crate::release::HandBack;
+use crate::stream::Stream;
+use crate::tracker::Ticket;
+use crate::transport::Transport;
+
+/// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain, release.
+///
+/// # Cancel safety
+///
+/// Dropping the future does not stop the close: it goes on in a task of its own.
+///
+/// # Panics
+///
+/// If it is polled outside a tokio runtime with its time driver enabled.
+///
+/// # Examples
+///
+/// ```
+/// use tokio::io::AsyncWriteExt;
+/// use tower_linger::{ClosePolicy, Outcome, close};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let client = tokio::net::TcpStream::connect(listener.local_addr()?).await?;
+/// let (mut server, _) = listener.accept().await?;
+/// server.write_all(b"bye").await?;
+/// drop(client);
+/// let report = close(server, &ClosePolicy::default()).await;
+/// println!("{report}");
+/// # Ok(()) }
+/// ```
+pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
+    let linger = LingerLayer::new(*policy);
+    Close::new(Closing::new(HandBack { io, seen: Seen::default() }, &linger))
+}
+
+pin_project! {
+    /// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on
+    /// with it.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Close<T: Transport> {
+        closing: Option<Closing<T>>,
+        // Whether this future is the close's own task already.
+        spawned: bool,
+        #[pin]
+        timer: Timer,
+    }
+
+    impl<T: Transport> PinnedDrop for Close<T> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            match this.closing.take() {
+                Some(closing) if *this.spawned => closing.abandon(),
+                Some(closing) => Close::spawn(closing),
+                None => {}
+            }
+        }
+    }
+}
+
+impl<T: Transport> Close<T> {
+    pub(crate) fn new(closing: Closing<T>) -> Self {
+        Self { closing: Some(closing), spawned: false, timer: Timer::default() }
+    }
+
+    /// Runs the close in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
+    /// at once, which is the close's last resort.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that spawns a close; its ticket is in the tracker"
+    )]
+    pub(crate) fn spawn(closing: Closing<T>) {
+        let close = Self { closing: Some(closing), spawned: true, timer: Timer::default() };
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(close));
+        }
+    }
+}
+
+impl<T: Transport> Future for Close<T> {
+    type Output = CloseReport;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReport> {
+        let this = self.project();
+        let report = match this.closing {
+            Some(closing) => ready!(closing.poll(this.timer, cx)),
+            // Polled again after completion.
+            None => return Poll::Pending,
+        };
+        match this.closing.take() {
+            Some(closing) => Poll::Ready(closing.release(report)),
+            None => Poll::Ready(report),
+        }
+    }
+}
+
+impl<T: Transport> fmt::Debug for Close<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.closing.as_ref().map(|closing| closing.machine.phase());
+        f.debug_struct("Close").field("phase", &phase).finish_non_exhaustive()
+    }
+}
+
+/// A connection that is being closed.
+pub(crate) struct Closing<T: Transport> {
+    machine: CloseMachine,
+    stream: Stream<T>,
+    linger: LingerLayer,
+    /// Dropped last, after the report: who waits for the tracker has all reports.
+    ticket: Ticket,
+    /// Whether the current write was pending before, so that being polled again means progress.
+    waited: bool,
+}
+
+/// Most steps in one poll: one close discards at most this many times 1 MiB before it lets other tasks run.
+const STEPS_PER_POLL: usize = 16;
+
+impl<T: Transport> Closing<T> {
+    pub(crate) fn new(back: HandBack<T>, linger: &LingerLayer) -> Self {
+        Self {
+            machine: CloseMachine::new(*linger.policy(), back.seen.into_start(), now()),
+            stream: Stream::Session(back.io),
+            linger: linger.clone(),
+            ticket: linger.tracker().register(),
+            waited: false,
+        }
+    }
+
+    fn poll(&mut self, mut timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<CloseReport> {
+        for _ in 0..STEPS_PER_POLL {
+            let Some(action) = self.machine.action() else { break };
+            let event = match self.stream.perform(action, cx) {
+                Poll::Ready(event) => event,
+                Poll::Pending => ready!(self.wait(timer.as_mut(), cx)),
+            };
+            self.handle(event);
+        }
+        if let Some(report) = self.machine.report() {
+            return Poll::Ready(report);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Nothing can be done now: waits for a deadline, the server's or the machine's.
+    fn wait(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Some(deadline) = self.ticket.deadline(cx) {
+            self.handle(Event::ShutdownBy(deadline.into_std()));
+        }
+        if self.waited && self.machine.phase() < Phase::Drain {
+            self.handle(Event::WriteProgress);
+        }
+        self.waited = true;
+        match self.machine.next_timeout() {
+            Some(timeout) => timer.poll_until(timeout.into(), cx).map(|()| Event::Tick),
+            None => Poll::Ready(Event::Tick),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let before = self.machine.phase();
+        self.machine.handle(event, now());
+        let after = self.machine.phase();
+        if before != after {
+            self.waited = false;
+            observe::phase(before, after);
+        }
+    }
+
+    /// Nobody will poll this any more: what can be done without waiting is done once.
+    fn abandon(mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..STEPS_PER_POLL {
+            let Some(action) = self.machine.action() else { break };
+            match self.stream.perform(action, &mut cx) {
+                Poll::Ready(event) => self.handle(event),
+                Poll::Pending => break,
+            }
+        }
+        self.handle(Event::Abandoned);
+        if let Some(report) = self.machine.report() {
+            let _ = self.release(report);
+        }
+    }
+
+    /// Lets go of the socket and tells about it.
+    fn release(self, mut report: CloseReport) -> CloseReport {
+        let Self { machine, stream, linger, ticket, .. } = self;
+        match report.release {
+            Release::Abort => stream.abort(),
+            Release::Close if report.outcome.is_connection_over() => {}
+            Release::Close => report.bytes_drained += stream.discard_arrived(machine.bytes_left()),
+        }
+        drop(stream);
+        observe::outcome(&report);
+        linger.report(&report);
+        drop(ticket);
+        report
+    }
+}
+
+pin_project! {
+    /// The one timer of a close: armed only when there is something to wait for, and moved only to an earlier time.
+    /// A deadline that moved later is noticed when the timer fires.
+    #[derive(Default)]
+    struct Timer {
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Timer {
+    fn poll_until(mut self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut sleep = self.as_mut().project().sleep;
+        match sleep.as_mut().as_pin_mut() {
+            None => sleep.set(Some(new_sleep(deadline))),
+            Some(armed) if deadline < armed.deadline() => armed.reset(deadline),
+            Some(_) => {}
+        }
+        if let Some(armed) = sleep.as_mut().as_pin_mut() {
+            ready!(armed.poll(cx));
+        }
+        sleep.set(None);
+        Poll::Ready(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the close's one timer")]
+pub(crate) fn new_sleep(deadline: Instant) -> Sleep {
+    tokio::time::sleep_until(deadline)
+}
+
+/// Tokio's clock, so that it can be paused; the machine wants the standard library's type.
+#[expect(clippy::disallowed_methods, reason = "the close's one clock")]
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

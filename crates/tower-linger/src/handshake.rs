@@ -1,0 +1,297 @@
+//! The TLS handshake of an accepted connection, bounded in time, whose failures linger too.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use linger_proto::ConfigError;
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::{FallibleAccept, TlsStream};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::driver::{Close, Closing, new_sleep, now};
+use crate::io::Seen;
+use crate::layer::LingerLayer;
+use crate::observe;
+use crate::release::HandBack;
+use crate::transport::Transport;
+
+/// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
+///
+/// A handshake that fails ends with an alert, the last message to the client and the only one that says why. Without
+/// a lingering close most clients lose it to a reset. So the connection of a failed handshake is half-closed, drained
+/// and released like any other, by the policy of the [`LingerLayer`] that this is made with.
+///
+/// ```
+/// # use tokio_rustls::{TlsAcceptor, server::TlsStream};
+/// # fn stack<S>(acceptor: TlsAcceptor, serve: S) -> impl Clone where S: Clone {
+/// use tower_layer::Layer;
+/// use tower_linger::{LingerLayer, TlsAcceptLayer};
+///
+/// let linger = LingerLayer::default();
+/// TlsAcceptLayer::new(acceptor, linger.clone()).layer(linger.layer(serve))
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TlsAcceptLayer {
+    acceptor: TlsAcceptor,
+    timeout: Duration,
+    linger: LingerLayer,
+}
+
+impl TlsAcceptLayer {
+    /// Gives each handshake 10 s, as axum-server and tls-listener do.
+    #[must_use]
+    pub fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
+        Self { acceptor, timeout: Duration::from_secs(10), linger }
+    }
+
+    /// Gives each handshake this long. A handshake that takes longer has no message to save: its connection is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for a timeout of zero, or of more than a day.
+    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        const FIELD: &str = "handshake_timeout";
+        if timeout.is_zero() {
+            return Err(ConfigError::ZeroTime { field: FIELD });
+        }
+        if timeout > Duration::from_secs(24 * 60 * 60) {
+            return Err(ConfigError::TooLong { field: FIELD, time: timeout });
+        }
+        self.timeout = timeout;
+        Ok(self)
+    }
+
+    /// How the connections of failed handshakes are closed.
+    #[must_use]
+    pub fn linger(&self) -> &LingerLayer {
+        &self.linger
+    }
+
+    pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
+        Handshake {
+            accept: self.acceptor.accept(io).into_fallible(),
+            timer: new_sleep((now() + self.timeout).into()),
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl<S> Layer<S> for TlsAcceptLayer {
+    type Service = TlsAccept<S>;
+
+    fn layer(&self, inner: S) -> TlsAccept<S> {
+        TlsAccept { inner, tls: self.clone() }
+    }
+}
+
+impl fmt::Debug for TlsAcceptLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsAcceptLayer").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// A service of connections that does the TLS handshake of each; made by [`TlsAcceptLayer`].
+#[derive(Debug, Clone)]
+pub struct TlsAccept<S> {
+    inner: S,
+    tls: TlsAcceptLayer,
+}
+
+impl<S, T> Service<T> for TlsAccept<S>
+where
+    S: Service<TlsStream<T>> + Clone,
+    T: Transport,
+{
+    type Response = S::Response;
+    type Error = TlsAcceptError<S::Error>;
+    type Future = TlsAcceptFuture<S, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(TlsAcceptError::Service)
+    }
+
+    fn call(&mut self, io: T) -> Self::Future {
+        // The clone was not polled ready, so it stays, and the ready one goes.
+        let unready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, unready);
+        TlsAcceptFuture {
+            stage: Stage::Handshaking { handshake: self.tls.start(io) },
+            inner,
+            linger: self.tls.linger.clone(),
+            error: None,
+        }
+    }
+}
+
+pin_project! {
+    /// Does the handshake, then serves the connection; or lingers, where the handshake failed, and then fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops the handshake or the service. A failed handshake's lingering goes on in a task of its own.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TlsAcceptFuture<S: Service<TlsStream<T>>, T: Transport> {
+        #[pin]
+        stage: Stage<S::Future, T>,
+        inner: S,
+        linger: LingerLayer,
+        error: Option<HandshakeError>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<F, T: Transport> {
+        Handshaking { #[pin] handshake: Handshake<T> },
+        Serving { #[pin] serve: F },
+        Lingering { #[pin] close: Close<T> },
+        Failed,
+    }
+}
+
+impl<S, T> Future for TlsAcceptFuture<S, T>
+where
+    S: Service<TlsStream<T>>,
+    T: Transport,
+{
+    type Output = Result<S::Response, TlsAcceptError<S::Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProjection::Serving { serve } => return serve.poll(cx).map_err(TlsAcceptError::Service),
+                StageProjection::Handshaking { handshake } => match ready!(handshake.poll(cx)) {
+                    Ok(stream) => Stage::Serving { serve: this.inner.call(stream) },
+                    Err(failed) => {
+                        *this.error = Some(failed.error);
+                        match failed.back {
+                            Some(back) => {
+                                Stage::Lingering { close: Close::new(Closing::new(back, this.linger)) }
+                            }
+                            None => Stage::Failed,
+                        }
+                    }
+                },
+                StageProjection::Lingering { close } => {
+                    let _report = ready!(close.poll(cx));
+                    Stage::Failed
+                }
+                StageProjection::Failed => {
+                    let error = this.error.take().map(TlsAcceptError::Handshake);
+                    return error.map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                }
+            };
+            this.stage.set(next);
+        }
+    }
+}
+
+impl<S: Service<TlsStream<T>>, T: Transport> fmt::Debug for TlsAcceptFuture<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsAcceptFuture").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// One handshake, bounded in time.
+    pub(crate) struct Handshake<T> {
+        #[pin]
+        accept: FallibleAccept<T>,
+        #[pin]
+        timer: Sleep,
+        timeout: Duration,
+    }
+}
+
+/// A handshake that failed, and the connection that its alert is still travelling on.
+pub(crate) struct FailedHandshake<T> {
+    pub(crate) error: HandshakeError,
+    pub(crate) back: Option<HandBack<T>>,
+}
+
+impl<T: Transport> Future for Handshake<T> {
+    type Output = Result<TlsStream<T>, FailedHandshake<T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let failed = match this.accept.poll(cx) {
+            Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+            Poll::Ready(Err((error, io))) => {
+                let seen = Seen::failed_handshake(&error);
+                FailedHandshake { error: HandshakeError::Failed(error), back: Some(HandBack { io, seen }) }
+            }
+            Poll::Pending => {
+                ready!(this.timer.poll(cx));
+                FailedHandshake { error: HandshakeError::TimedOut(*this.timeout), back: None }
+            }
+        };
+        observe::failed_handshake(&failed.error);
+        Poll::Ready(Err(failed))
+    }
+}
+
+/// Why a TLS handshake did not succeed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// It failed; a [`rustls::Error`](tokio_rustls::rustls::Error) is inside where TLS itself was the reason.
+    Failed(io::Error),
+    /// It took longer than this.
+    TimedOut(Duration),
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "TLS handshake failed: {error}"),
+            Self::TimedOut(timeout) => write!(f, "TLS handshake took longer than {timeout:?}"),
+        }
+    }
+}
+
+impl Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::TimedOut(_) => None,
+        }
+    }
+}
+
+/// Why a [`TlsAccept`] failed: its handshake, or the service behind it, whose error is unchanged.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsAcceptError<E> {
+    /// The handshake.
+    Handshake(HandshakeError),
+    /// The service behind it.
+    Service(E),
+}
+
+impl<E: fmt::Display> fmt::Display for TlsAcceptError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => error.fmt(f),
+            Self::Service(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for TlsAcceptError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Handshake(error) => error.source(),
+            Self::Service(error) => error.source(),
+        }
+    }
+}

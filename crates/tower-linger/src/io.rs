@@ -1,0 +1,210 @@
+//! The connection while it is served.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use linger_proto::{Failure, Notified, Start};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::release::Home;
+use crate::transport::{Transport, poll_half_close};
+
+/// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
+///
+/// Reads and writes pass straight through, without a lock or an allocation. It is what the HTTP engine owns, so an
+/// upgrade finds it by `downcast::<TokioIo<LingerIo<T>>>`; [`into_inner`](Self::into_inner) ends the loan.
+///
+/// `poll_shutdown` sends `close_notify` and FIN at that moment, so that a tunnel can half-close and go on reading.
+/// What cannot be sent at once (the peer takes nothing) is left to later reads and to the close, which has bounds;
+/// the engine, which has none, is not made to wait for it.
+pub struct LingerIo<T: Transport> {
+    /// Present until `into_inner` or drop takes it.
+    loan: Option<Loan<T>>,
+}
+
+struct Loan<T: Transport> {
+    io: T,
+    home: Home<T>,
+    seen: Seen,
+}
+
+/// What passed by that the close has to know.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Seen {
+    failure: Option<Failure>,
+    peer_ended: bool,
+    fatal_alert: bool,
+    half_closed: Option<Notified>,
+    /// The service asked for the half-close, was told that it is done, and it is not sent yet.
+    owes_half_close: bool,
+}
+
+impl<T: Transport> LingerIo<T> {
+    pub(crate) fn new(io: T, home: Home<T>) -> Self {
+        Self { loan: Some(Loan { io, home, seen: Seen::default() }) }
+    }
+
+    /// The connection.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it cannot")]
+    pub fn get_ref(&self) -> &T {
+        &self.loan.as_ref().expect(ON_LOAN).io
+    }
+
+    /// The connection. What is done to it here goes unseen by the close.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.loan_mut().io
+    }
+
+    /// Takes the connection away for good: the layer's future completes without closing it, and there is no report.
+    #[must_use = "dropping the connection closes its descriptor without a lingering close"]
+    #[expect(clippy::missing_panics_doc, reason = "it cannot")]
+    pub fn into_inner(mut self) -> T {
+        self.loan.take().expect(ON_LOAN).io
+    }
+
+    fn loan_mut(&mut self) -> &mut Loan<T> {
+        self.loan.as_mut().expect(ON_LOAN)
+    }
+}
+
+/// Only `into_inner`, which consumes the wrapper, and drop take the connection out.
+const ON_LOAN: &str = "the connection is there until `into_inner` or drop";
+
+impl<T: Transport> Drop for LingerIo<T> {
+    fn drop(&mut self) {
+        if let Some(Loan { io, home, seen }) = self.loan.take() {
+            home.take_back(io, seen);
+        }
+    }
+}
+
+impl<T: Transport> AsyncRead for LingerIo<T> {
+    #[inline]
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        if seen.owes_half_close {
+            // Its error is in `seen`; the reader of the other direction has nothing to do with it.
+            let _ = half_close(io, seen, cx);
+        }
+        let room = buf.remaining();
+        let result = ready!(Pin::new(io).poll_read(cx, buf));
+        match &result {
+            Ok(()) => seen.peer_ended |= room > 0 && buf.remaining() == room,
+            Err(error) => seen.note(error),
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<T: Transport> AsyncWrite for LingerIo<T> {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        Pin::new(io).poll_write(cx, buf).map_err(|error| seen.pass(error))
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        Pin::new(io).poll_write_vectored(cx, bufs).map_err(|error| seen.pass(error))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.get_ref().is_write_vectored()
+    }
+
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        Pin::new(io).poll_flush(cx).map_err(|error| seen.pass(error))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        Poll::Ready(half_close(io, seen, cx))
+    }
+}
+
+/// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.
+fn half_close<T: Transport>(io: &mut T, seen: &mut Seen, cx: &mut Context<'_>) -> io::Result<()> {
+    if seen.half_closed.is_some() {
+        return Ok(());
+    }
+    let polled = poll_end_of_writes(io, seen.fatal_alert, cx);
+    seen.owes_half_close = polled.is_pending();
+    match polled {
+        Poll::Pending => Ok(()),
+        Poll::Ready(Ok(notified)) => {
+            seen.half_closed = Some(notified);
+            Ok(())
+        }
+        Poll::Ready(Err(error)) => Err(seen.pass(error)),
+    }
+}
+
+fn poll_end_of_writes<T: Transport>(
+    io: &mut T,
+    fatal_alert: bool,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Notified>> {
+    let notified = if fatal_alert { Notified::Nothing } else { ready!(io.poll_notify(cx))? };
+    if notified != Notified::CloseNotifyAndFin {
+        ready!(poll_half_close(io, cx))?;
+    }
+    Poll::Ready(Ok(notified))
+}
+
+impl Seen {
+    /// What the close begins with.
+    pub(crate) fn into_start(self) -> Start {
+        let mut start = Start::default();
+        start.failure = self.failure;
+        start.peer_ended = self.peer_ended;
+        start.fatal_alert = self.fatal_alert;
+        start.half_closed = self.half_closed;
+        start
+    }
+
+    /// A TLS handshake that failed: its alert was the last message.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn failed_handshake(error: &io::Error) -> Self {
+        let mut seen = Self { fatal_alert: true, ..Self::default() };
+        seen.note(error);
+        seen
+    }
+
+    fn pass(&mut self, error: io::Error) -> io::Error {
+        self.note(&error);
+        error
+    }
+
+    /// Keeps the first failure: the kernel reports each only once.
+    fn note(&mut self, error: &io::Error) {
+        match error.kind() {
+            // rustls' word for a FIN without a close_notify. The drain will see that FIN again.
+            io::ErrorKind::UnexpectedEof if error.raw_os_error().is_none() => {}
+            kind => {
+                self.fatal_alert |= kind == io::ErrorKind::InvalidData;
+                self.failure.get_or_insert(Failure::from(error));
+            }
+        }
+    }
+}
+
+impl<T: Transport + fmt::Debug> fmt::Debug for LingerIo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LingerIo").field("io", self.get_ref()).finish_non_exhaustive()
+    }
+}

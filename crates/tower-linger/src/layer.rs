@@ -1,0 +1,106 @@
+//! The layer: how connections are to be closed, and what is told about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use linger_proto::{ClosePolicy, CloseReport};
+use tower_layer::Layer;
+
+use crate::io::LingerIo;
+use crate::release::Home;
+use crate::service::Linger;
+use crate::tracker::Tracker;
+use crate::transport::Transport;
+
+/// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them properly
+/// when its service is done with it.
+///
+/// It is also the one place where the closing is configured: the adapters for loops that a framework owns take a
+/// clone of it. Clones share everything.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_linger::{ClosePolicy, LingerLayer};
+///
+/// let by_default = LingerLayer::default();
+/// let customised = LingerLayer::new(ClosePolicy::builder().drain_limit(Duration::from_secs(10)).build()?)
+///     .on_close(|report| println!("{report}"));
+/// # Ok::<(), tower_linger::ConfigError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct LingerLayer {
+    shared: Arc<Shared>,
+}
+
+type Observer = dyn Fn(&CloseReport) + Send + Sync;
+
+#[derive(Clone, Default)]
+struct Shared {
+    policy: ClosePolicy,
+    tracker: Tracker,
+    on_close: Option<Arc<Observer>>,
+}
+
+impl LingerLayer {
+    /// Closes by this policy, with a [`Tracker`] of its own.
+    #[must_use]
+    pub fn new(policy: ClosePolicy) -> Self {
+        Self { shared: Arc::new(Shared { policy, ..Shared::default() }) }
+    }
+
+    /// Counts its closes in this tracker, which several layers can share.
+    #[must_use]
+    pub fn with_tracker(mut self, tracker: Tracker) -> Self {
+        Arc::make_mut(&mut self.shared).tracker = tracker;
+        self
+    }
+
+    /// Calls `observer` with the report of each close, on the task that closed, after the socket was released.
+    /// It must not block.
+    #[must_use]
+    pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).on_close = Some(Arc::new(observer));
+        self
+    }
+
+    /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
+    /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
+    pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
+        LingerIo::new(io, Home::Tracker(self.clone()))
+    }
+
+    /// The closes that are still running.
+    #[must_use]
+    pub fn tracker(&self) -> &Tracker {
+        &self.shared.tracker
+    }
+
+    /// The bounds of each close.
+    #[must_use]
+    pub fn policy(&self) -> &ClosePolicy {
+        &self.shared.policy
+    }
+
+    pub(crate) fn report(&self, report: &CloseReport) {
+        if let Some(observer) = &self.shared.on_close {
+            observer(report);
+        }
+    }
+}
+
+impl<S> Layer<S> for LingerLayer {
+    type Service = Linger<S>;
+
+    fn layer(&self, inner: S) -> Linger<S> {
+        Linger::new(inner, self.clone())
+    }
+}
+
+impl fmt::Debug for LingerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LingerLayer")
+            .field("policy", &self.shared.policy)
+            .field("tracker", &self.shared.tracker)
+            .finish_non_exhaustive()
+    }
+}

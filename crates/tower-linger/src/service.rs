@@ -1,0 +1,132 @@
+//! The story of one connection: wrap, serve, wait for it to come back, close.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use crate::driver::{Close, Closing};
+use crate::io::LingerIo;
+use crate::layer::LingerLayer;
+use crate::release::{HandBack, Home};
+use crate::transport::Transport;
+
+/// A service of connections that closes each of them when the inner service is done with it.
+///
+/// Made by [`LingerLayer`]. Its response and error are the inner service's own, unchanged.
+#[derive(Debug, Clone)]
+pub struct Linger<S> {
+    inner: S,
+    linger: LingerLayer,
+}
+
+impl<S> Linger<S> {
+    pub(crate) fn new(inner: S, linger: LingerLayer) -> Self {
+        Self { inner, linger }
+    }
+}
+
+impl<S, T> Service<T> for Linger<S>
+where
+    S: Service<LingerIo<T>>,
+    T: Transport,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = LingerFuture<S::Future, T, S::Response, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, io: T) -> Self::Future {
+        let (home, back) = oneshot::channel();
+        let io = LingerIo::new(io, Home::Future(home, self.linger.clone()));
+        LingerFuture {
+            stage: Stage::Serving { back: Some(back), serve: self.inner.call(io) },
+            linger: self.linger.clone(),
+            result: None,
+        }
+    }
+}
+
+pin_project! {
+    /// Serves a connection and closes it. Completes with the service's result when the socket is released.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops the service, as dropping the service's own future would. The connection is still closed
+    /// properly, by a task that the layer's tracker counts.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct LingerFuture<F, T: Transport, R, E> {
+        #[pin]
+        stage: Stage<F, T>,
+        linger: LingerLayer,
+        result: Option<Result<R, E>>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<F, T: Transport> {
+        Serving {
+            // Before `serve`, so that it is dropped before: a connection that comes back while this future is being
+            // dropped must find nobody here, and take a task of its own.
+            back: Option<oneshot::Receiver<HandBack<T>>>,
+            #[pin]
+            serve: F,
+        },
+        /// The service is done; its connection may still be in use by what it was upgraded to.
+        Returning { back: oneshot::Receiver<HandBack<T>> },
+        Closing { #[pin] close: Close<T> },
+        Over,
+    }
+}
+
+impl<F, T, R, E> Future for LingerFuture<F, T, R, E>
+where
+    F: Future<Output = Result<R, E>>,
+    T: Transport,
+{
+    type Output = Result<R, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProjection::Serving { back, serve } => {
+                    *this.result = Some(ready!(serve.poll(cx)));
+                    // Leaving this stage drops the service's future, and usually the connection in it.
+                    match back.take() {
+                        Some(back) => Stage::Returning { back },
+                        None => Stage::Over,
+                    }
+                }
+                StageProjection::Returning { back } => match ready!(Pin::new(back).poll(cx)) {
+                    Ok(back) => Stage::Closing { close: Close::new(Closing::new(back, this.linger)) },
+                    // Taken away by `LingerIo::into_inner`.
+                    Err(_) => Stage::Over,
+                },
+                StageProjection::Closing { close } => {
+                    let _report = ready!(close.poll(cx));
+                    Stage::Over
+                }
+                StageProjection::Over => {
+                    // Polled again after completion, as poem does: there is nothing more to come.
+                    return this.result.take().map_or(Poll::Pending, Poll::Ready);
+                }
+            };
+            this.stage.set(next);
+        }
+    }
+}
+
+impl<F, T: Transport, R, E> fmt::Debug for LingerFuture<F, T, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LingerFuture").field("linger", &self.linger).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! A connection that is being closed: with its session, and below it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use linger_proto::{Action, Event, Failure};
+
+use crate::transport::{self, Transport};
+
+/// The connection, before and after its session is dropped. Performs one action of the machine.
+pub(crate) enum Stream<T: Transport> {
+    Session(T),
+    Raw(T::Raw),
+    /// Only while it passes from one to the other.
+    Moving,
+}
+
+impl<T: Transport> Stream<T> {
+    /// Does what the machine asks for, and says what came of it.
+    pub(crate) fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Action::Discard { .. } = action {
+            self.drop_session();
+        }
+        let result = match (self, action) {
+            (Self::Session(io), Action::Flush) => {
+                ready!(Pin::new(io).poll_flush(cx)).map(|()| Event::Flushed)
+            }
+            (Self::Session(io), Action::Notify) => ready!(io.poll_notify(cx)).map(Event::Notified),
+            (Self::Session(io), Action::HalfClose) => {
+                ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
+            }
+            (Self::Session(io), Action::AwaitNotify { limit }) => ready!(poll_session(io, cx, limit)),
+            (Self::Raw(io), Action::Discard { limit }) => {
+                ready!(io.poll_discard(cx, limit)).map(|bytes| match bytes {
+                    0 => Event::PeerFin,
+                    bytes => Event::Discarded(bytes),
+                })
+            }
+            // The session is gone for good, by a panic on the way for one.
+            _ => Ok(Event::Abandoned),
+        };
+        Poll::Ready(result.unwrap_or_else(|error| match error {
+            error if tokio::runtime::is_rt_shutdown_err(&error) => Event::Abandoned,
+            error => Event::Failed(Failure::from(&error)),
+        }))
+    }
+
+    /// Frees the session and its buffers: the drain is below it.
+    fn drop_session(&mut self) {
+        *self = match std::mem::replace(self, Self::Moving) {
+            Self::Session(io) => Self::Raw(io.into_raw()),
+            other => other,
+        };
+    }
+
+    pub(crate) fn abort(&self) {
+        match self {
+            Self::Session(io) => transport::abort(io),
+            Self::Raw(io) => transport::abort(io),
+            Self::Moving => {}
+        }
+    }
+
+    /// Discards what has arrived, at most `limit` bytes, without waiting.
+    pub(crate) fn discard_arrived(&self, limit: u64) -> u64 {
+        let limit = limit.min(LAST_LOOK_BYTES);
+        let Some(limit) = usize::try_from(limit).ok().and_then(NonZeroUsize::new) else { return 0 };
+        let bytes = match self {
+            Self::Session(io) => transport::discard_arrived(io, limit),
+            Self::Raw(io) => transport::discard_arrived(io, limit),
+            Self::Moving => 0,
+        };
+        bytes as u64
+    }
+}
+
+/// Most bytes that the last look before the release discards: more than a receive buffer usually holds.
+const LAST_LOOK_BYTES: u64 = 8 << 20;
+
+/// Reads through the session, for the peer's closure alert.
+fn poll_session<T: Transport>(
+    io: &mut T,
+    cx: &mut Context<'_>,
+    limit: NonZeroUsize,
+) -> Poll<io::Result<Event>> {
+    match ready!(io.poll_discard(cx, limit)) {
+        Ok(0) => Poll::Ready(Ok(Event::PeerNotified)),
+        Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
+        // A FIN without a closure alert.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(Event::PeerFin)),
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}

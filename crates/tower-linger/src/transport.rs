@@ -1,0 +1,138 @@
+//! What a connection must offer to be closed properly, and the transports that do.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use linger_proto::Notified;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpStream;
+
+mod discard;
+mod plain;
+#[cfg(feature = "rustls")]
+mod tls;
+
+pub use plain::Plain;
+
+/// The socket below a transport, where there is one.
+#[cfg(unix)]
+pub type SocketRef<'a> = std::os::fd::BorrowedFd<'a>;
+/// The socket below a transport, where there is one.
+#[cfg(windows)]
+pub type SocketRef<'a> = std::os::windows::io::BorrowedSocket<'a>;
+
+/// A byte stream that this crate can close.
+///
+/// Implemented for [`TcpStream`], `UnixStream`, [`DuplexStream`], `tokio_rustls::server::TlsStream<T>` (feature
+/// `rustls`) and, for any other stream, by wrapping it in [`Plain`]. Everything but [`into_raw`](Self::into_raw)
+/// has a default, so a transport of your own is a few lines.
+///
+/// `poll_shutdown` of the stream must send the FIN, and must stay harmless when it is called again.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The stream below the security session; the stream itself where there is no session.
+    type Raw: Transport;
+
+    /// Sends the session's closure alert. By default there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing to the socket.
+    fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
+        let _ = cx;
+        Poll::Ready(Ok(Notified::Nothing))
+    }
+
+    /// Reads and throws away at most `limit` bytes; 0 means the end of the peer's data. By default they are read
+    /// into a scratch buffer of the thread; a TCP socket on Linux does not copy them at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
+        discard::by_reading(self, cx, limit)
+    }
+
+    /// Drops the session and keeps the stream below it, which is all that the drain needs.
+    fn into_raw(self) -> Self::Raw;
+
+    /// The socket, for what only a socket can do: an abort, a last look for unread bytes. By default there is none.
+    fn socket(&self) -> Option<SocketRef<'_>> {
+        None
+    }
+}
+
+impl Transport for TcpStream {
+    type Raw = Self;
+
+    #[cfg(target_os = "linux")]
+    fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
+        discard::without_copying(self, cx, limit)
+    }
+
+    fn into_raw(self) -> Self {
+        self
+    }
+
+    fn socket(&self) -> Option<SocketRef<'_>> {
+        Some(as_socket(self))
+    }
+}
+
+#[cfg(unix)]
+impl Transport for tokio::net::UnixStream {
+    type Raw = Self;
+
+    fn into_raw(self) -> Self {
+        self
+    }
+
+    fn socket(&self) -> Option<SocketRef<'_>> {
+        Some(as_socket(self))
+    }
+}
+
+impl Transport for DuplexStream {
+    type Raw = Self;
+
+    fn into_raw(self) -> Self {
+        self
+    }
+}
+
+#[cfg(unix)]
+fn as_socket(stream: &impl std::os::fd::AsFd) -> SocketRef<'_> {
+    stream.as_fd()
+}
+
+#[cfg(windows)]
+fn as_socket(stream: &impl std::os::windows::io::AsSocket) -> SocketRef<'_> {
+    stream.as_socket()
+}
+
+/// Closes the write side of a stream: the FIN follows the bytes queued before it.
+pub(crate) fn poll_half_close<T: Transport>(stream: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    Pin::new(stream).poll_shutdown(cx)
+}
+
+/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`.
+pub(crate) fn abort<T: Transport>(stream: &T) {
+    #[cfg(unix)]
+    if let Some(socket) = stream.socket() {
+        // It fails on sockets that know no RST, Unix sockets among them; closing those is all there is to do.
+        let _ = rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO));
+    }
+    #[cfg(not(unix))]
+    let _ = stream;
+}
+
+/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux `tcp_close`).
+pub(crate) fn discard_arrived<T: Transport>(stream: &T, limit: NonZeroUsize) -> usize {
+    #[cfg(target_os = "linux")]
+    if let Some(socket) = stream.socket() {
+        return discard::arrived(socket, limit);
+    }
+    let _ = (stream, limit);
+    0
+}
