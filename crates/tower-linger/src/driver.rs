@@ -13,7 +13,6 @@ use tokio::time::{Instant, Sleep};
 use crate::io::Seen;
 use crate::layer::LingerLayer;
 use crate::observe;
-use crate::release::HandBack;
 use crate::stream::Stream;
 use crate::tracker::Ticket;
 use crate::transport::Transport;
@@ -47,7 +46,7 @@ use crate::transport::Transport;
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     let linger = LingerLayer::new(*policy);
-    Close::new(Closing::new(HandBack { io, seen: Seen::default() }, &linger))
+    Close::new(io, Seen::default(), &linger)
 }
 
 pin_project! {
@@ -75,8 +74,8 @@ pin_project! {
 }
 
 impl<T: Transport> Close<T> {
-    pub(crate) fn new(closing: Closing<T>) -> Self {
-        Self { closing: Some(closing), spawned: false, timer: Timer::default() }
+    pub(crate) fn new(io: T, seen: Seen, linger: &LingerLayer) -> Self {
+        Self { closing: Some(Closing::new(io, seen, linger)), spawned: false, timer: Timer::default() }
     }
 
     /// Runs the close in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
@@ -85,7 +84,7 @@ impl<T: Transport> Close<T> {
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"
     )]
-    pub(crate) fn spawn(closing: Closing<T>) {
+    fn spawn(closing: Closing<T>) {
         let close = Self { closing: Some(closing), spawned: true, timer: Timer::default() };
         if let Ok(runtime) = Handle::try_current() {
             drop(runtime.spawn(close));
@@ -118,7 +117,7 @@ impl<T: Transport> fmt::Debug for Close<T> {
 }
 
 /// A connection that is being closed.
-pub(crate) struct Closing<T: Transport> {
+struct Closing<T: Transport> {
     machine: CloseMachine,
     stream: Stream<T>,
     linger: LingerLayer,
@@ -132,10 +131,10 @@ pub(crate) struct Closing<T: Transport> {
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    pub(crate) fn new(back: HandBack<T>, linger: &LingerLayer) -> Self {
+    fn new(io: T, seen: Seen, linger: &LingerLayer) -> Self {
         Self {
-            machine: CloseMachine::new(*linger.policy(), back.seen.into_start(), now()),
-            stream: Stream::Session(back.io),
+            machine: CloseMachine::new(*linger.policy(), seen.into_start(), now()),
+            stream: Stream::Session(io),
             linger: linger.clone(),
             ticket: linger.tracker().register(),
             waited: false,

@@ -16,11 +16,10 @@ use tokio_rustls::server::{FallibleAccept, TlsStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::driver::{Close, Closing, new_sleep, now};
+use crate::driver::{Close, new_sleep, now};
 use crate::io::Seen;
 use crate::layer::LingerLayer;
 use crate::observe;
-use crate::release::HandBack;
 use crate::transport::Transport;
 
 /// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
@@ -80,7 +79,7 @@ impl TlsAcceptLayer {
         Handshake {
             accept: self.acceptor.accept(io).into_fallible(),
             timer: new_sleep((now() + self.timeout).into()),
-            timeout: self.timeout,
+            tls: self.clone(),
         }
     }
 }
@@ -123,12 +122,7 @@ where
         // The clone was not polled ready, so it stays, and the ready one goes.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        TlsAcceptFuture {
-            stage: Stage::Handshaking { handshake: self.tls.start(io) },
-            inner,
-            linger: self.tls.linger.clone(),
-            error: None,
-        }
+        TlsAcceptFuture { stage: Stage::Handshaking { handshake: self.tls.start(io) }, inner, error: None }
     }
 }
 
@@ -143,7 +137,6 @@ pin_project! {
         #[pin]
         stage: Stage<S::Future, T>,
         inner: S,
-        linger: LingerLayer,
         error: Option<HandshakeError>,
     }
 }
@@ -174,12 +167,7 @@ where
                     Ok(stream) => Stage::Serving { serve: this.inner.call(stream) },
                     Err(failed) => {
                         *this.error = Some(failed.error);
-                        match failed.back {
-                            Some(back) => {
-                                Stage::Lingering { close: Close::new(Closing::new(back, this.linger)) }
-                            }
-                            None => Stage::Failed,
-                        }
+                        failed.close.map_or(Stage::Failed, |close| Stage::Lingering { close })
                     }
                 },
                 StageProjection::Lingering { close } => {
@@ -209,14 +197,14 @@ pin_project! {
         accept: FallibleAccept<T>,
         #[pin]
         timer: Sleep,
-        timeout: Duration,
+        tls: TlsAcceptLayer,
     }
 }
 
 /// A handshake that failed, and the connection that its alert is still travelling on.
-pub(crate) struct FailedHandshake<T> {
+pub(crate) struct FailedHandshake<T: Transport> {
     pub(crate) error: HandshakeError,
-    pub(crate) back: Option<HandBack<T>>,
+    pub(crate) close: Option<Close<T>>,
 }
 
 impl<T: Transport> Future for Handshake<T> {
@@ -227,12 +215,12 @@ impl<T: Transport> Future for Handshake<T> {
         let failed = match this.accept.poll(cx) {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
-                let seen = Seen::failed_handshake(&error);
-                FailedHandshake { error: HandshakeError::Failed(error), back: Some(HandBack { io, seen }) }
+                let close = Close::new(io, Seen::failed_handshake(&error), &this.tls.linger);
+                FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
             }
             Poll::Pending => {
                 ready!(this.timer.poll(cx));
-                FailedHandshake { error: HandshakeError::TimedOut(*this.timeout), back: None }
+                FailedHandshake { error: HandshakeError::TimedOut(this.tls.timeout), close: None }
             }
         };
         observe::failed_handshake(&failed.error);

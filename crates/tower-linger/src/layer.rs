@@ -66,7 +66,7 @@ impl LingerLayer {
     /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
     /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
-        LingerIo::new(io, Home::Tracker(self.clone()))
+        LingerIo::new(io, Home::tracker(self.clone()))
     }
 
     /// The closes that are still running.

@@ -1,43 +1,39 @@
 //! How a connection comes back from its service.
 
-use std::fmt;
-
 use tokio::sync::oneshot;
 
-use crate::driver::{Close, Closing};
+use crate::driver::Close;
 use crate::io::Seen;
 use crate::layer::LingerLayer;
 use crate::transport::Transport;
 
-/// A connection that its service has let go of, and what was seen of it.
-pub(crate) struct HandBack<T> {
-    pub(crate) io: T,
-    pub(crate) seen: Seen,
-}
-
-/// Where a connection goes when its service drops it.
-pub(crate) enum Home<T> {
-    /// To the layer's future, which closes it in its own task; to a task of its own if that future is gone.
-    Future(oneshot::Sender<HandBack<T>>, LingerLayer),
-    /// To a task of its own: nobody waits for it but the tracker.
-    Tracker(LingerLayer),
+/// Where a connection goes when its service drops it. The close begins, and the tracker counts it, at that moment:
+/// there is no gap in which a server that waits for its connections could believe that it has none.
+pub(crate) struct Home<T: Transport> {
+    linger: LingerLayer,
+    /// The layer's future, which closes the connection in its own task. Without it, or when it is gone, the close gets
+    /// a task of its own.
+    future: Option<oneshot::Sender<Close<T>>>,
 }
 
 impl<T: Transport> Home<T> {
-    pub(crate) fn take_back(self, io: T, seen: Seen) {
-        let (back, linger) = match self {
-            Self::Tracker(linger) => (HandBack { io, seen }, linger),
-            Self::Future(future, linger) => match future.send(HandBack { io, seen }) {
-                Ok(()) => return,
-                Err(back) => (back, linger),
-            },
-        };
-        Close::spawn(Closing::new(back, &linger));
+    /// A connection that nobody but the tracker waits for.
+    pub(crate) fn tracker(linger: LingerLayer) -> Self {
+        Self { linger, future: None }
     }
-}
 
-impl<T> fmt::Debug for HandBack<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandBack").field("seen", &self.seen).finish_non_exhaustive()
+    /// A connection that a future waits for.
+    pub(crate) fn future(linger: LingerLayer) -> (Self, oneshot::Receiver<Close<T>>) {
+        let (future, back) = oneshot::channel();
+        (Self { linger, future: Some(future) }, back)
+    }
+
+    pub(crate) fn take_back(self, io: T, seen: Seen) {
+        let close = Close::new(io, seen, &self.linger);
+        match self.future {
+            // A close that does not arrive is dropped, and so goes on in a task of its own.
+            Some(future) => drop(future.send(close)),
+            None => drop(close),
+        }
     }
 }

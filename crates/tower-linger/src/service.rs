@@ -9,10 +9,10 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use crate::driver::{Close, Closing};
+use crate::driver::Close;
 use crate::io::LingerIo;
 use crate::layer::LingerLayer;
-use crate::release::{HandBack, Home};
+use crate::release::Home;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.
@@ -44,13 +44,9 @@ where
     }
 
     fn call(&mut self, io: T) -> Self::Future {
-        let (home, back) = oneshot::channel();
-        let io = LingerIo::new(io, Home::Future(home, self.linger.clone()));
-        LingerFuture {
-            stage: Stage::Serving { back: Some(back), serve: self.inner.call(io) },
-            linger: self.linger.clone(),
-            result: None,
-        }
+        let (home, back) = Home::future(self.linger.clone());
+        let serve = self.inner.call(LingerIo::new(io, home));
+        LingerFuture { stage: Stage::Serving { back: Some(back), serve }, result: None }
     }
 }
 
@@ -65,7 +61,6 @@ pin_project! {
     pub struct LingerFuture<F, T: Transport, R, E> {
         #[pin]
         stage: Stage<F, T>,
-        linger: LingerLayer,
         result: Option<Result<R, E>>,
     }
 }
@@ -74,14 +69,14 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F, T: Transport> {
         Serving {
-            // Before `serve`, so that it is dropped before: a connection that comes back while this future is being
-            // dropped must find nobody here, and take a task of its own.
-            back: Option<oneshot::Receiver<HandBack<T>>>,
+            // The close comes through here. Should this future be dropped first, the close is dropped with the channel,
+            // and so goes on in a task of its own.
+            back: Option<oneshot::Receiver<Close<T>>>,
             #[pin]
             serve: F,
         },
         /// The service is done; its connection may still be in use by what it was upgraded to.
-        Returning { back: oneshot::Receiver<HandBack<T>> },
+        Returning { back: oneshot::Receiver<Close<T>> },
         Closing { #[pin] close: Close<T> },
         Over,
     }
@@ -107,7 +102,7 @@ where
                     }
                 }
                 StageProjection::Returning { back } => match ready!(Pin::new(back).poll(cx)) {
-                    Ok(back) => Stage::Closing { close: Close::new(Closing::new(back, this.linger)) },
+                    Ok(close) => Stage::Closing { close },
                     // Taken away by `LingerIo::into_inner`.
                     Err(_) => Stage::Over,
                 },
@@ -127,6 +122,6 @@ where
 
 impl<F, T: Transport, R, E> fmt::Debug for LingerFuture<F, T, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LingerFuture").field("linger", &self.linger).finish_non_exhaustive()
+        f.debug_struct("LingerFuture").finish_non_exhaustive()
     }
 }

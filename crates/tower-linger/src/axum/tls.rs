@@ -10,7 +10,6 @@ use axum::serve::Listener;
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
-use crate::driver::{Close, Closing};
 use crate::handshake::TlsAcceptLayer;
 use crate::io::LingerIo;
 use crate::transport::Transport;
@@ -40,15 +39,8 @@ where
     fn start(&mut self, io: L::Io, address: L::Addr) {
         let (handshake, linger) = (self.tls.start(io), self.tls.linger().clone());
         self.handshakes.spawn(async move {
-            match handshake.await {
-                Ok(stream) => Some((linger.wrap(stream), address)),
-                Err(failed) => {
-                    if let Some(back) = failed.back {
-                        Close::spawn(Closing::new(back, &linger));
-                    }
-                    None
-                }
-            }
+            // A failed one drops its close here, which goes on in a task of its own.
+            handshake.await.ok().map(|stream| (linger.wrap(stream), address))
         });
     }
 }

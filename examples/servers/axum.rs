@@ -1,0 +1,60 @@
+//! `axum::serve` whose connections are closed properly.
+//!
+//! ```text
+//! cargo run --example axum
+//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3000/upload     # → too large, said the handler
+//! ```
+//!
+//! Without the layer that client is cut off while it sends ("Connection reset by peer"), and most never see the answer.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use axum::serve::ListenerExt;
+use axum::{Router, serve};
+use clap::Parser;
+use tower_linger::LingerLayer;
+use tower_linger::axum::LingerListener;
+use tower_linger_examples::{Result, exit, interrupted, listen};
+
+/// An axum server that never takes its last response back.
+#[derive(Parser)]
+struct Args {
+    /// Address to listen on.
+    #[arg(default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit(run(&Args::parse()).await)
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let listener = LingerListener::new(listen(args.listen).await?, linger.clone());
+
+    let app = Router::new().route("/", get(hello)).route("/upload", put(too_large));
+    // axum knows the peer's address of its own listeners, and of anything behind `tap_io`.
+    serve(listener.tap_io(|_| ()), app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(interrupted())
+        .await
+        .map_err(|error| error.to_string())?;
+
+    // axum has answered its last request; the connections get 10 s to end.
+    linger.tracker().shutdown(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+async fn hello(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+    format!("hello, {peer}\n")
+}
+
+/// Answers at once, and reads nothing of the body.
+async fn too_large() -> (StatusCode, &'static str) {
+    (StatusCode::PAYLOAD_TOO_LARGE, "too large, said the handler\n")
+}

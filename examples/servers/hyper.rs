@@ -1,0 +1,80 @@
+//! An accept loop of one's own: the layer around a service of connections, with hyper-util inside.
+//!
+//! ```text
+//! cargo run --example hyper
+//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3001/           # → too large, said the handler
+//! ```
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpStream;
+use tower::{Layer, Service};
+use tower_linger::{LingerIo, LingerLayer};
+use tower_linger_examples::{Result, exit, interrupted, listen};
+
+/// A hyper server that never takes its last response back.
+#[derive(Parser)]
+struct Args {
+    /// Address to listen on.
+    #[arg(default_value = "127.0.0.1:3001")]
+    listen: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit(run(&Args::parse()).await)
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let listener = listen(args.listen).await?;
+    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let graceful = GracefulShutdown::new();
+
+    // The inner service serves one connection; the layer makes of it a service that also ends it.
+    let mut connections = linger.layer(tower::service_fn(|io: LingerIo<TcpStream>| {
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let serve = builder.serve_connection(TokioIo::new(io), service_fn(respond)).into_owned();
+        graceful.watch(serve)
+    }));
+
+    let mut interrupted = pin!(interrupted());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut interrupted => break,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(connections.call(stream))),
+            Err(error) => eprintln!("accept: {error}"),
+        }
+    }
+    drop(listener);
+
+    // The requests first, then the connections.
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => {}
+    }
+    linger.tracker().shutdown(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+async fn respond(request: Request<Incoming>) -> std::result::Result<Response<String>, Infallible> {
+    let mut response = Response::new(String::from("hello\n"));
+    if request.method() != hyper::Method::GET {
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        *response.body_mut() = "too large, said the handler\n".into();
+    }
+    Ok(response)
+}
