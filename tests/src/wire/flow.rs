@@ -1,0 +1,284 @@
+//! Turns captured segments into events: one sequence space per direction, each byte counted once.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::tls::{Scanner, Session, add};
+use super::transcript::{Event, Part, Side};
+
+/// What matters of one TCP segment.
+#[derive(Debug)]
+pub(super) struct Segment<'a> {
+    pub(super) client: SocketAddr,
+    pub(super) side: Side,
+    pub(super) seq: u32,
+    pub(super) ack: Option<u32>,
+    pub(super) syn: bool,
+    pub(super) fin: bool,
+    pub(super) rst: bool,
+    pub(super) payload: Cow<'a, [u8]>,
+    /// Payload bytes that the capture cut off.
+    pub(super) missing: usize,
+}
+
+impl Segment<'_> {
+    fn len(&self) -> usize {
+        self.payload.len() + self.missing
+    }
+
+    fn into_owned(self) -> Segment<'static> {
+        Segment { payload: Cow::Owned(self.payload.into_owned()), ..self }
+    }
+}
+
+/// All connections to the watched port, and what happened on them in the order of capture.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    pub(super) events: Vec<Event>,
+    flows: Vec<Flow>,
+    /// The newest connection of each client address.
+    latest: HashMap<SocketAddr, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    /// The sequence number of the client's SYN, which tells its retransmission from a new connection.
+    initial: Option<u32>,
+    session: Session,
+    client: Direction,
+    server: Direction,
+}
+
+#[derive(Debug, Default)]
+struct Direction {
+    /// The sequence number after everything seen so far.
+    next: Option<u32>,
+    fin: bool,
+    scanner: Scanner,
+    /// Segments behind a hole: a rule or a lossy link swallowed what is before them.
+    held: Vec<Segment<'static>>,
+}
+
+impl Recorder {
+    pub(super) fn push(&mut self, segment: Segment<'_>) {
+        let id = self.connection_of(&segment);
+        let side = segment.side;
+        // Bytes that the receiver acknowledges have been on the wire: if they are not here, the capture lost them.
+        if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
+            let unseen = |next| is_before(next, ack);
+            if self.direction(id, side.other()).next.is_some_and(unseen) {
+                self.skip_to(id, side.other(), ack);
+                self.release(id, side.other());
+            }
+        }
+
+        let direction = self.direction(id, side);
+        let ahead = direction.next.is_some_and(|next| is_before(next, segment.seq));
+        if ahead && !segment.syn && !segment.rst && (segment.len() > 0 || segment.fin) {
+            direction.held.push(segment.into_owned());
+            if direction.held.len() > HELD_LIMIT {
+                self.give_up_hole(id, side);
+            }
+            return;
+        }
+        self.deliver(id, &segment);
+        self.release(id, side);
+    }
+
+    /// Describes what is still held back: nothing will fill the holes any more.
+    pub(super) fn finish(&mut self) {
+        for id in 0..self.flows.len() {
+            for side in [Side::Client, Side::Server] {
+                while !self.direction(id, side).held.is_empty() {
+                    self.give_up_hole(id, side);
+                }
+            }
+        }
+    }
+
+    fn connection_of(&mut self, segment: &Segment<'_>) -> usize {
+        let opens = segment.syn && segment.side == Side::Client;
+        if let Some(&id) = self.latest.get(&segment.client)
+            && (!opens || self.flows[id].initial == Some(segment.seq))
+        {
+            return id;
+        }
+        self.flows.push(Flow { initial: opens.then_some(segment.seq), ..Flow::default() });
+        let id = self.flows.len() - 1;
+        self.latest.insert(segment.client, id);
+        id
+    }
+
+    fn direction(&mut self, id: usize, side: Side) -> &mut Direction {
+        let flow = &mut self.flows[id];
+        match side {
+            Side::Client => &mut flow.client,
+            Side::Server => &mut flow.server,
+        }
+    }
+
+    /// Records a segment that begins at or before the next expected byte.
+    fn deliver(&mut self, id: usize, segment: &Segment<'_>) {
+        let side = segment.side;
+        let Flow { session, client, server, .. } = &mut self.flows[id];
+        let direction = match side {
+            Side::Client => client,
+            Side::Server => server,
+        };
+        let parts = direction.accept(session, segment);
+        if !parts.is_empty() {
+            self.events.push(Event { connection: id, side, parts });
+        }
+    }
+
+    /// Records the held segments that a filled hole has set free.
+    fn release(&mut self, id: usize, side: Side) {
+        loop {
+            let Direction { next: Some(next), held, .. } = self.direction(id, side) else { return };
+            let Some(ready) = held.iter().position(|segment| !is_before(*next, segment.seq)) else { return };
+            let segment = held.remove(ready);
+            self.deliver(id, &segment);
+        }
+    }
+
+    /// Treats the bytes before the first held segment as lost.
+    fn give_up_hole(&mut self, id: usize, side: Side) {
+        let direction = self.direction(id, side);
+        let Some(next) = direction.next else { return };
+        if let Some(first) = direction.held.iter().map(|segment| segment.seq.wrapping_sub(next)).min() {
+            self.skip_to(id, side, next.wrapping_add(first));
+            self.release(id, side);
+        }
+    }
+
+    fn skip_to(&mut self, id: usize, side: Side, seq: u32) {
+        let direction = self.direction(id, side);
+        let Some(next) = direction.next.replace(seq) else { return };
+        direction.scanner.lose();
+        let parts = vec![Part::Gap(seq.wrapping_sub(next) as usize)];
+        self.events.push(Event { connection: id, side, parts });
+    }
+}
+
+impl Direction {
+    fn accept(&mut self, session: &mut Session, segment: &Segment<'_>) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if segment.syn {
+            let again = self.next.is_some();
+            self.next = self.next.or(Some(segment.seq.wrapping_add(1)));
+            parts.push(match (again, segment.side) {
+                (true, _) => Part::Again,
+                (false, Side::Client) => Part::Syn,
+                (false, Side::Server) => Part::SynAck,
+            });
+            return parts;
+        }
+
+        let next = self.next.get_or_insert(segment.seq);
+        let seen = next.wrapping_sub(segment.seq) as usize;
+        let mut advanced = false;
+        // A reset may carry any sequence number; it is not part of the stream.
+        if !segment.rst && segment.len() > seen {
+            let bytes = segment.payload.get(seen..).unwrap_or_default();
+            let missing = segment.len() - seen - bytes.len();
+            *next = end_of(segment);
+            advanced = true;
+            parts = self.scanner.feed(segment.side, session, bytes, missing);
+        }
+        if segment.fin && !self.fin && *next == end_of(segment) {
+            self.fin = true;
+            *next = next.wrapping_add(1);
+            let unfinished = self.scanner.end();
+            if unfinished > 0 {
+                add(&mut parts, Part::Data(unfinished));
+            }
+            parts.push(Part::Fin);
+        }
+        if segment.rst {
+            parts.push(Part::Rst);
+        }
+        if parts.is_empty() && !advanced {
+            parts.push(if segment.len() > 0 || segment.fin { Part::Again } else { Part::Ack });
+        }
+        parts
+    }
+}
+
+/// Whether `a` comes before `b` in sequence space, which wraps around (RFC 9293 §3.4).
+fn is_before(a: u32, b: u32) -> bool {
+    (1..1 << 31).contains(&b.wrapping_sub(a))
+}
+
+fn end_of(segment: &Segment<'_>) -> u32 {
+    // A segment is at most 64 KiB: IP's length field holds no more.
+    segment.seq.wrapping_add(u32::try_from(segment.len()).unwrap_or(u32::MAX))
+}
+
+/// Bounds the memory behind a hole: 64 MiB with the largest segments.
+const HELD_LIMIT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the client, with data of this length beginning at this place in its stream.
+    fn data(at: u32, length: usize) -> Segment<'static> {
+        Segment {
+            client: ([127, 0, 0, 1], 50_000).into(),
+            side: Side::Client,
+            seq: ISN.wrapping_add(1 + at),
+            ack: None,
+            syn: false,
+            fin: false,
+            rst: false,
+            payload: vec![b'x'; length].into(),
+            missing: 0,
+        }
+    }
+
+    fn fin(at: u32) -> Segment<'static> {
+        Segment { fin: true, ..data(at, 0) }
+    }
+
+    /// From the server, acknowledging this much of the client's stream.
+    fn ack(of: u32) -> Segment<'static> {
+        Segment { side: Side::Server, seq: 7, ack: Some(ISN.wrapping_add(1 + of)), ..data(0, 0) }
+    }
+
+    fn recorded(segments: impl IntoIterator<Item = Segment<'static>>) -> Vec<String> {
+        let mut recorder = Recorder::default();
+        recorder.push(Segment { syn: true, seq: ISN, ..data(0, 0) });
+        segments.into_iter().for_each(|segment| recorder.push(segment));
+        recorder.finish();
+        recorder.events[1..].iter().map(|event| format!("{event}")).collect()
+    }
+
+    #[test]
+    fn counts_each_byte_once() {
+        let lines = recorded([data(0, 10), data(0, 10), data(5, 10), fin(15), fin(15)]);
+        assert_eq!(
+            lines,
+            ["client: data 10", "client: again", "client: data 5", "client: FIN", "client: again"]
+        );
+    }
+
+    #[test]
+    fn restores_the_order_when_a_hole_is_filled() {
+        let lines = recorded([data(10, 5), fin(15), data(0, 10)]);
+        assert_eq!(lines, ["client: data 10", "client: data 5", "client: FIN"]);
+    }
+
+    #[test]
+    fn names_a_hole_that_stays() {
+        assert_eq!(recorded([data(10, 5), fin(15)]), ["client: gap 10", "client: data 5", "client: FIN"]);
+    }
+
+    #[test]
+    fn names_bytes_that_were_acknowledged_unseen() {
+        assert_eq!(recorded([ack(10), data(10, 5)]), ["client: gap 10", "server: ACK", "client: data 5"]);
+    }
+
+    /// So that every test above crosses the end of sequence space.
+    const ISN: u32 = u32::MAX - 3;
+}

@@ -1,0 +1,141 @@
+//! Reads packets from the kernel and picks out what belongs to the watched port.
+
+use std::borrow::Cow;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use etherparse::{LaxNetSlice, LaxSlicedPacket, TcpSlice, TransportSlice};
+use nix::cmsg_space;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
+    socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+use socket2::{SockFilter, SockRef};
+
+use super::flow::Segment;
+use super::transcript::Side;
+
+/// A packet that concerns the capture.
+#[derive(Debug)]
+pub(super) enum Packet<'a> {
+    /// Of a connection to the watched port.
+    Tcp(Segment<'a>),
+    /// Our own, with the number that it carries.
+    Marker(u8),
+}
+
+/// The ports by which packets are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) server: u16,
+    pub(super) marker: u16,
+}
+
+/// Opens a socket that yields packets from the IP header on, as they leave, cut to `limit` bytes.
+pub(super) fn open_socket(limit: u32) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let packets = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
+    SockRef::from(&packets).attach_filter(&outgoing_only(limit))?;
+    setsockopt(&packets, sockopt::RxqOvfl, &1)?;
+    // Forcing needs root outside user namespaces; the other is limited to net.core.rmem_max.
+    if setsockopt(&packets, sockopt::RcvBufForce, &QUEUE_BYTES).is_err() {
+        setsockopt(&packets, sockopt::RcvBuf, &QUEUE_BYTES)?;
+    }
+    setsockopt(&packets, sockopt::ReceiveTimeout, &TimeVal::new(0, 20_000))?;
+    // What came before the filter was in place.
+    let mut buffer = [0; 1];
+    while read(&packets, &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
+    Ok(packets)
+}
+
+/// A packet's length in `buffer`, and how many packets the queue has dropped so far if any.
+pub(super) fn read(
+    packets: &OwnedFd,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> nix::Result<(usize, Option<u32>)> {
+    let mut control = cmsg_space!(u32);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(packets.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    let dropped = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::RxqOvfl(dropped) => Some(dropped),
+        _ => None,
+    });
+    Ok((message.bytes, dropped))
+}
+
+/// A classic BPF program: "if the packet type is outgoing, keep `limit` bytes, else none".
+fn outgoing_only(limit: u32) -> [SockFilter; 4] {
+    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, packet_type),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, libc::PACKET_OUTGOING.into()),
+        SockFilter::new(RETURN, 0, 0, limit),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+/// Parses a packet that begins with its IP header and may be cut; `None` if it is none of ours.
+pub(super) fn parse(packet: &[u8], ports: Ports) -> Option<Packet<'_>> {
+    let parsed = LaxSlicedPacket::from_ip(packet).ok()?;
+    let (source, destination, total): (IpAddr, IpAddr, usize) = match &parsed.net {
+        Some(LaxNetSlice::Ipv4(ip)) => {
+            let header = ip.header();
+            (header.source_addr().into(), header.destination_addr().into(), header.total_len().into())
+        }
+        Some(LaxNetSlice::Ipv6(ip)) => {
+            let header = ip.header();
+            let total = IPV6_HEADER + usize::from(header.payload_length());
+            (header.source_addr().into(), header.destination_addr().into(), total)
+        }
+        _ => return None,
+    };
+    match &parsed.transport {
+        Some(TransportSlice::Udp(udp)) if udp.source_port() == ports.marker => {
+            udp.payload().first().copied().map(Packet::Marker)
+        }
+        Some(TransportSlice::Tcp(tcp)) => {
+            let missing = total.saturating_sub(packet.len());
+            segment(tcp, (source, destination), missing, ports.server).map(Packet::Tcp)
+        }
+        _ => None,
+    }
+}
+
+fn segment<'a>(
+    tcp: &TcpSlice<'a>,
+    (source, destination): (IpAddr, IpAddr),
+    missing: usize,
+    port: u16,
+) -> Option<Segment<'a>> {
+    let (client, side) = if tcp.source_port() == port {
+        (SocketAddr::new(destination, tcp.destination_port()), Side::Server)
+    } else if tcp.destination_port() == port {
+        (SocketAddr::new(source, tcp.source_port()), Side::Client)
+    } else {
+        return None;
+    };
+    Some(Segment {
+        client,
+        side,
+        seq: tcp.sequence_number(),
+        ack: tcp.ack().then(|| tcp.acknowledgment_number()),
+        syn: tcp.syn(),
+        fin: tcp.fin(),
+        rst: tcp.rst(),
+        payload: Cow::Borrowed(tcp.payload()),
+        missing,
+    })
+}
+
+/// More than any packet: segments on loopback are up to 64 KiB.
+pub(super) const WHOLE: u32 = 128 * 1024;
+/// The kernel doubles it.
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+const IPV6_HEADER: usize = 40;

@@ -1,0 +1,265 @@
+//! Finds TLS records in one direction of a TCP stream and says, without keys, what they are.
+//!
+//! In TLS 1.3 the type of an encrypted record is hidden (RFC 8446 §5.2), so two facts stand in for it: an alert is two
+//! bytes, and the handshake's order is fixed. They mislead in these cases:
+//! - application data of exactly two bytes in a 1.3 record counts as an alert;
+//! - session tickets, key updates and data that a server sends before the client's Finished cannot be told from each
+//!   other: before that moment all counts as handshake, afterwards as data;
+//! - a client that pads its Finished, or that packs it behind a certificate with data in the same segment, has that data
+//!   counted as handshake.
+
+use super::transcript::{Part, Side};
+
+/// What both directions of a TLS connection know together.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    tls13: bool,
+    client_flight: Flight,
+}
+
+/// The client's encrypted handshake messages in TLS 1.3.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    #[default]
+    Before,
+    Sending,
+    Done,
+}
+
+/// Cuts one direction's stream into records.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    mode: Mode,
+    /// The part of the next record's header that has arrived.
+    header: Vec<u8>,
+    record: Option<Record>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Unknown,
+    Plain,
+    Tls,
+    /// TLS, but bytes are missing: the next record boundary is not known.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Record {
+    kind: u8,
+    length: usize,
+    left: usize,
+    /// The first bytes of alerts and handshake messages.
+    head: Vec<u8>,
+    is_data: bool,
+}
+
+impl Scanner {
+    /// Takes the next bytes of the stream, all from one segment, and describes them.
+    ///
+    /// `missing` bytes follow them that the capture cut off. The answer is empty if all there was is the beginning of a
+    /// record header: those bytes count with the rest of their record.
+    pub(super) fn feed(
+        &mut self,
+        side: Side,
+        session: &mut Session,
+        bytes: &[u8],
+        missing: usize,
+    ) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if self.mode == Mode::Lost && missing == 0 && is_whole_records(bytes) {
+            self.mode = Mode::Tls;
+        }
+        if matches!(self.mode, Mode::Plain | Mode::Lost) {
+            add(&mut parts, Part::Data(bytes.len() + missing));
+            return parts;
+        }
+        if side == Side::Client && session.client_flight == Flight::Sending {
+            // The flight is at most the segment it begins in.
+            session.client_flight = Flight::Done;
+        }
+
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.record.is_none() {
+                let (taken, after) = rest.split_at(rest.len().min(HEADER - self.header.len()));
+                self.header.extend_from_slice(taken);
+                rest = after;
+                let Some(header) = self.header.first_chunk::<HEADER>() else { break };
+                let Some((kind, length)) = parse_header(*header) else {
+                    self.mode = if self.mode == Mode::Unknown { Mode::Plain } else { Mode::Lost };
+                    add(&mut parts, Part::Data(self.header.len() + rest.len() + missing));
+                    self.header.clear();
+                    return parts;
+                };
+                self.mode = Mode::Tls;
+                self.header.clear();
+                self.begin(side, session, kind, length, &mut parts);
+            }
+            let left = self.record.as_ref().map_or(0, |record| record.left);
+            let (taken, after) = rest.split_at(rest.len().min(left));
+            rest = after;
+            self.advance(side, session, taken, taken.len(), &mut parts);
+        }
+
+        if missing > 0 {
+            if self.record.as_ref().is_some_and(|record| record.left >= missing) {
+                self.advance(side, session, &[], missing, &mut parts);
+            } else {
+                self.lose();
+                add(&mut parts, Part::Data(missing));
+            }
+        }
+        parts
+    }
+
+    /// Notes that the stream has a hole here.
+    pub(super) fn lose(&mut self) {
+        if self.mode != Mode::Plain {
+            self.mode = Mode::Lost;
+        }
+        self.header.clear();
+        self.record = None;
+    }
+
+    /// The bytes of a header that will never be completed, at the end of the stream.
+    pub(super) fn end(&mut self) -> usize {
+        std::mem::take(&mut self.header).len()
+    }
+
+    fn begin(&mut self, side: Side, session: &mut Session, kind: u8, length: usize, parts: &mut Vec<Part>) {
+        let hidden = session.tls13 && kind == APPLICATION_DATA;
+        let kind = if hidden && length == HIDDEN_ALERT { ALERT } else { kind };
+        let mut is_data = kind == APPLICATION_DATA;
+        if hidden && is_data {
+            if side == Side::Client && session.client_flight == Flight::Before {
+                session.client_flight = Flight::Sending;
+            }
+            let handshaking = match side {
+                Side::Client => session.client_flight == Flight::Sending,
+                Side::Server => session.client_flight == Flight::Before,
+            };
+            is_data = !handshaking;
+        }
+        if is_data {
+            add(parts, Part::Data(HEADER));
+        } else if kind != ALERT {
+            add(parts, Part::Handshake);
+        }
+        self.record = Some(Record { kind, length, left: length, head: Vec::new(), is_data });
+    }
+
+    /// Moves on by `count` bytes of the current record, of which `bytes` are known.
+    fn advance(
+        &mut self,
+        side: Side,
+        session: &mut Session,
+        bytes: &[u8],
+        count: usize,
+        parts: &mut Vec<Part>,
+    ) {
+        let Some(record) = &mut self.record else { return };
+        record.left -= count;
+        if record.is_data {
+            if count > 0 {
+                add(parts, Part::Data(count));
+            }
+        } else {
+            if record.kind == HANDSHAKE && count > 0 {
+                add(parts, Part::Handshake);
+            }
+            let room = HEAD_LIMIT.saturating_sub(record.head.len());
+            record.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        if record.left > 0 {
+            return;
+        }
+        match record.kind {
+            ALERT => {
+                let description = if record.length == 2 { record.head.get(1).copied() } else { None };
+                add(parts, Part::Alert(description));
+            }
+            HANDSHAKE if side == Side::Server && chooses_tls13(&record.head) => session.tls13 = true,
+            APPLICATION_DATA
+                if side == Side::Client && !record.is_data && HIDDEN_FINISHED.contains(&record.length) =>
+            {
+                session.client_flight = Flight::Done;
+            }
+            _ => {}
+        }
+        self.record = None;
+    }
+}
+
+/// Appends a part, or lets it grow the last one.
+pub(super) fn add(parts: &mut Vec<Part>, part: Part) {
+    match (parts.last_mut(), part) {
+        (Some(Part::Data(sum)), Part::Data(more)) => *sum += more,
+        (Some(Part::Handshake), Part::Handshake) => {}
+        (_, part) => parts.push(part),
+    }
+}
+
+/// The type and length of a record, if this can be the header of one.
+fn parse_header([kind, major, minor, high, low]: [u8; HEADER]) -> Option<(u8, usize)> {
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) && major == 3 && minor <= 4;
+    (known && length <= RECORD_LIMIT).then_some((kind, length))
+}
+
+/// Whether a segment holds records only, from its first byte to its last.
+fn is_whole_records(mut bytes: &[u8]) -> bool {
+    while let Some((header, rest)) = bytes.split_first_chunk() {
+        let Some((_, length)) = parse_header(*header) else { return false };
+        let Some(rest) = rest.get(length..) else { return false };
+        bytes = rest;
+        if bytes.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a handshake record begins with a `ServerHello` (or `HelloRetryRequest`) that settles on TLS 1.3: its
+/// `supported_versions` extension says so (RFC 8446 §4.2.1).
+fn chooses_tls13(record: &[u8]) -> bool {
+    /// Splits off a vector whose length is written before it in `N` bytes.
+    fn vector<const N: usize>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (length, rest) = bytes.split_first_chunk::<N>()?;
+        rest.split_at_checked(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+    }
+    fn version(record: &[u8]) -> Option<[u8; 2]> {
+        let (&[SERVER_HELLO], rest) = record.split_first_chunk()? else { return None };
+        let (hello, _) = vector::<3>(rest)?;
+        let (_session_id, rest) = vector::<1>(hello.get(2 + 32..)?)?; // after the legacy version and the random
+        let (mut extensions, _) = vector::<2>(rest.get(2 + 1..)?)?; // after the cipher suite and the compression
+        while let Some((kind, rest)) = extensions.split_first_chunk() {
+            let (value, rest) = vector::<2>(rest)?;
+            if *kind == SUPPORTED_VERSIONS {
+                return value.try_into().ok();
+            }
+            extensions = rest;
+        }
+        None
+    }
+    version(record) == Some([3, 4])
+}
+
+const HEADER: usize = 5;
+/// The most a record may carry, with the largest expansion that any version allows.
+const RECORD_LIMIT: usize = (1 << 14) + 2048;
+/// Enough for a `ServerHello`, with a post-quantum key share too.
+const HEAD_LIMIT: usize = 4096;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+const SERVER_HELLO: u8 = 2;
+const SUPPORTED_VERSIONS: [u8; 2] = [0, 43];
+
+/// An alert in TLS 1.3: two bytes, the hidden type, the tag.
+const HIDDEN_ALERT: usize = 2 + 1 + 16;
+/// Finished in TLS 1.3: a header of four bytes, a SHA-256 or SHA-384 value, the hidden type, the tag.
+const HIDDEN_FINISHED: [usize; 2] = [4 + 32 + 1 + 16, 4 + 48 + 1 + 16];

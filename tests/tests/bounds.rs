@@ -1,0 +1,200 @@
+//! Every bound of a close, on a paused clock: the times are exact, and nothing waits for them.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, duplex};
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+use tower_linger::{ClosePolicy, CloseReport, LingerLayer, Outcome, Phase, Plain, Release, close};
+use tower_linger_tests::scripted::Script;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The report, and how long the close took on the paused clock.
+async fn timed(closing: impl Future<Output = CloseReport>) -> (CloseReport, Duration) {
+    let began = Instant::now();
+    (closing.await, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_let_go_at_the_idle_timeout() {
+    let (script, io) = Script::new();
+    let (report, took) = timed(close(io, &ClosePolicy::default())).await;
+    assert_eq!((report.outcome, took), (Outcome::DrainIdle, 5 * SECOND));
+    assert_eq!(report.time_in(Phase::Drain), took);
+    assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_trickles_is_let_go_at_the_drain_limit() {
+    let (script, io) = Script::new();
+    let closing = tokio::spawn(async move { timed(close(io, &ClosePolicy::default())).await });
+    let mut sent = 0;
+    while !closing.is_finished() {
+        script.send(1);
+        sent += 1;
+        tokio::time::advance(4 * SECOND).await;
+        assert!(sent < 100, "one byte per idle timeout keeps it for ever");
+    }
+    let (report, took) = closing.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::DrainDeadline);
+    assert!((30 * SECOND..34 * SECOND).contains(&took), "{took:?}");
+}
+
+/// The byte limit is exact, and no read is asked to read nothing: that would look like a FIN.
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_let_go_at_exactly_the_byte_limit() {
+    for limit in [1, 1_000, (1 << 20) - 1, 1 << 20, (5 << 20) + 7] {
+        let (script, io) = Script::new();
+        script.send(1 << 40);
+        let policy = ClosePolicy::builder().drain_limit_bytes(limit).build().expect("makes sense");
+        let (report, took) = timed(close(io, &policy)).await;
+        assert_eq!(
+            (report.outcome, report.bytes_drained, took),
+            (Outcome::DrainLimit, limit, Duration::ZERO)
+        );
+        let seen = script.seen();
+        assert_eq!(seen.discarded, limit);
+        assert!(seen.smallest_limit.is_some_and(|smallest| smallest > 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_lets_other_tasks_run() {
+    let (script, io) = Script::new();
+    script.send(1 << 30);
+    let policy = ClosePolicy::default();
+    let closing = tokio::spawn(async move { close(io, &policy).await });
+    // A task that is always ready, and so gets its turn after each of the close's.
+    let turns = tokio::spawn(async move {
+        let mut turns = 0;
+        std::future::poll_fn(|cx| {
+            turns += 1;
+            cx.waker().wake_by_ref();
+            if closing.is_finished() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        (turns, closing.await.expect("no panic"))
+    });
+    let (turns, report) = turns.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::DrainLimit);
+    assert!(turns >= 1024 / 16, "1 GiB of flood left {turns} turns to others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peers_fin_ends_the_drain_at_once_and_without_spinning() {
+    let (script, io) = Script::new();
+    script.send(3 << 20);
+    script.end();
+    let (report, took) = timed(close(io, &ClosePolicy::default())).await;
+    assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+    assert_eq!((report.bytes_drained, took), (3 << 20, Duration::ZERO));
+    assert_eq!(script.seen().discards, 4, "three times 1 MiB, then the FIN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_let_go_at_the_flush_idle_timeout_and_reset() {
+    let (script, io) = Script::new();
+    script.stick(Phase::Flush);
+    let (report, took) = timed(close(io, &ClosePolicy::default())).await;
+    assert_eq!((report.outcome, report.release, took), (Outcome::FlushTimeout, Release::Abort, 10 * SECOND));
+    assert_eq!(
+        (script.seen().fins, script.seen().drops),
+        (0, 1),
+        "a FIN would make a cut response look whole"
+    );
+}
+
+/// CONFORMANCE 24.
+#[tokio::test(start_paused = true)]
+async fn a_closure_alert_that_nobody_takes_is_given_up_at_the_flush_idle_timeout() {
+    let (script, io) = Script::new();
+    script.stick(Phase::Notify);
+    let (report, took) = timed(close(io, &ClosePolicy::default())).await;
+    assert_eq!((report.outcome, report.ended_in, took), (Outcome::FlushTimeout, Phase::Notify, 10 * SECOND));
+    assert!(!report.sent_close_notify);
+    assert_eq!(report.release, Release::Close, "over TLS the missing alert says that something is missing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_progress_restarts_the_flush_idle_timeout_and_never_the_flush_limit() {
+    let (script, io) = Script::new();
+    script.stick(Phase::Flush);
+    let closing = tokio::spawn(async move { timed(close(io, &ClosePolicy::default())).await });
+    let mut wakes = 0;
+    while !closing.is_finished() {
+        tokio::time::advance(7 * SECOND).await;
+        script.wake();
+        tokio::task::yield_now().await;
+        wakes += 1;
+        assert!(wakes < 100, "progress keeps it for ever");
+    }
+    let (report, took) = closing.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::FlushTimeout);
+    assert!((60 * SECOND..68 * SECOND).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_shuts_down_cuts_its_closes_at_the_deadline_and_waits_for_them() {
+    let (reports, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let linger =
+        LingerLayer::default().on_close(move |report| reports.send(*report).expect("the test listens"));
+    let scripts: Vec<_> = (0..100).map(|_| Script::new()).collect();
+    let scripts: Vec<_> = scripts
+        .into_iter()
+        .map(|(script, io)| {
+            drop(linger.wrap(io));
+            script
+        })
+        .collect();
+    assert_eq!(linger.tracker().len(), 100);
+    let began = Instant::now();
+    scripts[0].end();
+    linger.tracker().shutdown(2 * SECOND).await;
+    assert_eq!(began.elapsed(), 2 * SECOND, "well before the idle timeout");
+    assert!(linger.tracker().is_empty());
+    let mut outcomes = Vec::new();
+    while let Ok(report) = seen.try_recv() {
+        outcomes.push(report.outcome);
+    }
+    assert_eq!(outcomes.len(), 100, "each close is reported");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::ShutdownCut).count(), 99);
+    assert!(scripts.iter().all(|script| script.seen().drops == 1));
+
+    // What begins after the deadline is cut too, after its FIN.
+    let (script, io) = Script::new();
+    drop(linger.wrap(io));
+    linger.tracker().wait().await;
+    assert_eq!(began.elapsed(), 2 * SECOND);
+    assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+}
+
+/// CONFORMANCE 28: streams that are no sockets, and sockets that are not TCP.
+#[tokio::test]
+async fn the_drain_works_on_unix_sockets_and_on_streams_that_are_no_sockets() {
+    const UPLOAD: usize = 1 << 20;
+    let (unix, unix_peer) = UnixStream::pair().expect("a socket pair");
+    let (pipe, pipe_peer) = duplex(1 << 10);
+    let (wrapped, wrapped_peer) = duplex(1 << 10);
+    let policy = ClosePolicy::default();
+    let unix = tokio::spawn(async move { close(unix, &policy).await });
+    let pipe = tokio::spawn(async move { close(pipe, &policy).await });
+    let wrapped =
+        tokio::spawn(async move { close(Plain(tokio::io::BufStream::new(wrapped)), &policy).await });
+    upload(unix_peer, UPLOAD).await;
+    upload(pipe_peer, UPLOAD).await;
+    upload(wrapped_peer, UPLOAD).await;
+    for report in [unix.await, pipe.await, wrapped.await] {
+        let report = report.expect("no panic");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{report}");
+        assert_eq!(report.bytes_drained, UPLOAD as u64);
+    }
+}
+
+/// Sends, then closes. The FIN of the other side is there before the last byte is sent.
+async fn upload(mut peer: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, bytes: usize) {
+    let fin = tokio::io::AsyncReadExt::read(&mut peer, &mut [0; 1]).await.expect("no reset");
+    assert_eq!(fin, 0, "the half-close comes before the drain");
+    peer.write_all(&vec![0; bytes]).await.expect("everything is taken");
+}
