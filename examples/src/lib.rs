@@ -36,7 +36,8 @@ pub fn exit(result: Result<()>) -> ExitCode {
 ///
 /// A line that names the address: it is in use, or not ours.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.map_err(because(format!("cannot listen on {address}")))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(because(format!("cannot listen on {address}")))?;
     let address = listener.local_addr().map_err(because("cannot tell the address".into()))?;
     println!("listening on {address}");
     Ok(listener)

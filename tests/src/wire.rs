@@ -97,8 +97,9 @@ impl Capture {
 
     /// Ends the capture once everything that left before this call has been read and the wire has been quiet for 50 ms.
     ///
-    /// "Read" is made sure of by a UDP packet to 127.0.0.1, which a test's output rules must let through; otherwise it is a
-    /// problem of the transcript. This waits for neither timers, such as a retransmission, nor the processes at the two ends: let them finish first.
+    /// A UDP packet to 127.0.0.1 tells that all has been read. A test's firewall rules must let it out; if they do not, the
+    /// transcript says that it may be incomplete. Nothing else is waited for, neither timers, such as a retransmission,
+    /// nor the processes at the two ends: let them finish first.
     ///
     /// # Errors
     /// If reading packets failed.

@@ -162,14 +162,17 @@ impl<T: Transport> Closing<T> {
         if let Some(deadline) = self.ticket.deadline(cx) {
             self.handle(Event::ShutdownBy(deadline.into_std()));
         }
+        let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
+        if timer.poll_until(timeout.into(), cx).is_ready() {
+            return Poll::Ready(Event::Tick);
+        }
         if self.waited && self.machine.phase() < Phase::Drain {
+            // Woken, and not by the timer: the peer took something. What else may wake a task is bounded by the flush
+            // limit.
             self.handle(Event::WriteProgress);
         }
         self.waited = true;
-        match self.machine.next_timeout() {
-            Some(timeout) => timer.poll_until(timeout.into(), cx).map(|()| Event::Tick),
-            None => Poll::Ready(Event::Tick),
-        }
+        Poll::Pending
     }
 
     fn handle(&mut self, event: Event) {

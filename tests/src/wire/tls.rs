@@ -263,3 +263,54 @@ const SUPPORTED_VERSIONS: [u8; 2] = [0, 43];
 const HIDDEN_ALERT: usize = 2 + 1 + 16;
 /// Finished in TLS 1.3: a header of four bytes, a SHA-256 or SHA-384 value, the hidden type, the tag.
 const HIDDEN_FINISHED: [usize; 2] = [4 + 32 + 1 + 16, 4 + 48 + 1 + 16];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u8, length: u8) -> Vec<u8> {
+        [vec![kind, 3, 3, 0, length], vec![0; length.into()]].concat()
+    }
+
+    #[test]
+    fn a_record_counts_where_its_header_is_complete() {
+        let (mut scanner, mut session) = (Scanner::default(), Session::default());
+        let bytes = record(APPLICATION_DATA, 40);
+        assert_eq!(scanner.feed(Side::Client, &mut session, &bytes[..3], 0), []);
+        assert_eq!(scanner.feed(Side::Client, &mut session, &bytes[3..20], 0), [Part::Data(20)]);
+        assert_eq!(scanner.feed(Side::Client, &mut session, &bytes[20..], 0), [Part::Data(25)]);
+        assert_eq!(scanner.end(), 0);
+    }
+
+    #[test]
+    fn an_alert_in_the_clear_is_named() {
+        let alert = [ALERT, 3, 3, 0, 2, 2, 40];
+        let parts = Scanner::default().feed(Side::Server, &mut Session::default(), &alert, 0);
+        assert_eq!(parts, [Part::Alert(Some(40))]);
+    }
+
+    #[test]
+    fn records_are_found_again_after_a_cut() {
+        let (mut scanner, mut session) =
+            (Scanner::default(), Session { tls13: true, client_flight: Flight::Done });
+        let mut upload = record(APPLICATION_DATA, 200);
+        upload.truncate(50);
+        assert_eq!(scanner.feed(Side::Client, &mut session, &upload, 1000), [Part::Data(1050)]);
+        assert_eq!(scanner.feed(Side::Client, &mut session, &[0; 30], 0), [Part::Data(30)]);
+        assert_eq!(
+            scanner.feed(Side::Client, &mut session, &record(APPLICATION_DATA, 19), 0),
+            [Part::Alert(None)]
+        );
+    }
+
+    #[test]
+    fn a_hidden_handshake_ends_with_the_clients_finished() {
+        let (mut client, mut server) = (Scanner::default(), Scanner::default());
+        let mut session = Session { tls13: true, client_flight: Flight::Before };
+        let data = record(APPLICATION_DATA, 100);
+        assert_eq!(server.feed(Side::Server, &mut session, &data, 0), [Part::Handshake]);
+        let flight = [data.clone(), record(APPLICATION_DATA, 53), data.clone()].concat();
+        assert_eq!(client.feed(Side::Client, &mut session, &flight, 0), [Part::Handshake, Part::Data(105)]);
+        assert_eq!(server.feed(Side::Server, &mut session, &data, 0), [Part::Data(105)]);
+    }
+}

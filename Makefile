@@ -1,0 +1,44 @@
+# The recipes that CONTRIBUTING.md names and CI runs. `make ci` is all of them.
+
+TEST_PACKAGE := tower-linger-tests
+export RUSTDOCFLAGS := -D warnings
+
+.PHONY: demo fmt lint features test doc msrv examples wire foreign bench-build ci needs
+
+demo: ## The side-by-side demo on a real upload
+	cargo run --release --example demo
+
+fmt: ## Is everything formatted?
+	cargo fmt --all --check
+
+lint: ## clippy, warnings denied
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+features: ## Every feature alone, and none
+	cargo check -p tower-linger
+	for feature in axum rustls tracing; do cargo check -p tower-linger --features $$feature || exit 1; done
+
+test: ## Everything that needs nothing but Rust
+	cargo test --workspace --all-features
+
+doc: ## Public documentation, warnings denied
+	cargo doc --workspace --all-features --no-deps --exclude tower-linger-tests --exclude tower-linger-examples --exclude tower-linger-benches
+
+msrv: ## Is `rust-version` what the dependencies need?
+	sh tests/msrv.sh
+
+examples: ## Each example server, started, used by curl, stopped: needs curl and openssl
+	cargo build --examples
+	sh tests/examples.sh
+
+foreign: ## Peers that are not ours: needs curl, gnutls-cli, openssl and Python with `requests`
+	cargo test -p $(TEST_PACKAGE) --test foreign
+
+bench-build: ## Do the benches still build?
+	cargo bench --workspace --no-run
+
+needs: ## Installs what `examples` and `foreign` need (Debian, as root)
+	apt-get update -q
+	apt-get install -yq --no-install-recommends curl gnutls-bin openssl python3 python3-requests
+
+ci: fmt lint features msrv doc test examples bench-build foreign

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Starts each example server on a free port, uses it as its first comment says, stops it by Ctrl-C's signal.
+# Each step has a time limit; nothing is left running.
+set -eu
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+server=
+stop() {
+    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+    rm -f "$log"
+}
+trap stop EXIT
+
+start() { # NAME
+    : >"$log"
+    timeout 60 "target/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
+    server=$!
+    tries=0
+    until grep -q '^listening on ' "$log"; do
+        tries=$((tries + 1))
+        if [ $tries -gt 300 ] || ! kill -0 "$server"; then
+            cat "$log"
+            exit 1
+        fi
+        sleep 0.1
+    done
+    address=$(sed -n 's/^listening on //p' "$log")
+}
+
+finish() { # NAME
+    kill -INT "$server"
+    wait "$server"
+    server=
+    grep -q 'peer_closed' "$log" || { echo "$1 reported no close"; cat "$log"; exit 1; }
+    echo "$1: ok"
+}
+
+upload() { # URL
+    for _ in 1 2 3 4 5; do
+        answer=$(head -c 33554432 /dev/zero | curl -sSk --http1.1 -m 20 -H Expect: -T - "$1")
+        [ "$answer" = 'too large, said the handler' ] || { echo "$1 answered: $answer"; exit 1; }
+    done
+}
+
+start axum
+upload "http://$address/upload"
+curl -sS -m 20 "http://$address/" | grep -q '^hello, 127.0.0.1:' # ConnectInfo
+finish axum
+
+start axum_tls
+upload "https://$address/upload"
+curl -sSk -m 20 "https://$address/" | grep -q '^hello, 127.0.0.1:'
+timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
+finish axum_tls
+
+start hyper
+upload "http://$address/"
+finish hyper
+
+# Bad input: one line and a non-zero status, no backtrace.
+for wrong in 'axum 192.0.2.1:80' 'axum_tls --cert /nonexistent --key /nonexistent' \
+    'axum_tls --cert LICENSE-MIT --key LICENSE-MIT'; do
+    set -- $wrong
+    name=$1
+    shift
+    if RUST_BACKTRACE=1 timeout 20 "target/debug/examples/$name" "$@" >"$log" 2>&1; then
+        echo "$wrong: exit status 0"
+        exit 1
+    fi
+    [ "$(wc -l <"$log")" -eq 1 ] && grep -q '^error: ' "$log" || { echo "$wrong:"; cat "$log"; exit 1; }
+done
+echo 'bad input: ok'
