@@ -1,9 +1,13 @@
-//! Test support.
+//! What the tests, the demo and the benches share: clients that behave as real ones do, certificates, a scripted transport,
+//! and, on Linux, network namespaces, kernel counters and packet transcripts.
 
+pub mod certs;
 #[cfg(target_os = "linux")]
 pub mod counters;
+pub mod library_client;
 #[cfg(target_os = "linux")]
 pub mod netns;
+pub mod peer;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod wire;
