@@ -11,3 +11,8 @@ pub mod peer;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod wire;
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,5 +1,87 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! tower-linger ends server connections so that the client always gets the last response.
+//! Ends server connections so that the client always gets the last response, or the last TLS alert, instead of a reset.
+//!
+//! # The problem
+//!
+//! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its kernel send a
+//! RST, and the client loses what it was about to read: the `413` to its upload, the tail of a large response, the alert
+//! that says which certificate is missing. RFC 9112 §9.6 describes the cure: close the write side, go on reading, then
+//! close. hyper, axum, axum-server and tonic leave that to somebody else, because a drain without bounds is a way to
+//! hold their sockets. Here every wait has a bound.
+//!
+//! # The shortest example
+//!
+//! `axum::serve`, with feature `axum`: see [`axum`](mod@axum). A loop of one's own:
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use tokio::net::{TcpListener, TcpStream};
+//! use tower_layer::Layer;
+//! use tower_linger::{LingerIo, LingerLayer};
+//! use tower_service::Service;
+//!
+//! # #[derive(Clone)] struct Serve;
+//! # impl Service<LingerIo<TcpStream>> for Serve {
+//! #     type Response = (); type Error = Infallible;
+//! #     type Future = std::future::Ready<Result<(), Infallible>>;
+//! #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> { Ok(()).into() }
+//! #     fn call(&mut self, _: LingerIo<TcpStream>) -> Self::Future { std::future::ready(Ok(())) }
+//! # }
+//! # #[tokio::main]
+//! # async fn main() -> std::io::Result<()> {
+//! let linger = LingerLayer::default();
+//! // `Serve` is any service of one connection: hyper's `serve_connection` in a `service_fn`, for one.
+//! let mut connections = linger.layer(Serve);
+//! let listener = TcpListener::bind("127.0.0.1:3000").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     tokio::spawn(connections.call(stream)); // ends when the socket is released
+//! }
+//! # }
+//! ```
+//!
+//! # The flow
+//!
+//! accept → wrap → serve → hand back → close phases → outcome
+//!
+//! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the service drops
+//! it, however it does that, the connection comes back, and is flushed, notified (`close_notify`), half-closed (FIN),
+//! drained and released, each within the [`ClosePolicy`]. One [`CloseReport`] says how it went: to
+//! [`on_close`](LingerLayer::on_close), and as a `tracing` event.
+//!
+//! | hook | for | who waits for the close |
+//! |---|---|---|
+//! | [`LingerLayer`] | a loop of one's own | the service's future |
+//! | [`TlsAcceptLayer`] | the same over TLS; failed handshakes linger too | the service's future |
+//! | [`axum::LingerListener`], [`axum::TlsLingerListener`] | `axum::serve` | the [`Tracker`] |
+//! | [`LingerLayer::wrap`] | any other loop that a framework owns | the [`Tracker`] |
+//! | [`close()`] | no service at all | its caller |
+//!
+//! # Compared with graceful shutdown
+//!
+//! A graceful-shutdown watcher, axum's or hyper-util's, ends *requests*: it stops accepting and lets responses finish.
+//! This ends *connections*, always, and at shutdown after them. Use both: await the server, then [`Tracker::shutdown`].
+//!
+//! # Events
+//!
+//! With feature `tracing`, target `tower_linger`. At `TRACE`, one event per phase change: `from`, `to`. At `DEBUG`, one
+//! per finished close: `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us`
+//! (microseconds) and, where there was one, `failure`; and one per failed TLS handshake: `error`.
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what the others do.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `axum` | the adapters for `axum::serve` |
+//! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
+//! | `tracing` | the events |
+//! | `full` | all of them |
+//!
+//! # Minimum Rust version
+//!
+//! 1.85, which is what tokio asks for.
 
 #[cfg(feature = "axum")]
 pub mod axum;
