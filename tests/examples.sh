@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 log=$(mktemp)
 server=
 stop() {
-    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+    [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
     rm -f "$log"
 }
 trap stop EXIT

@@ -9,6 +9,8 @@ mod cases;
 mod server;
 mod table;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,18 +63,24 @@ async fn run(args: &Args) -> Result<()> {
     progress.finish_and_clear();
     linger.tracker().shutdown(Duration::from_secs(10)).await;
 
-    println!("{}", table::render(&rows, args.runs));
+    print(table::render(&rows, args.runs))?;
     let missing: u32 = rows.iter().map(|(_, [_, layered])| args.runs - layered.complete).sum();
     let lost: u32 = rows.iter().map(|(_, [bare, _])| args.runs - bare.complete).sum();
     if missing > 0 {
         return Err(format!("{missing} answers are missing in the layered column: it must not lose any"));
     }
     let tried: u32 = rows.iter().map(|_| args.runs).sum();
-    println!("Every answer arrived with the layer; without it {lost} of the same {tried} were lost.");
-    Ok(())
+    print(format_args!(
+        "Every answer arrived with the layer; without it {lost} of the same {tried} were lost."
+    ))
+}
+
+/// One line, or a table, on stdout: `println!` would panic where that is full or closed.
+fn print(what: impl Display) -> Result<()> {
+    writeln!(std::io::stdout(), "{what}").map_err(|error| format!("cannot write the result: {error}"))
 }
 
 fn progress(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {msg}");
+    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

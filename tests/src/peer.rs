@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, split};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig};
 
-/// How long a client waits for anything before it gives up: far longer than any bound of a close.
+/// How long a client takes to connect, to write and to read, each in total, before it gives up: longer than any bound of
+/// a close. A total, because a server that trickles would keep a client that counts silence only for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client treats a write that fails, and when it reads.
@@ -187,20 +188,22 @@ async fn connect(server: SocketAddr, receive_buffer: Option<u32>) -> io::Result<
 
 async fn send(io: &mut (impl AsyncWrite + Unpin), request: &[u8], mut body_bytes: usize) -> io::Result<()> {
     static CHUNK: [u8; 64 << 10] = [0; 64 << 10];
-    timeout(PATIENCE, io.write_all(request)).await??;
+    let deadline = Instant::now() + PATIENCE;
+    timeout_at(deadline, io.write_all(request)).await??;
     while body_bytes > 0 {
         let chunk = &CHUNK[..body_bytes.min(CHUNK.len())];
-        timeout(PATIENCE, io.write_all(chunk)).await??;
+        timeout_at(deadline, io.write_all(chunk)).await??;
         body_bytes -= chunk.len();
     }
-    timeout(PATIENCE, io.flush()).await?
+    timeout_at(deadline, io.flush()).await?
 }
 
 /// Reads one response and everything after it, to the connection's end.
 pub async fn receive(io: &mut (impl AsyncRead + Unpin), clean_end: End) -> Seen {
     let (mut received, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+    let deadline = Instant::now() + PATIENCE;
     let end = loop {
-        match timeout(PATIENCE, io.read(&mut chunk)).await {
+        match timeout_at(deadline, io.read(&mut chunk)).await {
             Err(_) => break End::TimedOut,
             Ok(Err(error)) => break End::of(&error),
             Ok(Ok(0)) => break clean_end,
@@ -259,5 +262,42 @@ impl AsyncWrite for Client {
             Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// One byte a second for ever: a client that counted silence only would never give up.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_trickles_does_not_hold_a_client() {
+        let (mut client, mut server) = duplex(64);
+        let trickle = tokio::spawn(async move {
+            while server.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let begun = Instant::now();
+        let seen =
+            timeout(PATIENCE * 2, receive(&mut client, End::Fin)).await.expect("it gives up by itself");
+        assert_eq!((seen.end, seen.complete), (End::TimedOut, false));
+        assert_eq!(begun.elapsed(), PATIENCE);
+        drop(client);
+        trickle.await.expect("it ends when the client has gone");
+    }
+
+    #[test]
+    fn only_a_whole_body_is_complete() {
+        let whole = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\n\r\nabc";
+        assert!(seen(whole, End::Fin).complete);
+        for cut in 0..whole.len() {
+            assert!(!seen(&whole[..cut], End::Fin).complete, "{cut} bytes");
+        }
+        let two: Vec<u8> = whole.repeat(2);
+        assert!(!seen(&two, End::Fin).complete, "more than was announced");
     }
 }
