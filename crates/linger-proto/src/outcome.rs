@@ -39,7 +39,11 @@ pub enum Outcome {
     DrainDeadline,
     /// The drain reached its byte limit.
     DrainLimit,
+    /// The peer sent, but more slowly than the drain's minimum rate.
+    DrainRate,
 
+    /// Too many connections lingered at once, and this was the oldest.
+    Evicted,
     /// The server's shutdown deadline came first.
     ShutdownCut,
     /// The connection was aborted on purpose, so that a failure does not look like a clean end.
@@ -63,10 +67,27 @@ impl Outcome {
             Self::DrainIdle => "drain_idle",
             Self::DrainDeadline => "drain_deadline",
             Self::DrainLimit => "drain_limit",
+            Self::DrainRate => "drain_rate",
+            Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
             Self::Cancelled => "cancelled",
         }
+    }
+
+    /// Whether one of our own bounds ended the close, while the peer could still have sent more.
+    #[must_use]
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::FlushTimeout
+                | Self::DrainIdle
+                | Self::DrainDeadline
+                | Self::DrainLimit
+                | Self::DrainRate
+                | Self::Evicted
+                | Self::ShutdownCut
+        )
     }
 
     /// Whether the connection itself is gone, so that there is nothing left to read before its socket is released.
@@ -95,7 +116,7 @@ impl fmt::Display for Outcome {
 pub enum Release {
     /// Read until it would block, then close the descriptor.
     Close,
-    /// Zero `SO_LINGER`, then close: a RST. What the peer has is incomplete and must not look whole.
+    /// Zero `SO_LINGER`, then close: a RST. It throws away what the peer has not read yet.
     Abort,
 }
 
@@ -146,6 +167,9 @@ impl Failure {
     pub const fn outcome(self) -> Outcome {
         use io::ErrorKind as Kind;
         match self.kind {
+            _ if cfg!(target_os = "linux") && matches!(self.os_code, Some(ENOPROTOOPT)) => {
+                Outcome::Unreachable
+            }
             Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected => Outcome::PeerReset,
             Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::ConnectionRefused => {
                 Outcome::Unreachable
@@ -156,6 +180,9 @@ impl Failure {
         }
     }
 }
+
+/// Linux reports ICMP's "protocol unreachable" as this; the standard library has no kind for it.
+const ENOPROTOOPT: i32 = 92;
 
 impl From<&io::Error> for Failure {
     fn from(error: &io::Error) -> Self {
@@ -187,11 +214,14 @@ pub struct CloseReport {
     pub failure: Option<Failure>,
     /// Bytes of the peer that were read and discarded.
     pub bytes_drained: u64,
+    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted: 0 after a
+    /// peer's FIN, more where a response was cut. `None` where the system cannot tell; the driver fills it in.
+    pub unacked: Option<u64>,
     /// Whether our `close_notify` was handed to the kernel.
     pub sent_close_notify: bool,
     /// How the socket has to be, or was, released.
     pub release: Release,
-    pub(crate) times: [Duration; 4],
+    pub(crate) times: [Duration; 5],
 }
 
 impl CloseReport {
@@ -212,6 +242,9 @@ impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {} after {:?}", self.outcome, self.ended_in, self.total_time())?;
         write!(f, ", {} bytes drained", self.bytes_drained)?;
+        if let Some(unacked @ 1..) = self.unacked {
+            write!(f, ", {unacked} bytes unacknowledged")?;
+        }
         match self.failure {
             Some(failure) => write!(f, " ({failure})"),
             None => Ok(()),

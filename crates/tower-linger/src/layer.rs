@@ -6,6 +6,7 @@ use std::sync::Arc;
 use linger_proto::{ClosePolicy, CloseReport};
 use tower_layer::Layer;
 
+use crate::classify::AlwaysGraceful;
 use crate::io::LingerIo;
 use crate::release::Home;
 use crate::service::Linger;
@@ -69,6 +70,22 @@ impl LingerLayer {
         LingerIo::new(io, Home::tracker(self.clone()))
     }
 
+    /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
+    ///
+    /// ```
+    /// use tower_linger::{Ending, LingerLayer};
+    ///
+    /// # fn layer() -> impl Clone {
+    /// LingerLayer::default().classify(|result: &Result<(), std::io::Error>| match result {
+    ///     Ok(()) => Ending::Graceful,
+    ///     Err(_) => Ending::Abort,
+    /// })
+    /// # }
+    /// ```
+    pub fn classify<C>(self, classifier: C) -> ClassifyLayer<C> {
+        ClassifyLayer { linger: self, classifier }
+    }
+
     /// The closes that are still running.
     #[must_use]
     pub fn tracker(&self) -> &Tracker {
@@ -92,7 +109,22 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.clone())
+        Linger::new(inner, self.clone(), AlwaysGraceful)
+    }
+}
+
+/// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by [`LingerLayer::classify`].
+#[derive(Debug, Clone)]
+pub struct ClassifyLayer<C> {
+    linger: LingerLayer,
+    classifier: C,
+}
+
+impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
+    type Service = Linger<S, C>;
+
+    fn layer(&self, inner: S) -> Linger<S, C> {
+        Linger::new(inner, self.linger.clone(), self.classifier.clone())
     }
 }
 

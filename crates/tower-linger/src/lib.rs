@@ -75,6 +75,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `axum` | the adapters for `axum::serve` |
+//! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
 //! | `tracing` | the events |
 //! | `full` | all of them |
@@ -85,6 +86,7 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod classify;
 mod driver;
 #[cfg(feature = "rustls")]
 mod handshake;
@@ -96,15 +98,20 @@ mod service;
 mod stream;
 mod tracker;
 mod transport;
+mod wish;
 
+#[cfg(feature = "hyper")]
+pub use classify::HyperErrors;
+pub use classify::{AlwaysGraceful, Classify, Ending};
 pub use driver::{Close, close};
 #[cfg(feature = "rustls")]
 pub use handshake::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
 pub use io::LingerIo;
-pub use layer::LingerLayer;
+pub use layer::{ClassifyLayer, LingerLayer};
 pub use linger_proto::{
     ClosePolicy, ClosePolicyBuilder, CloseReport, ConfigError, Failure, Notified, Outcome, Phase, Release,
 };
 pub use service::{Linger, LingerFuture};
-pub use tracker::Tracker;
+pub use tracker::{Summary, Tracker};
 pub use transport::{Plain, SocketRef, Transport};
+pub use wish::CloseHandle;
