@@ -40,6 +40,7 @@ struct Shared {
     policy: ClosePolicy,
     tracker: Tracker,
     on_close: Option<Arc<Observer>>,
+    leaves_upgrades: bool,
 }
 
 impl LingerLayer {
@@ -61,6 +62,14 @@ impl LingerLayer {
     #[must_use]
     pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.shared).on_close = Some(Arc::new(observer));
+        self
+    }
+
+    /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its future completes
+    /// with the service, and the connection is closed by a task of its own when it is dropped. By default the future waits.
+    #[must_use]
+    pub fn leave_upgrades(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).leaves_upgrades = true;
         self
     }
 
@@ -96,6 +105,10 @@ impl LingerLayer {
     #[must_use]
     pub fn policy(&self) -> &ClosePolicy {
         &self.shared.policy
+    }
+
+    pub(crate) fn leaves_upgrades(&self) -> bool {
+        self.shared.leaves_upgrades
     }
 
     pub(crate) fn report(&self, report: &CloseReport) {

@@ -75,8 +75,10 @@
 //! | feature | brings |
 //! |---|---|
 //! | `axum` | the adapters for `axum::serve` |
+//! | `axum-server` | the adapters for axum-server |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
+//! | `tonic` | tonic's `Connected` for [`LingerIo`] |
 //! | `tracing` | the events |
 //! | `full` | all of them |
 //!
@@ -86,6 +88,8 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "axum-server")]
+pub mod axum_server;
 mod classify;
 mod driver;
 #[cfg(feature = "rustls")]
@@ -95,7 +99,10 @@ mod layer;
 mod observe;
 mod release;
 mod service;
+mod shutdown;
 mod stream;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod tracker;
 mod transport;
 mod wish;
@@ -112,6 +119,7 @@ pub use linger_proto::{
     ClosePolicy, ClosePolicyBuilder, CloseReport, ConfigError, Failure, Notified, Outcome, Phase, Release,
 };
 pub use service::{Linger, LingerFuture};
+pub use shutdown::Shutdown;
 pub use tracker::{Summary, Tracker};
 pub use transport::{Plain, SocketRef, Transport};
 pub use wish::CloseHandle;

@@ -50,7 +50,13 @@ where
         let (home, back) = Home::future(self.layer.clone());
         let serve = self.inner.call(LingerIo::new(io, home));
         let classifier = self.classifier.clone();
-        LingerFuture { stage: Stage::Serving { back: Some(back), serve }, classifier, result: None }
+        let leaves_upgrades = self.layer.leaves_upgrades();
+        LingerFuture {
+            stage: Stage::Serving { back: Some(back), serve },
+            classifier,
+            leaves_upgrades,
+            result: None,
+        }
     }
 }
 
@@ -66,6 +72,7 @@ pin_project! {
         #[pin]
         stage: Stage<F, T>,
         classifier: C,
+        leaves_upgrades: bool,
         result: Option<Result<R, E>>,
     }
 }
@@ -107,8 +114,11 @@ where
                         None => Stage::Over,
                     }
                 }
-                StageProjection::Returning { back } => match ready!(Pin::new(back).poll(cx)) {
-                    Ok(mut close) => {
+                StageProjection::Returning { back } => match Pin::new(back).poll(cx) {
+                    // Whoever has it now drops it some day, and then it finds nobody here.
+                    Poll::Pending if *this.leaves_upgrades => Stage::Over,
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(mut close)) => {
                         let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
                         if ending == Some(Ending::Abort) {
                             close.abort();
@@ -116,7 +126,7 @@ where
                         Stage::Closing { close }
                     }
                     // Taken away by `LingerIo::into_inner`.
-                    Err(_) => Stage::Over,
+                    Poll::Ready(Err(_)) => Stage::Over,
                 },
                 StageProjection::Closing { close } => {
                     let _report = ready!(close.poll(cx));

@@ -11,6 +11,8 @@ use linger_proto::{Event, Outcome};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::driver::now;
+
 /// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
 /// Clones are the same tracker.
 ///
@@ -105,15 +107,13 @@ impl Tracker {
     ///
     /// Dropping it stops the waiting; the deadline stays.
     pub async fn shutdown(&self, limit: Duration) -> Summary {
-        self.set_deadline(limit);
+        self.set_deadline(Instant::from_std(now()) + limit);
         self.wait().await;
         self.summary()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "one of the three places that may read the clock")]
-    fn set_deadline(&self, limit: Duration) {
+    pub(crate) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.inner.lock();
-        let deadline = Instant::now() + limit;
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         let wakers: Vec<_> = state.waiting.values().map(|waiting| waiting.waker.clone()).collect();
         drop(state);
