@@ -31,7 +31,7 @@ finish() { # NAME
     kill -INT "$server"
     wait "$server"
     server=
-    grep -q 'peer_closed' "$log" || { echo "$1 reported no close"; cat "$log"; exit 1; }
+    grep -q '^Pd' "$log" || { echo "$1 reported no close"; cat "$log"; exit 1; }
     echo "$1: ok"
 }
 

@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
     // Ctrl-C ends the requests, then the connections, within 10 s together.
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
     end_at_interrupt(&shutdown);

@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
     let listener = listen(args.listen).await?.into_std().map_err(|error| error.to_string())?;
 

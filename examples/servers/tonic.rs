@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
     end_at_interrupt(&shutdown);
 

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use crate::budget::{Budget, Expired};
-use crate::outcome::{CloseReport, Failure, Outcome, Release};
+use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::{Action, Event, Notified, Phase, Start};
 use crate::policy::ClosePolicy;
+use crate::report::CloseReport;
 
 /// Decides the lingering close of one connection.
 ///

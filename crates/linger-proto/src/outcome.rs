@@ -3,9 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::time::Duration;
-
-use crate::phase::Phase;
 
 /// The one final answer for a connection.
 ///
@@ -28,7 +25,7 @@ pub enum Outcome {
     KernelTimeout,
     /// Something on this host destroyed the socket (`ss -K`: `ECONNABORTED`).
     LocalAbort,
-    /// Any other failure; [`CloseReport::failure`] has it.
+    /// Any other failure; [`CloseReport::failure`](crate::CloseReport::failure) has it.
     Failed,
 
     /// Our own bytes could not be flushed in time.
@@ -72,6 +69,27 @@ impl Outcome {
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
             Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The first character of [`CloseReport::line`](crate::CloseReport::line).
+    pub(crate) const fn code(self) -> char {
+        match self {
+            Self::PeerClosed { .. } => 'P',
+            Self::PeerReset => 'R',
+            Self::Unreachable => 'U',
+            Self::KernelTimeout => 'K',
+            Self::LocalAbort => 'L',
+            Self::Failed => 'E',
+            Self::FlushTimeout => 'F',
+            Self::DrainIdle => 'I',
+            Self::DrainDeadline => 'T',
+            Self::DrainLimit => 'B',
+            Self::DrainRate => 'S',
+            Self::Evicted => 'V',
+            Self::ShutdownCut => 'D',
+            Self::Aborted => 'A',
+            Self::Cancelled => 'C',
         }
     }
 
@@ -200,54 +218,3 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
-
-/// Everything worth knowing about one finished close.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use]
-pub struct CloseReport {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The phase that it ended in.
-    pub ended_in: Phase,
-    /// The first failure of any phase, or of the connection's user before the close.
-    pub failure: Option<Failure>,
-    /// Bytes of the peer that were read and discarded.
-    pub bytes_drained: u64,
-    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted: 0 after a
-    /// peer's FIN, more where a response was cut. `None` where the system cannot tell; the driver fills it in.
-    pub unacked: Option<u64>,
-    /// Whether our `close_notify` was handed to the kernel.
-    pub sent_close_notify: bool,
-    /// How the socket has to be, or was, released.
-    pub release: Release,
-    pub(crate) times: [Duration; 5],
-}
-
-impl CloseReport {
-    /// Time spent in a phase; zero for one that was skipped and for [`Phase::Done`].
-    #[must_use]
-    pub fn time_in(&self, phase: Phase) -> Duration {
-        self.times.get(phase as usize).copied().unwrap_or_default()
-    }
-
-    /// Time from the start of the close to its end.
-    #[must_use]
-    pub fn total_time(&self) -> Duration {
-        self.times.iter().sum()
-    }
-}
-
-impl fmt::Display for CloseReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {} after {:?}", self.outcome, self.ended_in, self.total_time())?;
-        write!(f, ", {} bytes drained", self.bytes_drained)?;
-        if let Some(unacked @ 1..) = self.unacked {
-            write!(f, ", {unacked} bytes unacknowledged")?;
-        }
-        match self.failure {
-            Some(failure) => write!(f, " ({failure})"),
-            None => Ok(()),
-        }
-    }
-}

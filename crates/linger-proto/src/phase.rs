@@ -40,6 +40,17 @@ impl Phase {
             Self::Done => "done",
         }
     }
+
+    /// The second character of [`CloseReport::line`](crate::CloseReport::line).
+    pub(crate) const fn code(self) -> char {
+        match self {
+            Self::Flush => 'f',
+            Self::PeerFirst => 'p',
+            Self::Notify => 'n',
+            Self::HalfClose => 'h',
+            Self::Drain | Self::Done => 'd',
+        }
+    }
 }
 
 impl fmt::Display for Phase {

@@ -401,3 +401,25 @@ fn the_release_at_a_limit_is_the_policys() {
     assert_eq!(release(H::Evicted), Release::Abort);
     assert_eq!(release(H::PeerEnds), Release::Close);
 }
+
+/// The line is an interface: log parsers depend on it.
+#[test]
+fn the_report_line_is_stable() {
+    use Happening as H;
+    let drain = |last: &[(u16, H)]| [&[(0, H::Works(0)), (2, H::Works(0)), (0, H::Works(0))], last].concat();
+    let line = |tls, script: &[(u16, H)]| {
+        run(ClosePolicy::default(), 1 << 30, Start::default(), tls, script).line().to_string()
+    };
+    assert_eq!(
+        line(Notified::CloseNotify, &drain(&[(3, H::Works(255)), (4, H::PeerEnds)])),
+        "Pdn- drained=1048576 unacked=- flush_us=0 drain_us=7000 total_us=9000"
+    );
+    assert_eq!(
+        line(Notified::Nothing, &drain(&[(1, H::Fails(ErrorKind::ConnectionReset))])),
+        "Rd-- drained=0 unacked=- flush_us=0 drain_us=1000 total_us=3000 failure=\"connection reset\""
+    );
+    assert_eq!(
+        line(Notified::Nothing, &[]),
+        "Ff-- drained=0 unacked=- flush_us=10000000 drain_us=0 total_us=10000000"
+    );
+}

@@ -76,6 +76,7 @@
 //! |---|---|
 //! | `axum` | the adapters for `axum::serve` |
 //! | `axum-server` | the adapters for axum-server |
+//! | `http` | [`EarlyResponseLayer`]: `Connection: close` on early responses |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
@@ -92,6 +93,8 @@ pub mod axum;
 pub mod axum_server;
 mod classify;
 mod driver;
+#[cfg(feature = "http")]
+mod early_response;
 #[cfg(feature = "rustls")]
 mod handshake;
 mod io;
@@ -111,6 +114,8 @@ mod wish;
 pub use classify::HyperErrors;
 pub use classify::{AlwaysGraceful, Classify, Ending};
 pub use driver::{Close, close};
+#[cfg(feature = "http")]
+pub use early_response::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
 #[cfg(feature = "rustls")]
 pub use handshake::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
 pub use io::LingerIo;
