@@ -32,6 +32,8 @@ pub struct CloseMachine {
     session: Option<SessionRead>,
     /// Since when the peer's rate counts, while the drain has a minimum.
     rate_from: Option<Instant>,
+    /// When everything was acknowledged, and how long the peer has to be quiet from then on.
+    acknowledged: Option<(Instant, Duration)>,
     /// Whether the peer's FIN was read before ours was sent.
     peer_fin: bool,
     sent: Notified,
@@ -51,6 +53,9 @@ struct SessionRead {
 /// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
 const CALL_LIMIT: u64 = 1 << 20;
 
+/// Least silence of a peer that has acknowledged everything, however short its round trips.
+const SHORTEST_QUIET: Duration = Duration::from_millis(50);
+
 impl CloseMachine {
     /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at once.
     #[must_use]
@@ -65,6 +70,7 @@ impl CloseMachine {
             cut_at: None,
             session: None,
             rate_from: None,
+            acknowledged: None,
             peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
@@ -110,6 +116,12 @@ impl CloseMachine {
         }
     }
 
+    /// Whether [`Event::Acknowledged`] is of interest now.
+    #[must_use]
+    pub fn wants_acknowledgement(&self) -> bool {
+        self.phase == Phase::Drain && self.policy.early_release.is_some() && self.acknowledged.is_none()
+    }
+
     /// When to hand in an [`Event::Tick`], unless something happens before; `None` once the close is over.
     /// It can move later with progress, and earlier only with [`Event::ShutdownBy`].
     #[must_use]
@@ -118,10 +130,8 @@ impl CloseMachine {
             return None;
         }
         let session = self.session.map(|session| session.deadline);
-        [Some(self.budget.next_timeout()), self.cut_at, session, self.rate_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = [self.cut_at, session, self.rate_deadline(), self.quiet_deadline()];
+        others.into_iter().flatten().chain([self.budget.next_timeout()]).min()
     }
 
     /// Takes one event. Those that cannot answer the current action change nothing, except that time passes.
@@ -146,6 +156,10 @@ impl CloseMachine {
                 self.start.peer_ended |= event == Event::PeerEnded;
                 self.peer_fin |= event == Event::PeerFin;
                 self.end_peers_turn(now);
+            }
+            (Phase::Drain, Event::Acknowledged { rtt }) if self.wants_acknowledgement() => {
+                let round_trips = self.policy.early_release.unwrap_or_default();
+                self.acknowledged = Some((now, rtt.saturating_mul(round_trips).max(SHORTEST_QUIET)));
             }
             (Phase::Drain, Event::PeerEnded) if self.session.is_some() => {
                 self.finish(Outcome::PeerClosed { close_notify: true }, now);
@@ -272,6 +286,9 @@ impl CloseMachine {
         if self.rate_deadline().is_some_and(|deadline| now >= deadline) {
             return self.finish(Outcome::DrainRate, now);
         }
+        if self.quiet_deadline().is_some_and(|deadline| now >= deadline) {
+            return self.finish(Outcome::Acknowledged, now);
+        }
         match self.budget.expired(now) {
             None => {}
             Some(_) if self.phase == Phase::PeerFirst => self.end_peers_turn(now),
@@ -293,6 +310,13 @@ impl CloseMachine {
         self.times[self.phase as usize] = now.saturating_duration_since(self.entered_at);
         self.entered_at = now;
         self.phase = phase;
+    }
+
+    /// When a peer that has acknowledged everything has been quiet for long enough.
+    fn quiet_deadline(&self) -> Option<Instant> {
+        let (acknowledged_at, quiet) = self.acknowledged?;
+        // A round trip of hours is beyond the drain's deadline anyway.
+        acknowledged_at.max(self.budget.progress_at()).checked_add(quiet)
     }
 
     /// When a peer that has sent this much, and no more, is too slow.

@@ -41,6 +41,8 @@ pub enum Outcome {
 
     /// Too many connections lingered at once, and this was the oldest.
     Evicted,
+    /// Everything was acknowledged and the peer was quiet: early release, where the policy allows it.
+    Acknowledged,
     /// The server's shutdown deadline came first.
     ShutdownCut,
     /// The connection was aborted on purpose, so that a failure does not look like a clean end.
@@ -65,6 +67,7 @@ impl Outcome {
             Self::DrainDeadline => "drain_deadline",
             Self::DrainLimit => "drain_limit",
             Self::DrainRate => "drain_rate",
+            Self::Acknowledged => "acknowledged",
             Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
@@ -86,6 +89,7 @@ impl Outcome {
             Self::DrainDeadline => 'T',
             Self::DrainLimit => 'B',
             Self::DrainRate => 'S',
+            Self::Acknowledged => 'Q',
             Self::Evicted => 'V',
             Self::ShutdownCut => 'D',
             Self::Aborted => 'A',

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::outcome::Failure;
 
@@ -97,6 +97,11 @@ pub enum Event {
     HalfClosed,
     /// That many bytes of the peer were read and discarded.
     Discarded(usize),
+    /// Everything of ours is acknowledged, the FIN included.
+    Acknowledged {
+        /// The connection's round-trip time.
+        rtt: Duration,
+    },
     /// The peer's end of data was read through the stream: its `close_notify` where there is a TLS session.
     PeerEnded,
     /// The peer's FIN was read.

@@ -22,6 +22,7 @@ use crate::outcome::Release;
 /// | `drain_min_rate` | off | none | the total time bounds a slow peer as well; turn it on against slow-read abuse |
 /// | `await_close_notify` | off | off | RFC 8446 §6.1 does not ask for it, and it costs the session's memory |
 /// | `peer_closes_first` | off | off | the server ends HTTP and WebSocket connections (RFC 9112 §9.6, RFC 6455 §7.1.1) |
+/// | `early_release` | off | none | a client that pauses its upload for longer than the quiet time loses the response |
 /// | `at_limit` | `Close` | plain close | a RST throws away what the peer has not read yet |
 /// | `orphan_timeout` | the kernel's | none | `tcp_orphan_retries` and the retransmission limit already bound it |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct ClosePolicy {
     pub(crate) drain_min_rate: Option<MinRate>,
     pub(crate) await_close_notify: Option<AwaitNotify>,
     pub(crate) peer_closes_first: Option<Duration>,
+    pub(crate) early_release: Option<u32>,
     pub(crate) at_limit: Release,
     pub(crate) orphan_timeout: Option<Duration>,
 }
@@ -68,6 +70,7 @@ impl ClosePolicy {
                 drain_min_rate: None,
                 await_close_notify: None,
                 peer_closes_first: None,
+                early_release: None,
                 at_limit: Release::Close,
                 orphan_timeout: None,
             },
@@ -161,6 +164,22 @@ impl ClosePolicyBuilder {
         self
     }
 
+    /// Releases the socket before the peer's FIN when everything of ours, the FIN included, is acknowledged **and** the peer
+    /// has been quiet for `quiet_round_trips` round trips since, as the kernel measures them (`TCP_INFO`), but for at least
+    /// 50 ms, since below that a client's own scheduling is what is measured. More than zero. Linux TCP only; other
+    /// transports wait as they would without it.
+    ///
+    /// The rule in closed form: release at `max(acknowledged, last byte received) + max(quiet_round_trips × rtt, 50 ms)`.
+    ///
+    /// Acknowledged alone would not be safe: it means that the response is in the client's kernel, not that the client has
+    /// read it. A client that is still uploading then runs into a closed socket, and the RST that answers its next byte can
+    /// take the response away (RFC 9112 §9.6). Silence for some round trips says that no upload is in flight; a client
+    /// that merely pauses can still be wrong about it, which is why this is an option.
+    pub const fn early_release(mut self, quiet_round_trips: u32) -> Self {
+        self.policy.early_release = Some(quiet_round_trips);
+        self
+    }
+
     /// How the socket is released when one of our own bounds ended the close.
     pub const fn at_limit(mut self, release: Release) -> Self {
         self.policy.at_limit = release;
@@ -229,8 +248,16 @@ impl ClosePolicyBuilder {
                 }
             }
         }
-        if policy.orphan_timeout.is_some() && !cfg!(target_os = "linux") {
-            return Err(ConfigError::Unsupported { field: "orphan_timeout" });
+        if policy.early_release == Some(0) {
+            return Err(ConfigError::ZeroRoundTrips { field: "early_release" });
+        }
+        let linux_only = [
+            ("early_release", policy.early_release.is_some()),
+            ("orphan_timeout", policy.orphan_timeout.is_some()),
+        ];
+        match linux_only.into_iter().find(|(_, wanted)| *wanted) {
+            Some((field, _)) if !cfg!(target_os = "linux") => return Err(ConfigError::Unsupported { field }),
+            _ => {}
         }
         Ok(policy)
     }
@@ -247,6 +274,11 @@ pub enum ConfigError {
     },
     /// A limit of zero bytes would end the close at the peer's first byte, with a reset.
     ZeroBytes {
+        /// The setting.
+        field: &'static str,
+    },
+    /// No round trip is no silence at all.
+    ZeroRoundTrips {
         /// The setting.
         field: &'static str,
     },
@@ -283,6 +315,9 @@ impl fmt::Display for ConfigError {
             }
             Self::ZeroBytes { field } => {
                 write!(f, "{field} is zero: give it at least 1 byte, or leave it at its default")
+            }
+            Self::ZeroRoundTrips { field } => {
+                write!(f, "{field} is zero round trips: give it at least 1, or leave it out")
             }
             Self::TooLong { field, time } => {
                 write!(f, "{field} is {time:?}: give it at most {LONGEST:?} (a day)")

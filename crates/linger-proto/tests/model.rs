@@ -31,6 +31,7 @@ enum Happening {
     PeerEnds,
     Fails(ErrorKind),
     ShutdownIn(Duration),
+    Acknowledged,
     Evicted,
     Aborted,
     Abandoned,
@@ -55,6 +56,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         ]).prop_map(Happening::Fails),
         1 => (0u64..20).prop_map(|count| Happening::ShutdownIn(secs(count))),
         1 => Just(Happening::Abandoned),
+        4 => Just(Happening::Acknowledged),
         1 => Just(Happening::Evicted),
         1 => Just(Happening::Aborted),
         4 => prop::sample::select(vec![
@@ -78,25 +80,31 @@ fn policy() -> impl Strategy<Value = ClosePolicy> {
         prop::option::of((1u64..40, 1u64..100_000)),
         prop::option::of((1u64..1_000_000, 1u64..40)),
         prop::option::of(1u64..40),
+        prop::option::of(1u32..100),
     )
-        .prop_map(|(flush_idle, flush, drain_idle, drain, bytes, await_notify, rate, peer_first)| {
-            let mut builder = ClosePolicy::builder()
-                .flush_idle_timeout(secs(flush_idle.min(flush)))
-                .flush_limit(secs(flush))
-                .drain_idle_timeout(secs(drain_idle.min(drain)))
-                .drain_limit(secs(drain))
-                .drain_limit_bytes(bytes);
-            if let Some((limit, bytes)) = await_notify {
-                builder = builder.await_close_notify(secs(limit.min(drain)), bytes);
-            }
-            if let Some((rate, grace)) = rate {
-                builder = builder.drain_min_rate(rate, secs(grace.min(drain)));
-            }
-            if let Some(grace) = peer_first {
-                builder = builder.peer_closes_first(secs(grace.min(drain)));
-            }
-            builder.build().expect("in bounds by construction")
-        })
+        .prop_map(
+            |(flush_idle, flush, drain_idle, drain, bytes, await_notify, rate, peer_first, early)| {
+                let mut builder = ClosePolicy::builder()
+                    .flush_idle_timeout(secs(flush_idle.min(flush)))
+                    .flush_limit(secs(flush))
+                    .drain_idle_timeout(secs(drain_idle.min(drain)))
+                    .drain_limit(secs(drain))
+                    .drain_limit_bytes(bytes);
+                if let Some((limit, bytes)) = await_notify {
+                    builder = builder.await_close_notify(secs(limit.min(drain)), bytes);
+                }
+                if let Some((rate, grace)) = rate {
+                    builder = builder.drain_min_rate(rate, secs(grace.min(drain)));
+                }
+                if let Some(grace) = peer_first {
+                    builder = builder.peer_closes_first(secs(grace.min(drain)));
+                }
+                if let Some(round_trips) = early {
+                    builder = builder.early_release(round_trips);
+                }
+                builder.build().expect("in bounds by construction")
+            },
+        )
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -159,6 +167,7 @@ fn run(
             (Happening::Fails(kind), _) => Event::Failed(Failure::from_kind(kind)),
             (Happening::ShutdownIn(time), _) => Event::ShutdownBy(now + time),
             (Happening::Abandoned, _) => Event::Abandoned,
+            (Happening::Acknowledged, _) => Event::Acknowledged { rtt: Duration::from_millis(40) },
             (Happening::Evicted, _) => Event::Evicted,
             (Happening::Aborted, _) => Event::Aborted,
             (Happening::Stray(event), _) if answers(event, action) => Event::Tick,
@@ -270,6 +279,7 @@ fn every_outcome_can_be_reached() {
     let policy = ClosePolicy::builder()
         .drain_limit_bytes(2_000_000)
         .drain_min_rate(1_000, secs(25))
+        .early_release(3)
         .build()
         .expect("makes sense");
     let to_drain = [(0, H::Works(0)), (0, H::Works(0)), (0, H::Works(0))];
@@ -289,6 +299,7 @@ fn every_outcome_can_be_reached() {
         (Outcome::DrainDeadline, Start::default(), drain(&[(4_000, H::Works(1)); 8])),
         (Outcome::DrainLimit, Start::default(), drain(&[(0, H::Works(255)); 2])),
         (Outcome::DrainRate, Start::default(), drain(&[(4_000, H::Works(0)); 8])),
+        (Outcome::Acknowledged, Start::default(), drain(&[(0, H::Acknowledged)])),
         (Outcome::Evicted, Start::default(), drain(&[(0, H::Evicted)])),
         (Outcome::ShutdownCut, Start::default(), drain(&[(0, H::ShutdownIn(SECOND))])),
         (Outcome::Aborted, aborted, vec![]),
@@ -300,7 +311,7 @@ fn every_outcome_can_be_reached() {
         assert_eq!(report.outcome, outcome, "{script:?}");
         assert!(names.insert(outcome.as_str()), "{outcome} twice");
     }
-    assert_eq!(names.len(), 15, "an outcome has no script");
+    assert_eq!(names.len(), 16, "an outcome has no script");
 }
 
 /// What was left unflushed is lost, so a FIN behind it must not make the rest look whole.
@@ -422,4 +433,26 @@ fn the_report_line_is_stable() {
         line(Notified::Nothing, &[]),
         "Ff-- drained=0 unacked=- flush_us=10000000 drain_us=0 total_us=10000000"
     );
+}
+
+/// Acknowledged alone is not enough, and neither is quiet: the release comes when both have held for long enough.
+#[test]
+fn an_early_release_waits_for_acknowledgement_and_for_silence() {
+    let millis = Duration::from_millis;
+    let policy = ClosePolicy::builder().early_release(4).build().expect("makes sense");
+    let start = Instant::now();
+    let mut machine = CloseMachine::new(policy, Start::default(), start);
+    assert!(!machine.wants_acknowledgement(), "not before the FIN");
+    for event in [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed] {
+        machine.handle(event, start);
+    }
+    machine.handle(Event::Acknowledged { rtt: millis(20) }, start);
+    assert_eq!(machine.next_timeout(), Some(start + millis(80)));
+    // Still uploading.
+    machine.handle(Event::Discarded(1), start + millis(79));
+    machine.handle(Event::Tick, start + millis(80));
+    assert_eq!(machine.phase(), Phase::Drain);
+    assert_eq!(machine.next_timeout(), Some(start + millis(159)));
+    machine.handle(Event::Tick, start + millis(159));
+    assert_eq!(machine.report().expect("quiet for four round trips").outcome, Outcome::Acknowledged);
 }

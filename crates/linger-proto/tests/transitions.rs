@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use linger_proto::{CloseMachine, ClosePolicy, Event, Failure, Notified, Phase, Start};
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 17] {
+fn events(now: Instant) -> [(&'static str, Event); 18] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
@@ -27,6 +27,7 @@ fn events(now: Instant) -> [(&'static str, Event); 17] {
         ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
         ("half-closed", Event::HalfClosed),
         ("bytes discarded", Event::Discarded(1)),
+        ("all acknowledged", Event::Acknowledged { rtt: Duration::ZERO }),
         ("peer's end of data", Event::PeerEnded),
         ("peer's FIN", Event::PeerFin),
         ("failed", Event::Failed(Failure::from_kind(ErrorKind::ConnectionReset))),

@@ -170,6 +170,11 @@ impl<T: Transport> Closing<T> {
         if let Some(event) = self.ticket.wait(cx) {
             self.handle(event);
         }
+        if self.machine.wants_acknowledgement() {
+            if let Poll::Ready(event) = self.stream.poll_acknowledged(cx) {
+                return Poll::Ready(event);
+            }
+        }
         let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
         if timer.poll_until(timeout.into(), cx).is_ready() {
             return Poll::Ready(Event::Tick);

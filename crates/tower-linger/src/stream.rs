@@ -48,6 +48,15 @@ impl<T: Transport> Stream<T> {
         }))
     }
 
+    /// Completes when the peer has acknowledged everything. That the system cannot say so is no failure of the close.
+    pub(crate) fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Self::Raw(io) = self else { return Poll::Pending };
+        match ready!(io.poll_acknowledged(cx)) {
+            Ok(rtt) => Poll::Ready(Event::Acknowledged { rtt }),
+            Err(_) => Poll::Pending,
+        }
+    }
+
     /// Frees the session and its buffers: the drain is below it.
     fn drop_session(&mut self) {
         *self = match std::mem::replace(self, Self::Moving) {

@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use linger_proto::Notified;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -58,6 +59,17 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         discard::poll_discard(self, cx, limit)
     }
 
+    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. By default it never
+    /// does, which leaves [`early_release`](crate::ClosePolicyBuilder::early_release) without effect.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking the system.
+    fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+        let _ = cx;
+        Poll::Pending
+    }
+
     /// Drops the session and keeps the stream below it, which is all that the drain needs.
     fn into_raw(self) -> Self::Raw;
 
@@ -73,6 +85,11 @@ impl Transport for TcpStream {
     #[cfg(target_os = "linux")]
     fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
         linux::poll_discard(self, cx, limit)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+        linux::poll_acknowledged(self, cx)
     }
 
     fn into_raw(self) -> Self {

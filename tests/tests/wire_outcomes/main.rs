@@ -3,6 +3,8 @@
 //! A suite of its own, because it needs `nft` and `ss`: `make wire`.
 
 #[cfg(target_os = "linux")]
+mod early;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod ports;
@@ -23,6 +25,9 @@ tower_linger_tests::wire_tests! {
     async fn network::a_peer_that_takes_nothing_is_flush_timeout_and_a_reset;
     async fn network::an_aborted_response_ends_in_a_reset_and_not_in_a_fin;
     async fn network::what_a_limit_ends_is_reset_where_the_policy_says_so;
+    async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
+    async fn early::a_client_that_still_sends_is_not_released;
+    async fn early::a_client_that_has_not_acknowledged_is_not_released;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;
     async fn ports::a_client_reconnects_from_the_same_port_after_every_kind_of_close;
 }

@@ -16,6 +16,12 @@ use tokio::net::TcpStream;
 
 use super::SocketRef;
 
+// States of the kernel's `tcp_states.h`.
+const FIN_WAIT1: u8 = 4;
+const FIN_WAIT2: u8 = 5;
+const LAST_ACK: u8 = 9;
+const CLOSING: u8 = 11;
+
 /// Most bytes that one call discards.
 const CALL_BYTES: usize = 1 << 20;
 
@@ -76,6 +82,24 @@ pub(super) fn set_user_timeout(socket: SocketRef<'_>, timeout: Duration) {
     let _ = setsockopt(&socket, sockopt::TcpUserTimeout, &millis);
 }
 
+/// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so there is
+/// nothing to poll for on a timer.
+pub(super) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        // Inside, so that an acknowledgement that comes after the look is a readiness that this does not clear.
+        let looked = stream.try_io(Interest::WRITABLE, || match getsockopt(stream, TcpInfo) {
+            Ok(info) if info.state == FIN_WAIT2 => Ok(Duration::from_micros(info.rtt_us.into())),
+            Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        });
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return Poll::Ready(result),
+        }
+    }
+}
+
 /// What was written and neither acknowledged nor, as far as the kernel knows, received. Still answers after a reset.
 pub(super) fn unacked(socket: SocketRef<'_>) -> Option<u64> {
     if !has_byte_counts() {
@@ -84,7 +108,9 @@ pub(super) fn unacked(socket: SocketRef<'_>) -> Option<u64> {
     let info = getsockopt(&socket, TcpInfo).ok()?;
     // Sent once and not acknowledged. An acknowledged FIN counts as a byte, hence the saturation.
     let in_flight = info.bytes_sent.saturating_sub(info.bytes_retrans).saturating_sub(info.bytes_acked);
-    Some(in_flight + u64::from(info.notsent_bytes))
+    // A FIN that waits for its turn is the last byte of the queue.
+    let fin_waits = matches!(info.state, FIN_WAIT1 | LAST_ACK | CLOSING) && info.notsent_bytes > 0;
+    Some(in_flight + u64::from(info.notsent_bytes) - u64::from(fin_waits))
 }
 
 use tcp_info::TcpInfo;
@@ -99,8 +125,12 @@ mod tcp_info {
     #[repr(C)]
     #[derive(Debug, Clone, Copy)]
     pub struct TcpInfoHead {
-        states: [u8; 8],
-        counts: [u32; 24],
+        pub state: u8,
+        states: [u8; 7],
+        timers_and_counts: [u32; 15],
+        /// Smoothed round-trip time, microseconds.
+        pub rtt_us: u32,
+        more_counts: [u32; 8],
         pacing_rates: [u64; 2],
         pub bytes_acked: u64,
         bytes_received: u64,
