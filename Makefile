@@ -16,7 +16,7 @@ lint: ## clippy, warnings denied
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger
-	for feature in axum rustls tracing; do cargo check -p tower-linger --features $$feature || exit 1; done
+	for feature in axum axum-server http hyper rustls tonic tracing; do cargo check -p tower-linger --features $$feature || exit 1; done
 
 test: ## Everything that needs nothing but Rust
 	cargo test --workspace --all-features
@@ -34,11 +34,14 @@ examples: ## Each example server, started, used by curl, stopped: needs curl and
 foreign: ## Peers that are not ours: needs curl, gnutls-cli, openssl and Python with `requests`
 	cargo test -p $(TEST_PACKAGE) --test foreign
 
+wire: ## Each outcome caused for real: needs nft and ss
+	cargo test -p $(TEST_PACKAGE) --test wire_outcomes
+
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run
 
-needs: ## Installs what `examples` and `foreign` need (Debian, as root)
+needs: ## Installs what `examples`, `wire` and `foreign` need (Debian, as root)
 	apt-get update -q
-	apt-get install -yq --no-install-recommends curl gnutls-bin openssl python3 python3-requests
+	apt-get install -yq --no-install-recommends curl gnutls-bin openssl iproute2 nftables python3 python3-requests
 
-ci: fmt lint features msrv doc test examples bench-build foreign
+ci: fmt lint features msrv doc test examples bench-build wire foreign

@@ -13,7 +13,7 @@ trap stop EXIT
 
 start() { # NAME
     : >"$log"
-    timeout 60 "target/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
+    timeout 60 "${CARGO_TARGET_DIR:-target}/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
     server=$!
     tries=0
     until grep -q '^listening on ' "$log"; do
@@ -31,7 +31,7 @@ finish() { # NAME
     kill -INT "$server"
     wait "$server"
     server=
-    grep -q 'peer_closed' "$log" || { echo "$1 reported no close"; cat "$log"; exit 1; }
+    grep -q '^Pd' "$log" || { echo "$1 reported no close"; cat "$log"; exit 1; }
     echo "$1: ok"
 }
 
@@ -57,13 +57,43 @@ start hyper
 upload "http://$address/"
 finish hyper
 
+start axum_server
+upload "http://$address/upload"
+finish axum_server
+
+start tonic
+# An empty HealthCheckRequest; the answer is one field, SERVING.
+answer=$(printf '\0\0\0\0\0' | curl -sS -m 20 --http2-prior-knowledge -H 'content-type: application/grpc' \
+    -H 'te: trailers' --data-binary @- "http://$address/grpc.health.v1.Health/Check" | od -An -tx1 | tr -d ' \n')
+[ "$answer" = 00000000020801 ] || { echo "tonic answered: $answer"; exit 1; }
+finish tonic
+
+start websocket
+# Says hello, goes on talking, and only then reads: echo, Close frame with its code, FIN.
+timeout 20 python3 - "$address" <<'PYTHON'
+import socket, sys
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+hello = b"\x81\x85\0\0\0\0hello"
+for _ in range(20000):
+    client.sendall(hello)
+seen = b""
+while chunk := client.recv(65536):
+    seen += chunk
+body = seen.split(b"\r\n\r\n", 1)[1]
+assert body.startswith(b"\x81\x05hello\x88") and body[9:11] == (4001).to_bytes(2, "big"), body
+PYTHON
+finish websocket
+
 # Bad input: one line and a non-zero status, no backtrace.
 for wrong in 'axum 192.0.2.1:80' 'axum_tls --cert /nonexistent --key /nonexistent' \
     'axum_tls --cert LICENSE-MIT --key LICENSE-MIT'; do
     set -- $wrong
     name=$1
     shift
-    if RUST_BACKTRACE=1 timeout 20 "target/debug/examples/$name" "$@" >"$log" 2>&1; then
+    if RUST_BACKTRACE=1 timeout 20 "${CARGO_TARGET_DIR:-target}/debug/examples/$name" "$@" >"$log" 2>&1; then
         echo "$wrong: exit status 0"
         exit 1
     fi

@@ -17,9 +17,9 @@ use axum::routing::{get, put};
 use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use clap::Parser;
-use tower_linger::LingerLayer;
 use tower_linger::axum::LingerListener;
-use tower_linger_examples::{Result, exit, interrupted, listen};
+use tower_linger::{LingerLayer, Shutdown};
+use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
 /// An axum server that never takes its last response back.
 #[derive(Parser)]
@@ -35,19 +35,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
+    // Ctrl-C ends the requests, then the connections, within 10 s together.
+    let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
+    end_at_interrupt(&shutdown);
     let listener = LingerListener::new(listen(args.listen).await?, linger.clone());
 
     let app = Router::new().route("/", get(hello)).route("/upload", put(too_large));
     // axum knows the peer's address of its own listeners, and of anything behind `tap_io`.
-    serve(listener.tap_io(|_| ()), app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(interrupted())
-        .await
-        .map_err(|error| error.to_string())?;
-
-    // axum has answered its last request; the connections get 10 s to end.
-    linger.tracker().shutdown(Duration::from_secs(10)).await;
-    Ok(())
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let serve = serve(listener.tap_io(|_| ()), app).with_graceful_shutdown(shutdown.requested());
+    let (served, summary) = shutdown.finish(serve.into_future()).await;
+    println!("{summary}");
+    served.unwrap_or(Ok(())).map_err(|error| error.to_string())
 }
 
 async fn hello(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {

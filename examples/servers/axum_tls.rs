@@ -17,8 +17,8 @@ use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use clap::Parser;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, TlsAcceptLayer};
-use tower_linger_examples::{Result, TlsFiles, exit, interrupted, listen};
+use tower_linger::{LingerLayer, Shutdown, TlsAcceptLayer};
+use tower_linger_examples::{Result, TlsFiles, end_at_interrupt, exit, listen};
 
 /// An axum server over TLS that ends its connections properly.
 #[derive(Parser)]
@@ -36,18 +36,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
+    // Ctrl-C ends the requests, then the connections, within 10 s together.
+    let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
+    end_at_interrupt(&shutdown);
     let tls = TlsAcceptLayer::new(args.tls.acceptor()?, linger.clone());
     let listener = TlsLingerListener::new(listen(args.listen).await?, tls);
 
     let app = Router::new().route("/", get(hello)).route("/upload", put(too_large));
-    serve(listener.tap_io(|_| ()), app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(interrupted())
-        .await
-        .map_err(|error| error.to_string())?;
-
-    linger.tracker().shutdown(Duration::from_secs(10)).await;
-    Ok(())
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let serve = serve(listener.tap_io(|_| ()), app).with_graceful_shutdown(shutdown.requested());
+    let (served, summary) = shutdown.finish(serve.into_future()).await;
+    println!("{summary}");
+    served.unwrap_or(Ok(())).map_err(|error| error.to_string())
 }
 
 async fn hello(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {

@@ -20,8 +20,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tower::{Layer, Service};
-use tower_linger::{LingerIo, LingerLayer};
-use tower_linger_examples::{Result, exit, interrupted, listen};
+use tower_linger::{HyperErrors, LingerIo, LingerLayer, Shutdown};
+use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
 /// A hyper server that never takes its last response back.
 #[derive(Parser)]
@@ -38,21 +38,24 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<()> {
     let listener = listen(args.listen).await?;
-    let linger = LingerLayer::default().on_close(|report| println!("{report}"));
+    let linger = LingerLayer::default().on_close(|report| println!("{}", report.line()));
+    let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
+    end_at_interrupt(&shutdown);
     let graceful = GracefulShutdown::new();
 
-    // The inner service serves one connection; the layer makes of it a service that also ends it.
-    let mut connections = linger.layer(tower::service_fn(|io: LingerIo<TcpStream>| {
+    // The inner service serves one connection; the layer makes of it a service that also ends it, and aborts it where a
+    // response was cut short.
+    let mut connections = linger.classify(HyperErrors).layer(tower::service_fn(|io: LingerIo<TcpStream>| {
         let builder = auto::Builder::new(TokioExecutor::new());
         let serve = builder.serve_connection(TokioIo::new(io), service_fn(respond)).into_owned();
         graceful.watch(serve)
     }));
 
-    let mut interrupted = pin!(interrupted());
+    let mut requested = pin!(shutdown.requested());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut interrupted => break,
+            () = &mut requested => break,
         };
         match accepted {
             Ok((stream, _)) => drop(tokio::spawn(connections.call(stream))),
@@ -62,11 +65,8 @@ async fn run(args: &Args) -> Result<()> {
     drop(listener);
 
     // The requests first, then the connections.
-    tokio::select! {
-        () = graceful.shutdown() => {}
-        () = tokio::time::sleep(Duration::from_secs(10)) => {}
-    }
-    linger.tracker().shutdown(Duration::from_secs(10)).await;
+    let (_, summary) = shutdown.finish(graceful.shutdown()).await;
+    println!("{summary}");
     Ok(())
 }
 

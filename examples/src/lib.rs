@@ -14,6 +14,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tower_linger::Shutdown;
 
 /// An error that is one clear line.
 pub type Result<T> = std::result::Result<T, String>;
@@ -43,10 +44,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-/// Completes at Ctrl-C.
-pub async fn interrupted() {
-    // Where the signal cannot be caught it kills the process, which ends the wait too.
-    let _ = tokio::signal::ctrl_c().await;
+/// Asks the server to end at Ctrl-C, and cuts it short at the second.
+pub fn end_at_interrupt(shutdown: &Shutdown) {
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            shutdown.request();
+        }
+    });
 }
 
 /// Where a certificate and its key are.

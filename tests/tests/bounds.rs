@@ -1,12 +1,13 @@
 //! Every bound of a close, on a paused clock: the times are exact, and nothing waits for them.
 
+use std::num::NonZeroUsize;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
-use tower_linger::{ClosePolicy, CloseReport, LingerLayer, Outcome, Phase, Plain, Release, close};
+use tower_linger::{ClosePolicy, CloseReport, LingerLayer, Outcome, Phase, Plain, Release, Tracker, close};
 use tower_linger_tests::scripted::Script;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -151,7 +152,8 @@ async fn a_server_that_shuts_down_cuts_its_closes_at_the_deadline_and_waits_for_
     assert_eq!(linger.tracker().len(), 100);
     let began = Instant::now();
     scripts[0].end();
-    linger.tracker().shutdown(2 * SECOND).await;
+    let summary = linger.tracker().shutdown(2 * SECOND).await;
+    assert_eq!(summary.to_string(), "100 closed: peer_closed 1, shutdown_cut 99");
     assert_eq!(began.elapsed(), 2 * SECOND, "well before the idle timeout");
     assert!(linger.tracker().is_empty());
     let mut outcomes = Vec::new();
@@ -168,6 +170,57 @@ async fn a_server_that_shuts_down_cuts_its_closes_at_the_deadline_and_waits_for_
     linger.tracker().wait().await;
     assert_eq!(began.elapsed(), 2 * SECOND);
     assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+}
+
+/// CONFORMANCE 30.
+#[tokio::test(start_paused = true)]
+async fn one_lingering_connection_too_many_evicts_the_oldest_and_counts_it() {
+    let tracker = Tracker::with_limit(NonZeroUsize::new(3).expect("not zero"));
+    let linger = LingerLayer::default().with_tracker(tracker.clone());
+    let mut scripts = Vec::new();
+    for _ in 0..5 {
+        let (script, io) = Script::new();
+        drop(linger.wrap(io));
+        // The order in which they begin to wait is the order of their age.
+        script.until(|seen| seen.discards > 0).await;
+        scripts.push(script);
+    }
+    scripts[0].until(|seen| seen.drops > 0).await;
+    scripts[1].until(|seen| seen.drops > 0).await;
+    assert_eq!(tracker.len(), 3);
+    assert_eq!(tracker.summary().count(Outcome::Evicted), 2);
+    assert!(scripts[2..].iter().all(|script| script.seen().drops == 0));
+    tracker.wait().await;
+    assert_eq!(tracker.summary().to_string(), "5 closed: drain_idle 3, evicted 2");
+}
+
+/// CONFORMANCE 25: the minimum rate.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_too_slowly_is_let_go_at_the_minimum_rate() {
+    let (script, io) = Script::new();
+    let policy = ClosePolicy::builder().drain_min_rate(1_000, 2 * SECOND).build().expect("makes sense");
+    let closing = tokio::spawn(async move { timed(close(io, &policy)).await });
+    while !closing.is_finished() {
+        script.send(500);
+        tokio::time::advance(SECOND).await;
+    }
+    let (report, took) = closing.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::DrainRate);
+    assert!((4 * SECOND..=5 * SECOND).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_may_close_first_for_as_long_as_the_policy_gives_it() {
+    let policy = ClosePolicy::builder().peer_closes_first(2 * SECOND).build().expect("makes sense");
+    let (script, io) = Script::new();
+    script.end();
+    let (report, took) = timed(close(io, &policy)).await;
+    assert_eq!((report.outcome, took), (Outcome::PeerClosed { close_notify: true }, Duration::ZERO));
+
+    let (script, io) = Script::new();
+    let (report, took) = timed(close(io, &policy)).await;
+    assert_eq!((report.outcome, took), (Outcome::DrainIdle, 7 * SECOND));
+    assert_eq!(script.seen().fins, 1);
 }
 
 /// CONFORMANCE 28: streams that are no sockets, and sockets that are not TCP.

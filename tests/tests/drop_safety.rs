@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tower::{Layer, Service};
-use tower_linger::{ClosePolicy, CloseReport, LingerIo, LingerLayer, Outcome, Phase, close};
+use tower_linger::{ClosePolicy, CloseReport, Ending, LingerIo, LingerLayer, Outcome, Phase, Release, close};
 use tower_linger_tests::scripted::{Counts, Script, Scripted};
 
 /// The phases that a close can be found waiting in.
@@ -176,7 +176,7 @@ async fn a_shutdown_that_has_to_wait_is_left_to_later_reads_and_to_the_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_service_still_closes_the_connection_once() {
+async fn a_panic_in_the_service_aborts_the_connection_once() {
     let (linger, reports) = reporting();
     let (script, io) = Script::new();
     script.end();
@@ -187,8 +187,62 @@ async fn a_panic_in_the_service_still_closes_the_connection_once() {
     let connection = tokio::spawn(service.call(io));
     assert!(connection.await.expect_err("panicked").is_panic());
     linger.tracker().wait().await;
-    assert!(reports.try_recv().is_ok());
-    assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+    let report = reports.try_recv().expect("reported");
+    assert_eq!((report.outcome, report.release), (Outcome::Aborted, Release::Abort));
+    assert_eq!((script.seen().alerts, script.seen().fins, script.seen().drops), (0, 0, 1));
+}
+
+/// DESIGN rule 8: a classifier says which results are failures that must not look clean.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_decides_by_the_services_result() {
+    for (fails, expected) in [(false, Outcome::PeerClosed { close_notify: false }), (true, Outcome::Aborted)]
+    {
+        let (linger, reports) = reporting();
+        let (script, io) = Script::new();
+        script.end();
+        let layer = linger.classify(|result: &Result<(), &str>| match result {
+            Ok(()) => Ending::Graceful,
+            Err(_) => Ending::Abort,
+        });
+        let mut service = layer.layer(tower::service_fn(move |io: LingerIo<Scripted>| async move {
+            drop(io);
+            if fails { Err("a body failed") } else { Ok(()) }
+        }));
+        assert_eq!(service.call(io).await.is_err(), fails, "the result passes through");
+        assert_eq!(reports.try_recv().expect("reported").outcome, expected);
+        assert_eq!(script.seen().fins, usize::from(!fails));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_can_be_aborted_by_hand() {
+    let (linger, reports) = reporting();
+    let (script, io) = Script::new();
+    linger.wrap(io).abort();
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::Aborted);
+    assert_eq!((script.seen().fins, script.seen().drops), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handlers_word_changes_the_close_of_its_connection() {
+    let (linger, reports) = reporting();
+    let (_script, io) = Script::new();
+    let io = linger.wrap(io);
+    let second = Duration::from_secs(1);
+    let policy = ClosePolicy::builder().drain_idle_timeout(second).build().expect("makes sense");
+    io.close_handle().set_policy(policy);
+    drop(io);
+    linger.tracker().wait().await;
+    let report = reports.try_recv().expect("reported");
+    assert_eq!((report.outcome, report.total_time()), (Outcome::DrainIdle, second));
+
+    let (_script, io) = Script::new();
+    let io = linger.wrap(io);
+    io.close_handle().abort();
+    drop(io);
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::Aborted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,6 +27,11 @@ impl Budget {
         self.progress_at = now;
     }
 
+    /// When there was progress last.
+    pub(crate) fn progress_at(&self) -> Instant {
+        self.progress_at
+    }
+
     /// When the earlier of the two clocks runs out, unless there is progress before.
     pub(crate) fn next_timeout(&self) -> Instant {
         self.deadline.min(self.progress_at + self.idle)

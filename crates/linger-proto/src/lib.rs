@@ -40,15 +40,18 @@
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: the words that machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
 //! | `policy.rs` | [`ClosePolicy`], its builder, [`ConfigError`] |
-//! | `outcome.rs` | [`Outcome`], [`Failure`], [`CloseReport`] |
+//! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
+//! | `report.rs` | [`CloseReport`], and its stable line |
 
 mod budget;
 mod machine;
 mod outcome;
 mod phase;
 mod policy;
+mod report;
 
 pub use machine::CloseMachine;
-pub use outcome::{CloseReport, Failure, Outcome, Release};
+pub use outcome::{Failure, Outcome, Release};
 pub use phase::{Action, Event, Notified, Phase, Start};
 pub use policy::{ClosePolicy, ClosePolicyBuilder, ConfigError};
+pub use report::CloseReport;

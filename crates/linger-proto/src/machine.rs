@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use crate::budget::{Budget, Expired};
-use crate::outcome::{CloseReport, Failure, Outcome, Release};
+use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::{Action, Event, Notified, Phase, Start};
 use crate::policy::ClosePolicy;
+use crate::report::CloseReport;
 
 /// Decides the lingering close of one connection.
 ///
@@ -23,12 +24,18 @@ pub struct CloseMachine {
     start: Start,
     phase: Phase,
     entered_at: Instant,
-    times: [Duration; 4],
+    times: [Duration; 5],
     budget: Budget,
     /// The server's shutdown deadline, once there is one.
     cut_at: Option<Instant>,
     /// The bounds of reading through the TLS session, while the drain still does.
     session: Option<SessionRead>,
+    /// Since when the peer's rate counts, while the drain has a minimum.
+    rate_from: Option<Instant>,
+    /// When everything was acknowledged, and how long the peer has to be quiet from then on.
+    acknowledged: Option<(Instant, Duration)>,
+    /// Whether the peer's FIN was read before ours was sent.
+    peer_fin: bool,
     sent: Notified,
     drained: u64,
     failure: Option<Failure>,
@@ -46,6 +53,9 @@ struct SessionRead {
 /// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
 const CALL_LIMIT: u64 = 1 << 20;
 
+/// Least silence of a peer that has acknowledged everything, however short its round trips.
+const SHORTEST_QUIET: Duration = Duration::from_millis(50);
+
 impl CloseMachine {
     /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at once.
     #[must_use]
@@ -55,10 +65,13 @@ impl CloseMachine {
             start,
             phase: Phase::Flush,
             entered_at: now,
-            times: [Duration::ZERO; 4],
+            times: [Duration::ZERO; 5],
             budget: Budget::new(policy.flush_limit, policy.flush_idle_timeout, now),
             cut_at: None,
             session: None,
+            rate_from: None,
+            acknowledged: None,
+            peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
             failure: start.failure,
@@ -73,6 +86,12 @@ impl CloseMachine {
         machine
     }
 
+    /// The bounds of this close.
+    #[must_use]
+    pub fn policy(&self) -> &ClosePolicy {
+        &self.policy
+    }
+
     /// Where the close stands.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -84,16 +103,23 @@ impl CloseMachine {
     pub fn action(&self) -> Option<Action> {
         match self.phase {
             Phase::Flush => Some(Action::Flush),
+            Phase::PeerFirst => Some(Action::AwaitPeer { limit: call_limit(self.bytes_left())? }),
             Phase::Notify => Some(Action::Notify),
             Phase::HalfClose => Some(Action::HalfClose),
             Phase::Drain => Some(match self.session {
                 Some(session) => {
-                    Action::AwaitNotify { limit: call_limit(session.left.min(self.bytes_left()))? }
+                    Action::AwaitPeer { limit: call_limit(session.left.min(self.bytes_left()))? }
                 }
                 None => Action::Discard { limit: call_limit(self.bytes_left())? },
             }),
             Phase::Done => None,
         }
+    }
+
+    /// Whether [`Event::Acknowledged`] is of interest now.
+    #[must_use]
+    pub fn wants_acknowledgement(&self) -> bool {
+        self.phase == Phase::Drain && self.policy.early_release.is_some() && self.acknowledged.is_none()
     }
 
     /// When to hand in an [`Event::Tick`], unless something happens before; `None` once the close is over.
@@ -104,7 +130,8 @@ impl CloseMachine {
             return None;
         }
         let session = self.session.map(|session| session.deadline);
-        [Some(self.budget.next_timeout()), self.cut_at, session].into_iter().flatten().min()
+        let others = [self.cut_at, session, self.rate_deadline(), self.quiet_deadline()];
+        others.into_iter().flatten().chain([self.budget.next_timeout()]).min()
     }
 
     /// Takes one event. Those that cannot answer the current action change nothing, except that time passes.
@@ -113,6 +140,8 @@ impl CloseMachine {
             (Phase::Done, _) => return,
             (_, Event::Failed(failure)) => self.fail(failure, now),
             (_, Event::Abandoned) => self.finish(Outcome::Cancelled, now),
+            (_, Event::Aborted) => self.finish(Outcome::Aborted, now),
+            (_, Event::Evicted) => self.finish(Outcome::Evicted, now),
             (_, Event::ShutdownBy(deadline)) => {
                 self.cut_at = Some(self.cut_at.map_or(deadline, |earlier| earlier.min(deadline)));
             }
@@ -122,8 +151,17 @@ impl CloseMachine {
             (Phase::Flush, Event::Flushed) => self.flushed(now),
             (Phase::Notify, Event::Notified(sent)) => self.notified(sent, now),
             (Phase::HalfClose, Event::HalfClosed) => self.half_closed(now),
-            (Phase::Drain, Event::Discarded(bytes)) => self.discarded(bytes, now),
-            (Phase::Drain, Event::PeerNotified) if self.session.is_some() => {
+            (Phase::PeerFirst | Phase::Drain, Event::Discarded(bytes)) => self.discarded(bytes, now),
+            (Phase::PeerFirst, Event::PeerEnded | Event::PeerFin) => {
+                self.start.peer_ended |= event == Event::PeerEnded;
+                self.peer_fin |= event == Event::PeerFin;
+                self.end_peers_turn(now);
+            }
+            (Phase::Drain, Event::Acknowledged { rtt }) if self.wants_acknowledgement() => {
+                let round_trips = self.policy.early_release.unwrap_or_default();
+                self.acknowledged = Some((now, rtt.saturating_mul(round_trips).max(SHORTEST_QUIET)));
+            }
+            (Phase::Drain, Event::PeerEnded) if self.session.is_some() => {
                 self.finish(Outcome::PeerClosed { close_notify: true }, now);
             }
             (Phase::Drain, Event::PeerFin) => {
@@ -143,13 +181,20 @@ impl CloseMachine {
         // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN behind
         // it would make it look whole where its end is the close (RFC 9112 §6.3).
         let cut_short = self.ended_in == Phase::Flush && !outcome.is_connection_over();
+        let release = match outcome {
+            Outcome::Aborted => Release::Abort,
+            _ if cut_short => Release::Abort,
+            _ if outcome.is_limit() => self.policy.at_limit,
+            _ => Release::Close,
+        };
         Some(CloseReport {
             outcome,
             ended_in: self.ended_in,
             failure: self.failure,
             bytes_drained: self.drained,
             sent_close_notify: self.sent.close_notify(),
-            release: if cut_short { Release::Abort } else { Release::Close },
+            unacked: None,
+            release,
             times: self.times,
         })
     }
@@ -158,8 +203,19 @@ impl CloseMachine {
         match self.start.half_closed {
             Some(sent) => self.notified_and_closed(sent, now),
             None if self.start.fatal_alert => self.enter(Phase::HalfClose, now),
+            None if self.policy.peer_closes_first.is_some() && !self.start.peer_ended => {
+                self.enter(Phase::PeerFirst, now);
+                let grace = self.policy.peer_closes_first.unwrap_or_default();
+                self.budget = Budget::new(grace, grace, now);
+            }
             None => self.enter(Phase::Notify, now),
         }
+    }
+
+    /// The peer closed first, or had its chance.
+    fn end_peers_turn(&mut self, now: Instant) {
+        self.enter(Phase::Notify, now);
+        self.budget = Budget::new(self.policy.flush_limit, self.policy.flush_idle_timeout, now);
     }
 
     fn notified(&mut self, sent: Notified, now: Instant) {
@@ -180,6 +236,13 @@ impl CloseMachine {
     fn half_closed(&mut self, now: Instant) {
         self.enter(Phase::Drain, now);
         self.budget = Budget::new(self.policy.drain_limit, self.policy.drain_idle_timeout, now);
+        self.rate_from = self.policy.drain_min_rate.map(|rate| now + rate.grace);
+        if self.peer_fin {
+            return self.finish(Outcome::PeerClosed { close_notify: false }, now);
+        }
+        if self.bytes_left() == 0 {
+            return self.finish(Outcome::DrainLimit, now);
+        }
         let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.close_notify()) else {
             return;
         };
@@ -197,8 +260,10 @@ impl CloseMachine {
             session.left = session.left.saturating_sub(bytes as u64);
         }
         self.session = self.session.filter(|session| session.left > 0);
-        if self.bytes_left() == 0 {
-            self.finish(Outcome::DrainLimit, now);
+        match self.phase {
+            _ if self.bytes_left() > 0 => {}
+            Phase::PeerFirst => self.end_peers_turn(now),
+            _ => self.finish(Outcome::DrainLimit, now),
         }
     }
 
@@ -218,8 +283,15 @@ impl CloseMachine {
             return self.finish(Outcome::ShutdownCut, now);
         }
         self.session = self.session.filter(|session| now < session.deadline);
+        if self.rate_deadline().is_some_and(|deadline| now >= deadline) {
+            return self.finish(Outcome::DrainRate, now);
+        }
+        if self.quiet_deadline().is_some_and(|deadline| now >= deadline) {
+            return self.finish(Outcome::Acknowledged, now);
+        }
         match self.budget.expired(now) {
             None => {}
+            Some(_) if self.phase == Phase::PeerFirst => self.end_peers_turn(now),
             Some(_) if self.phase != Phase::Drain => self.finish(Outcome::FlushTimeout, now),
             Some(Expired::Total) => self.finish(Outcome::DrainDeadline, now),
             Some(Expired::Idle) => self.finish(Outcome::DrainIdle, now),
@@ -238,6 +310,21 @@ impl CloseMachine {
         self.times[self.phase as usize] = now.saturating_duration_since(self.entered_at);
         self.entered_at = now;
         self.phase = phase;
+    }
+
+    /// When a peer that has acknowledged everything has been quiet for long enough.
+    fn quiet_deadline(&self) -> Option<Instant> {
+        let (acknowledged_at, quiet) = self.acknowledged?;
+        // A round trip of hours is beyond the drain's deadline anyway.
+        acknowledged_at.max(self.budget.progress_at()).checked_add(quiet)
+    }
+
+    /// When a peer that has sent this much, and no more, is too slow.
+    fn rate_deadline(&self) -> Option<Instant> {
+        let (from, rate) = (self.rate_from?, self.policy.drain_min_rate?.bytes_per_second);
+        let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(rate);
+        // More than centuries is beyond the drain's deadline anyway.
+        Some(from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
     /// Bytes that may still be drained before the limit.

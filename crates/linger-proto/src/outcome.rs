@@ -3,9 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::time::Duration;
-
-use crate::phase::Phase;
 
 /// The one final answer for a connection.
 ///
@@ -28,7 +25,7 @@ pub enum Outcome {
     KernelTimeout,
     /// Something on this host destroyed the socket (`ss -K`: `ECONNABORTED`).
     LocalAbort,
-    /// Any other failure; [`CloseReport::failure`] has it.
+    /// Any other failure; [`CloseReport::failure`](crate::CloseReport::failure) has it.
     Failed,
 
     /// Our own bytes could not be flushed in time.
@@ -39,7 +36,13 @@ pub enum Outcome {
     DrainDeadline,
     /// The drain reached its byte limit.
     DrainLimit,
+    /// The peer sent, but more slowly than the drain's minimum rate.
+    DrainRate,
 
+    /// Too many connections lingered at once, and this was the oldest.
+    Evicted,
+    /// Everything was acknowledged and the peer was quiet: early release, where the policy allows it.
+    Acknowledged,
     /// The server's shutdown deadline came first.
     ShutdownCut,
     /// The connection was aborted on purpose, so that a failure does not look like a clean end.
@@ -63,10 +66,50 @@ impl Outcome {
             Self::DrainIdle => "drain_idle",
             Self::DrainDeadline => "drain_deadline",
             Self::DrainLimit => "drain_limit",
+            Self::DrainRate => "drain_rate",
+            Self::Acknowledged => "acknowledged",
+            Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
             Self::Cancelled => "cancelled",
         }
+    }
+
+    /// The first character of [`CloseReport::line`](crate::CloseReport::line).
+    pub(crate) const fn code(self) -> char {
+        match self {
+            Self::PeerClosed { .. } => 'P',
+            Self::PeerReset => 'R',
+            Self::Unreachable => 'U',
+            Self::KernelTimeout => 'K',
+            Self::LocalAbort => 'L',
+            Self::Failed => 'E',
+            Self::FlushTimeout => 'F',
+            Self::DrainIdle => 'I',
+            Self::DrainDeadline => 'T',
+            Self::DrainLimit => 'B',
+            Self::DrainRate => 'S',
+            Self::Acknowledged => 'Q',
+            Self::Evicted => 'V',
+            Self::ShutdownCut => 'D',
+            Self::Aborted => 'A',
+            Self::Cancelled => 'C',
+        }
+    }
+
+    /// Whether one of our own bounds ended the close, while the peer could still have sent more.
+    #[must_use]
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::FlushTimeout
+                | Self::DrainIdle
+                | Self::DrainDeadline
+                | Self::DrainLimit
+                | Self::DrainRate
+                | Self::Evicted
+                | Self::ShutdownCut
+        )
     }
 
     /// Whether the connection itself is gone, so that there is nothing left to read before its socket is released.
@@ -95,7 +138,7 @@ impl fmt::Display for Outcome {
 pub enum Release {
     /// Read until it would block, then close the descriptor.
     Close,
-    /// Zero `SO_LINGER`, then close: a RST. What the peer has is incomplete and must not look whole.
+    /// Zero `SO_LINGER`, then close: a RST. It throws away what the peer has not read yet.
     Abort,
 }
 
@@ -146,6 +189,9 @@ impl Failure {
     pub const fn outcome(self) -> Outcome {
         use io::ErrorKind as Kind;
         match self.kind {
+            _ if cfg!(target_os = "linux") && matches!(self.os_code, Some(ENOPROTOOPT)) => {
+                Outcome::Unreachable
+            }
             Kind::ConnectionReset | Kind::BrokenPipe | Kind::NotConnected => Outcome::PeerReset,
             Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::ConnectionRefused => {
                 Outcome::Unreachable
@@ -156,6 +202,9 @@ impl Failure {
         }
     }
 }
+
+/// Linux reports ICMP's "protocol unreachable" as this; the standard library has no kind for it.
+const ENOPROTOOPT: i32 = 92;
 
 impl From<&io::Error> for Failure {
     fn from(error: &io::Error) -> Self {
@@ -173,48 +222,3 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
-
-/// Everything worth knowing about one finished close.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use]
-pub struct CloseReport {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The phase that it ended in.
-    pub ended_in: Phase,
-    /// The first failure of any phase, or of the connection's user before the close.
-    pub failure: Option<Failure>,
-    /// Bytes of the peer that were read and discarded.
-    pub bytes_drained: u64,
-    /// Whether our `close_notify` was handed to the kernel.
-    pub sent_close_notify: bool,
-    /// How the socket has to be, or was, released.
-    pub release: Release,
-    pub(crate) times: [Duration; 4],
-}
-
-impl CloseReport {
-    /// Time spent in a phase; zero for one that was skipped and for [`Phase::Done`].
-    #[must_use]
-    pub fn time_in(&self, phase: Phase) -> Duration {
-        self.times.get(phase as usize).copied().unwrap_or_default()
-    }
-
-    /// Time from the start of the close to its end.
-    #[must_use]
-    pub fn total_time(&self) -> Duration {
-        self.times.iter().sum()
-    }
-}
-
-impl fmt::Display for CloseReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {} after {:?}", self.outcome, self.ended_in, self.total_time())?;
-        write!(f, ", {} bytes drained", self.bytes_drained)?;
-        match self.failure {
-            Some(failure) => write!(f, " ({failure})"),
-            None => Ok(()),
-        }
-    }
-}

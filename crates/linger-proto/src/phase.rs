@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::outcome::Failure;
 
@@ -11,6 +11,8 @@ use crate::outcome::Failure;
 pub enum Phase {
     /// Bytes still buffered above the kernel (a TLS session, a `BufWriter`) are written out.
     Flush,
+    /// The peer gets a while to close first, where the policy says so.
+    PeerFirst,
     /// The TLS closure alert is sent (RFC 8446 §6.1). Plain transports pass through at once.
     Notify,
     /// Our write side is closed; the FIN follows the queued bytes (RFC 9293 §3.6).
@@ -23,17 +25,30 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order. Complete.
-    pub const ALL: [Self; 5] = [Self::Flush, Self::Notify, Self::HalfClose, Self::Drain, Self::Done];
+    pub const ALL: [Self; 6] =
+        [Self::Flush, Self::PeerFirst, Self::Notify, Self::HalfClose, Self::Drain, Self::Done];
 
     /// The phase's name in one lower-case word, stable for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Flush => "flush",
+            Self::PeerFirst => "peer_first",
             Self::Notify => "notify",
             Self::HalfClose => "half_close",
             Self::Drain => "drain",
             Self::Done => "done",
+        }
+    }
+
+    /// The second character of [`CloseReport::line`](crate::CloseReport::line).
+    pub(crate) const fn code(self) -> char {
+        match self {
+            Self::Flush => 'f',
+            Self::PeerFirst => 'p',
+            Self::Notify => 'n',
+            Self::HalfClose => 'h',
+            Self::Drain | Self::Done => 'd',
         }
     }
 }
@@ -53,9 +68,9 @@ pub enum Action {
     Notify,
     /// Close the write side; answer with [`Event::HalfClosed`].
     HalfClose,
-    /// Read **through** the TLS session and discard, at most `limit` bytes of plaintext in one call. Answer with
-    /// [`Event::Discarded`], [`Event::PeerNotified`] or [`Event::PeerFin`].
-    AwaitNotify {
+    /// Read **through** any TLS session and discard, at most `limit` bytes of plaintext in one call. Answer with
+    /// [`Event::Discarded`], [`Event::PeerEnded`] or [`Event::PeerFin`].
+    AwaitPeer {
         /// Most bytes that this call may take.
         limit: NonZeroUsize,
     },
@@ -82,14 +97,23 @@ pub enum Event {
     HalfClosed,
     /// That many bytes of the peer were read and discarded.
     Discarded(usize),
-    /// The peer's `close_notify` was read through the TLS session.
-    PeerNotified,
+    /// Everything of ours is acknowledged, the FIN included.
+    Acknowledged {
+        /// The connection's round-trip time.
+        rtt: Duration,
+    },
+    /// The peer's end of data was read through the stream: its `close_notify` where there is a TLS session.
+    PeerEnded,
     /// The peer's FIN was read.
     PeerFin,
     /// An operation failed.
     Failed(Failure),
     /// The server is shutting down: this close must be over by then.
     ShutdownBy(Instant),
+    /// Too many connections linger, and this is the oldest.
+    Evicted,
+    /// The connection must not look cleanly ended after all.
+    Aborted,
     /// Nobody can drive this close any further.
     Abandoned,
 }

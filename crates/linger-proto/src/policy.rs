@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::outcome::Release;
+
 /// How long, and for how much, a close may go on. Every wait is bounded; there is no "for ever".
 ///
 /// # Defaults
@@ -17,7 +19,12 @@ use std::time::Duration;
 /// | `drain_idle_timeout` | 5 s | `lingering_timeout` 5 s | the same |
 /// | `drain_limit` | 30 s | `lingering_time` 30 s | the same, but checked inside the read loop |
 /// | `drain_limit_bytes` | 1 GiB | none | a backstop on fast links: below 280 Mbit/s the time comes first |
+/// | `drain_min_rate` | off | none | the total time bounds a slow peer as well; turn it on against slow-read abuse |
 /// | `await_close_notify` | off | off | RFC 8446 §6.1 does not ask for it, and it costs the session's memory |
+/// | `peer_closes_first` | off | off | the server ends HTTP and WebSocket connections (RFC 9112 §9.6, RFC 6455 §7.1.1) |
+/// | `early_release` | off | none | a client that pauses its upload for longer than the quiet time loses the response |
+/// | `at_limit` | `Close` | plain close | a RST throws away what the peer has not read yet |
+/// | `orphan_timeout` | the kernel's | none | `tcp_orphan_retries` and the retransmission limit already bound it |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosePolicy {
     pub(crate) flush_idle_timeout: Duration,
@@ -25,7 +32,19 @@ pub struct ClosePolicy {
     pub(crate) drain_idle_timeout: Duration,
     pub(crate) drain_limit: Duration,
     pub(crate) drain_limit_bytes: u64,
+    pub(crate) drain_min_rate: Option<MinRate>,
     pub(crate) await_close_notify: Option<AwaitNotify>,
+    pub(crate) peer_closes_first: Option<Duration>,
+    pub(crate) early_release: Option<u32>,
+    pub(crate) at_limit: Release,
+    pub(crate) orphan_timeout: Option<Duration>,
+}
+
+/// A minimum rate, and the time before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MinRate {
+    pub(crate) bytes_per_second: u64,
+    pub(crate) grace: Duration,
 }
 
 /// Bounds of the wait for the peer's `close_notify`.
@@ -48,15 +67,28 @@ impl ClosePolicy {
                 drain_idle_timeout: Duration::from_secs(5),
                 drain_limit: Duration::from_secs(30),
                 drain_limit_bytes: 1 << 30,
+                drain_min_rate: None,
                 await_close_notify: None,
+                peer_closes_first: None,
+                early_release: None,
+                at_limit: Release::Close,
+                orphan_timeout: None,
             },
         }
     }
 
-    /// The longest that a close by this policy can take, flush and drain together.
+    /// The longest that a close by this policy can take, everything together.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        self.flush_limit + self.drain_limit
+        // The flush, and then close_notify and FIN, have the same limit each when the peer's turn is between them.
+        let peers_turn = self.peer_closes_first.map_or(Duration::ZERO, |grace| grace + self.flush_limit);
+        self.flush_limit + peers_turn + self.drain_limit
+    }
+
+    /// How long the kernel may go on delivering after the release, where it is set.
+    #[must_use]
+    pub fn orphan_timeout(&self) -> Option<Duration> {
+        self.orphan_timeout
     }
 }
 
@@ -117,6 +149,50 @@ impl ClosePolicyBuilder {
         self
     }
 
+    /// Least rate of a peer that sends: the drain ends when `grace` is over and the peer has sent less than
+    /// `bytes_per_second` for all the time since. Rate more than zero; grace more than zero and at most `drain_limit`.
+    pub const fn drain_min_rate(mut self, bytes_per_second: u64, grace: Duration) -> Self {
+        self.policy.drain_min_rate = Some(MinRate { bytes_per_second, grace });
+        self
+    }
+
+    /// Gives the peer this long, after the flush, to close first; then `close_notify` and FIN follow whatever it did.
+    /// It moves `TIME_WAIT` to the peer, if the peer knows that it should close: by `Connection: close`, for one. Bytes
+    /// that it sends meanwhile count as drained. More than zero, at most `drain_limit`.
+    pub const fn peer_closes_first(mut self, grace: Duration) -> Self {
+        self.policy.peer_closes_first = Some(grace);
+        self
+    }
+
+    /// Releases the socket before the peer's FIN when everything of ours, the FIN included, is acknowledged **and** the peer
+    /// has been quiet for `quiet_round_trips` round trips since, as the kernel measures them (`TCP_INFO`), but for at least
+    /// 50 ms, since below that a client's own scheduling is what is measured. More than zero. Linux TCP only; other
+    /// transports wait as they would without it.
+    ///
+    /// The rule in closed form: release at `max(acknowledged, last byte received) + max(quiet_round_trips × rtt, 50 ms)`.
+    ///
+    /// Acknowledged alone would not be safe: it means that the response is in the client's kernel, not that the client has
+    /// read it. A client that is still uploading then runs into a closed socket, and the RST that answers its next byte can
+    /// take the response away (RFC 9112 §9.6). Silence for some round trips says that no upload is in flight; a client
+    /// that merely pauses can still be wrong about it, which is why this is an option.
+    pub const fn early_release(mut self, quiet_round_trips: u32) -> Self {
+        self.policy.early_release = Some(quiet_round_trips);
+        self
+    }
+
+    /// How the socket is released when one of our own bounds ended the close.
+    pub const fn at_limit(mut self, release: Release) -> Self {
+        self.policy.at_limit = release;
+        self
+    }
+
+    /// How long the kernel may go on delivering what the peer has not acknowledged after the release
+    /// (`TCP_USER_TIMEOUT`, tcp(7)). More than zero, at most a day. Linux only.
+    pub const fn orphan_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.orphan_timeout = Some(timeout);
+        self
+    }
+
     /// After our own `close_notify`, read through the TLS session until the peer's arrives: what OpenSSL users
     /// write as `SSL_shutdown() || SSL_shutdown()`. It ends the close at the peer's `close_notify`.
     ///
@@ -135,44 +211,56 @@ impl ClosePolicyBuilder {
     /// A [`ConfigError`] that names the first setting that makes no sense, and what would.
     pub fn build(self) -> Result<ClosePolicy, ConfigError> {
         let policy = self.policy;
+        let rate = policy.drain_min_rate;
+        let wait = policy.await_close_notify;
+        // Each time, and what bounds it besides the day that is too long for any.
+        let flush = ("flush_limit", policy.flush_limit);
+        let drain = ("drain_limit", policy.drain_limit);
         let times = [
-            ("flush_idle_timeout", policy.flush_idle_timeout),
-            ("flush_limit", policy.flush_limit),
-            ("drain_idle_timeout", policy.drain_idle_timeout),
-            ("drain_limit", policy.drain_limit),
-            ("await_close_notify.limit", policy.await_close_notify.map_or(LONGEST, |wait| wait.limit)),
+            ("flush_idle_timeout", Some(policy.flush_idle_timeout), Some(flush)),
+            (flush.0, Some(flush.1), None),
+            ("drain_idle_timeout", Some(policy.drain_idle_timeout), Some(drain)),
+            (drain.0, Some(drain.1), None),
+            ("drain_min_rate.grace", rate.map(|rate| rate.grace), Some(drain)),
+            ("await_close_notify.limit", wait.map(|wait| wait.limit), Some(drain)),
+            ("peer_closes_first", policy.peer_closes_first, Some(drain)),
+            ("orphan_timeout", policy.orphan_timeout, None),
         ];
-        for (field, time) in times {
-            if time.is_zero() {
-                return Err(ConfigError::ZeroTime { field });
-            }
-            if time > LONGEST {
-                return Err(ConfigError::TooLong { field, time });
+        for (field, time, _) in times {
+            match time {
+                Some(time) if time.is_zero() => return Err(ConfigError::ZeroTime { field }),
+                Some(time) if time > LONGEST => return Err(ConfigError::TooLong { field, time }),
+                _ => {}
             }
         }
         let bytes = [
-            ("drain_limit_bytes", policy.drain_limit_bytes),
-            ("await_close_notify.limit_bytes", policy.await_close_notify.map_or(1, |wait| wait.limit_bytes)),
+            ("drain_limit_bytes", Some(policy.drain_limit_bytes)),
+            ("drain_min_rate.bytes_per_second", rate.map(|rate| rate.bytes_per_second)),
+            ("await_close_notify.limit_bytes", wait.map(|wait| wait.limit_bytes)),
         ];
-        for (field, limit) in bytes {
-            if limit == 0 {
-                return Err(ConfigError::ZeroBytes { field });
+        if let Some((field, _)) = bytes.into_iter().find(|(_, limit)| *limit == Some(0)) {
+            return Err(ConfigError::ZeroBytes { field });
+        }
+        for (field, time, total) in times {
+            if let (Some(time), Some((total_field, total))) = (time, total) {
+                if time > total {
+                    return Err(ConfigError::OverTotal { field, time, total_field, total });
+                }
             }
         }
-        check_within(("flush_idle_timeout", policy.flush_idle_timeout), ("flush_limit", policy.flush_limit))?;
-        check_within(("drain_idle_timeout", policy.drain_idle_timeout), ("drain_limit", policy.drain_limit))?;
-        if let Some(wait) = policy.await_close_notify {
-            check_within(("await_close_notify.limit", wait.limit), ("drain_limit", policy.drain_limit))?;
+        if policy.early_release == Some(0) {
+            return Err(ConfigError::ZeroRoundTrips { field: "early_release" });
+        }
+        let linux_only = [
+            ("early_release", policy.early_release.is_some()),
+            ("orphan_timeout", policy.orphan_timeout.is_some()),
+        ];
+        match linux_only.into_iter().find(|(_, wanted)| *wanted) {
+            Some((field, _)) if !cfg!(target_os = "linux") => return Err(ConfigError::Unsupported { field }),
+            _ => {}
         }
         Ok(policy)
     }
-}
-
-fn check_within(part: (&'static str, Duration), whole: (&'static str, Duration)) -> Result<(), ConfigError> {
-    if part.1 <= whole.1 {
-        return Ok(());
-    }
-    Err(ConfigError::OverTotal { field: part.0, time: part.1, total_field: whole.0, total: whole.1 })
 }
 
 /// A setting of a [`ClosePolicy`] that makes no sense.
@@ -189,12 +277,22 @@ pub enum ConfigError {
         /// The setting.
         field: &'static str,
     },
+    /// No round trip is no silence at all.
+    ZeroRoundTrips {
+        /// The setting.
+        field: &'static str,
+    },
     /// A time of more than a day, which is a slip in the unit.
     TooLong {
         /// The setting.
         field: &'static str,
         /// Its value.
         time: Duration,
+    },
+    /// This system cannot do it.
+    Unsupported {
+        /// The setting.
+        field: &'static str,
     },
     /// A part that is longer than its whole could never be reached.
     OverTotal {
@@ -218,9 +316,13 @@ impl fmt::Display for ConfigError {
             Self::ZeroBytes { field } => {
                 write!(f, "{field} is zero: give it at least 1 byte, or leave it at its default")
             }
+            Self::ZeroRoundTrips { field } => {
+                write!(f, "{field} is zero round trips: give it at least 1, or leave it out")
+            }
             Self::TooLong { field, time } => {
                 write!(f, "{field} is {time:?}: give it at most {LONGEST:?} (a day)")
             }
+            Self::Unsupported { field } => write!(f, "{field} needs Linux: leave it out on this system"),
             Self::OverTotal { field, time, total_field, total } => {
                 write!(
                     f,

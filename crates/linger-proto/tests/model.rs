@@ -31,6 +31,9 @@ enum Happening {
     PeerEnds,
     Fails(ErrorKind),
     ShutdownIn(Duration),
+    Acknowledged,
+    Evicted,
+    Aborted,
     Abandoned,
     /// An event that does not answer the action: it must change nothing.
     Stray(Event),
@@ -53,11 +56,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         ]).prop_map(Happening::Fails),
         1 => (0u64..20).prop_map(|count| Happening::ShutdownIn(secs(count))),
         1 => Just(Happening::Abandoned),
+        4 => Just(Happening::Acknowledged),
+        1 => Just(Happening::Evicted),
+        1 => Just(Happening::Aborted),
         4 => prop::sample::select(vec![
             Event::Flushed,
             Event::Notified(Notified::CloseNotifyAndFin),
             Event::HalfClosed,
-            Event::PeerNotified,
+            Event::PeerEnded,
             Event::PeerFin,
         ]).prop_map(Happening::Stray),
         3 => Just(Happening::Silence),
@@ -65,19 +71,40 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 fn policy() -> impl Strategy<Value = ClosePolicy> {
-    (1u64..20, 1u64..40, 1u64..20, 1u64..40, 1u64..5_000_000, prop::option::of((1u64..40, 1u64..100_000)))
-        .prop_map(|(flush_idle, flush, drain_idle, drain, bytes, await_notify)| {
-            let mut builder = ClosePolicy::builder()
-                .flush_idle_timeout(secs(flush_idle.min(flush)))
-                .flush_limit(secs(flush))
-                .drain_idle_timeout(secs(drain_idle.min(drain)))
-                .drain_limit(secs(drain))
-                .drain_limit_bytes(bytes);
-            if let Some((limit, bytes)) = await_notify {
-                builder = builder.await_close_notify(secs(limit.min(drain)), bytes);
-            }
-            builder.build().expect("in bounds by construction")
-        })
+    (
+        1u64..20,
+        1u64..40,
+        1u64..20,
+        1u64..40,
+        1u64..5_000_000,
+        prop::option::of((1u64..40, 1u64..100_000)),
+        prop::option::of((1u64..1_000_000, 1u64..40)),
+        prop::option::of(1u64..40),
+        prop::option::of(1u32..100),
+    )
+        .prop_map(
+            |(flush_idle, flush, drain_idle, drain, bytes, await_notify, rate, peer_first, early)| {
+                let mut builder = ClosePolicy::builder()
+                    .flush_idle_timeout(secs(flush_idle.min(flush)))
+                    .flush_limit(secs(flush))
+                    .drain_idle_timeout(secs(drain_idle.min(drain)))
+                    .drain_limit(secs(drain))
+                    .drain_limit_bytes(bytes);
+                if let Some((limit, bytes)) = await_notify {
+                    builder = builder.await_close_notify(secs(limit.min(drain)), bytes);
+                }
+                if let Some((rate, grace)) = rate {
+                    builder = builder.drain_min_rate(rate, secs(grace.min(drain)));
+                }
+                if let Some(grace) = peer_first {
+                    builder = builder.peer_closes_first(secs(grace.min(drain)));
+                }
+                if let Some(round_trips) = early {
+                    builder = builder.early_release(round_trips);
+                }
+                builder.build().expect("in bounds by construction")
+            },
+        )
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -116,7 +143,7 @@ fn run(
     let mut seen = Seen::new(start);
     let mut script = script.iter();
     // A silent step ends a stretch of the close or a wait, and there are few of them: the loop is bounded.
-    for _ in 0..script.len() + 16 {
+    for _ in 0..script.len() + 32 {
         let Some(action) = machine.action() else { break };
         let timeout = machine.next_timeout().expect("a close that is not over has a timeout");
         assert!(timeout <= began + policy.longest(), "a timeout later than the longest close");
@@ -131,15 +158,18 @@ fn run(
             (Happening::Works(_), Action::Flush) => Event::Flushed,
             (Happening::Works(_), Action::Notify) => Event::Notified(tls),
             (Happening::Works(_), Action::HalfClose) => Event::HalfClosed,
-            (Happening::Works(share), Action::Discard { limit } | Action::AwaitNotify { limit }) => {
+            (Happening::Works(share), Action::Discard { limit } | Action::AwaitPeer { limit }) => {
                 Event::Discarded((limit.get() * usize::from(share) / 255).max(1))
             }
-            (Happening::PeerEnds, Action::AwaitNotify { .. }) => Event::PeerNotified,
+            (Happening::PeerEnds, Action::AwaitPeer { .. }) => Event::PeerEnded,
             (Happening::PeerEnds, Action::Discard { .. }) => Event::PeerFin,
             (Happening::PeerEnds | Happening::Progress, _) => Event::WriteProgress,
             (Happening::Fails(kind), _) => Event::Failed(Failure::from_kind(kind)),
             (Happening::ShutdownIn(time), _) => Event::ShutdownBy(now + time),
             (Happening::Abandoned, _) => Event::Abandoned,
+            (Happening::Acknowledged, _) => Event::Acknowledged { rtt: Duration::from_millis(40) },
+            (Happening::Evicted, _) => Event::Evicted,
+            (Happening::Aborted, _) => Event::Aborted,
             (Happening::Stray(event), _) if answers(event, action) => Event::Tick,
             (Happening::Stray(event), _) => event,
         };
@@ -166,8 +196,8 @@ fn answers(event: Event, action: Action) -> bool {
         (Event::Flushed, Action::Flush)
             | (Event::Notified(_), Action::Notify)
             | (Event::HalfClosed, Action::HalfClose)
-            | (Event::PeerNotified, Action::AwaitNotify { .. })
-            | (Event::PeerFin, Action::Discard { .. } | Action::AwaitNotify { .. })
+            | (Event::PeerEnded, Action::AwaitPeer { .. })
+            | (Event::PeerFin, Action::Discard { .. } | Action::AwaitPeer { .. })
     )
 }
 
@@ -201,7 +231,7 @@ impl Seen {
                 self.fins += u8::from(sent == Notified::CloseNotifyAndFin);
             }
             (Action::HalfClose, Event::HalfClosed) => self.fins += 1,
-            (Action::Discard { .. } | Action::AwaitNotify { .. }, Event::Discarded(bytes)) => {
+            (Action::Discard { .. } | Action::AwaitPeer { .. }, Event::Discarded(bytes)) => {
                 self.drained += bytes as u64;
             }
             _ => {}
@@ -246,7 +276,12 @@ proptest! {
 #[test]
 fn every_outcome_can_be_reached() {
     use Happening as H;
-    let policy = ClosePolicy::builder().drain_limit_bytes(2_000_000).build().expect("makes sense");
+    let policy = ClosePolicy::builder()
+        .drain_limit_bytes(2_000_000)
+        .drain_min_rate(1_000, secs(25))
+        .early_release(3)
+        .build()
+        .expect("makes sense");
     let to_drain = [(0, H::Works(0)), (0, H::Works(0)), (0, H::Works(0))];
     let drain = |rest: &[(u16, H)]| [&to_drain[..], rest].concat();
     let mut aborted = Start::default();
@@ -263,6 +298,9 @@ fn every_outcome_can_be_reached() {
         (Outcome::DrainIdle, Start::default(), drain(&[])),
         (Outcome::DrainDeadline, Start::default(), drain(&[(4_000, H::Works(1)); 8])),
         (Outcome::DrainLimit, Start::default(), drain(&[(0, H::Works(255)); 2])),
+        (Outcome::DrainRate, Start::default(), drain(&[(4_000, H::Works(0)); 8])),
+        (Outcome::Acknowledged, Start::default(), drain(&[(0, H::Acknowledged)])),
+        (Outcome::Evicted, Start::default(), drain(&[(0, H::Evicted)])),
         (Outcome::ShutdownCut, Start::default(), drain(&[(0, H::ShutdownIn(SECOND))])),
         (Outcome::Aborted, aborted, vec![]),
         (Outcome::Cancelled, Start::default(), vec![(0, H::Abandoned)]),
@@ -273,7 +311,7 @@ fn every_outcome_can_be_reached() {
         assert_eq!(report.outcome, outcome, "{script:?}");
         assert!(names.insert(outcome.as_str()), "{outcome} twice");
     }
-    assert_eq!(names.len(), 13, "an outcome has no script");
+    assert_eq!(names.len(), 16, "an outcome has no script");
 }
 
 /// What was left unflushed is lost, so a FIN behind it must not make the rest look whole.
@@ -304,7 +342,7 @@ fn the_wait_for_the_peers_close_notify_is_bounded_in_time_and_bytes() {
     let mut machine = CloseMachine::new(policy, Start::default(), now);
     machine.handle(Event::Flushed, now);
     machine.handle(Event::Notified(tls), now);
-    let Some(Action::AwaitNotify { limit }) = machine.action() else { panic!("{:?}", machine.action()) };
+    let Some(Action::AwaitPeer { limit }) = machine.action() else { panic!("{:?}", machine.action()) };
     assert_eq!(limit.get(), 1_000);
     let mut by_bytes = machine.clone();
     by_bytes.handle(Event::Discarded(1_000), now);
@@ -318,4 +356,103 @@ fn the_wait_for_the_peers_close_notify_is_bounded_in_time_and_bytes() {
         matches!(machine.action(), Some(Action::Discard { .. })),
         "the session is dropped at its time limit"
     );
+}
+
+/// The peer's turn ends with its FIN, and then nothing is left to drain; or with its time, and then we close first.
+#[test]
+fn a_peer_that_closes_first_is_waited_for_and_no_longer_than_its_grace() {
+    use Happening as H;
+    let policy = ClosePolicy::builder().peer_closes_first(SECOND).build().expect("makes sense");
+    let now = Instant::now();
+    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    machine.handle(Event::Flushed, now);
+    assert_eq!(machine.phase(), Phase::PeerFirst);
+    let mut late = machine.clone();
+    machine.handle(Event::PeerFin, now);
+    assert_eq!(machine.action(), Some(Action::Notify));
+    machine.handle(Event::Notified(Notified::Nothing), now);
+    machine.handle(Event::HalfClosed, now);
+    assert_eq!(
+        machine.report().expect("nothing is left to read").outcome,
+        Outcome::PeerClosed { close_notify: false }
+    );
+
+    late.handle(Event::Tick, now + SECOND);
+    assert_eq!(late.action(), Some(Action::Notify), "its turn is over");
+    let silent =
+        run(policy, 1 << 30, Start::default(), Notified::Nothing, &[(0, H::Works(0)), (0, H::Silence)]);
+    assert_eq!(silent.time_in(Phase::PeerFirst), SECOND);
+}
+
+/// Deadline = start + grace + bytes ÷ rate.
+#[test]
+fn a_peer_below_the_minimum_rate_is_let_go_when_its_bytes_are_used_up() {
+    let policy = ClosePolicy::builder().drain_min_rate(100, secs(2)).build().expect("makes sense");
+    let now = Instant::now();
+    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    for event in
+        [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed, Event::Discarded(150)]
+    {
+        machine.handle(event, now);
+    }
+    assert_eq!(machine.next_timeout(), Some(now + Duration::from_millis(3_500)));
+    machine.handle(Event::Tick, now + Duration::from_millis(3_500));
+    assert_eq!(machine.report().expect("too slow").outcome, Outcome::DrainRate);
+}
+
+/// What our own bounds end is released as the policy says; what the network ended is only closed.
+#[test]
+fn the_release_at_a_limit_is_the_policys() {
+    use Happening as H;
+    use linger_proto::Release;
+    let policy = ClosePolicy::builder().at_limit(Release::Abort).build().expect("makes sense");
+    let drain = |last| [(0, H::Works(0)), (0, H::Works(0)), (0, H::Works(0)), (0, last)];
+    let release = |last| run(policy, 1 << 30, Start::default(), Notified::Nothing, &drain(last)).release;
+    assert_eq!(release(H::Silence), Release::Abort);
+    assert_eq!(release(H::Evicted), Release::Abort);
+    assert_eq!(release(H::PeerEnds), Release::Close);
+}
+
+/// The line is an interface: log parsers depend on it.
+#[test]
+fn the_report_line_is_stable() {
+    use Happening as H;
+    let drain = |last: &[(u16, H)]| [&[(0, H::Works(0)), (2, H::Works(0)), (0, H::Works(0))], last].concat();
+    let line = |tls, script: &[(u16, H)]| {
+        run(ClosePolicy::default(), 1 << 30, Start::default(), tls, script).line().to_string()
+    };
+    assert_eq!(
+        line(Notified::CloseNotify, &drain(&[(3, H::Works(255)), (4, H::PeerEnds)])),
+        "Pdn- drained=1048576 unacked=- flush_us=0 drain_us=7000 total_us=9000"
+    );
+    assert_eq!(
+        line(Notified::Nothing, &drain(&[(1, H::Fails(ErrorKind::ConnectionReset))])),
+        "Rd-- drained=0 unacked=- flush_us=0 drain_us=1000 total_us=3000 failure=\"connection reset\""
+    );
+    assert_eq!(
+        line(Notified::Nothing, &[]),
+        "Ff-- drained=0 unacked=- flush_us=10000000 drain_us=0 total_us=10000000"
+    );
+}
+
+/// Acknowledged alone is not enough, and neither is quiet: the release comes when both have held for long enough.
+#[test]
+fn an_early_release_waits_for_acknowledgement_and_for_silence() {
+    let millis = Duration::from_millis;
+    let policy = ClosePolicy::builder().early_release(4).build().expect("makes sense");
+    let start = Instant::now();
+    let mut machine = CloseMachine::new(policy, Start::default(), start);
+    assert!(!machine.wants_acknowledgement(), "not before the FIN");
+    for event in [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed] {
+        machine.handle(event, start);
+    }
+    machine.handle(Event::Acknowledged { rtt: millis(20) }, start);
+    assert_eq!(machine.next_timeout(), Some(start + millis(80)));
+    // Still uploading.
+    machine.handle(Event::Discarded(1), start + millis(79));
+    machine.handle(Event::Tick, start + millis(80));
+    assert_eq!(machine.phase(), Phase::Drain);
+    assert_eq!(machine.next_timeout(), Some(start + millis(159)));
+    machine.handle(Event::Tick, start + millis(159));
+    assert_eq!(machine.report().expect("quiet for four round trips").outcome, Outcome::Acknowledged);
 }

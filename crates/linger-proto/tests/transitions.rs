@@ -15,39 +15,57 @@ use std::time::{Duration, Instant};
 use linger_proto::{CloseMachine, ClosePolicy, Event, Failure, Notified, Phase, Start};
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 13] {
+fn events(now: Instant) -> [(&'static str, Event); 18] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
         ("write progress", Event::WriteProgress),
         ("flushed", Event::Flushed),
+        (PEERS_TURN, Event::Flushed),
         ("no alert to send", Event::Notified(Notified::Nothing)),
         ("close_notify sent", Event::Notified(Notified::CloseNotify)),
         ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
         ("half-closed", Event::HalfClosed),
         ("bytes discarded", Event::Discarded(1)),
+        ("all acknowledged", Event::Acknowledged { rtt: Duration::ZERO }),
+        ("peer's end of data", Event::PeerEnded),
         ("peer's FIN", Event::PeerFin),
         ("failed", Event::Failed(Failure::from_kind(ErrorKind::ConnectionReset))),
         ("shutdown deadline", Event::ShutdownBy(now)),
+        ("evicted", Event::Evicted),
+        ("aborted", Event::Aborted),
         ("abandoned", Event::Abandoned),
     ]
 }
 
-fn machine_in(phase: Phase, now: Instant) -> CloseMachine {
-    let mut machine = CloseMachine::new(ClosePolicy::default(), Start::default(), now);
-    for event in [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed, Event::PeerFin] {
-        if machine.phase() == phase {
-            break;
-        }
-        machine.handle(event, now);
-    }
-    assert_eq!(machine.phase(), phase);
-    machine
+/// The name of the event that only a policy of its own makes different.
+const PEERS_TURN: &str = "flushed; the peer closes first";
+
+/// The policy under which the phase is reached, or the event means what its name says.
+fn policy(phase: Phase, name: &str) -> ClosePolicy {
+    let builder = ClosePolicy::builder();
+    let peer_first = phase == Phase::PeerFirst || name == PEERS_TURN;
+    let builder = if peer_first { builder.peer_closes_first(Duration::from_secs(1)) } else { builder };
+    builder.build().expect("makes sense")
 }
 
 fn next(phase: Phase, name: &str, event: Event, now: Instant) -> Phase {
-    let mut machine = machine_in(phase, now);
-    let late = if name == "late tick" { ClosePolicy::default().longest() } else { Duration::ZERO };
+    let policy = policy(phase, name);
+    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    let steps = [
+        Event::Flushed,
+        Event::PeerEnded,
+        Event::Notified(Notified::Nothing),
+        Event::HalfClosed,
+        Event::PeerFin,
+    ];
+    for step in steps {
+        if machine.phase() != phase {
+            machine.handle(step, now);
+        }
+    }
+    assert_eq!(machine.phase(), phase);
+    let late = if name == "late tick" { policy.longest() } else { Duration::ZERO };
     machine.handle(event, now + late);
     machine.phase()
 }
@@ -58,7 +76,7 @@ fn rendered() -> String {
     for phase in Phase::ALL {
         write!(table, " {phase} |").expect("writes to a String");
     }
-    table.push_str("\n|---|---|---|---|---|---|\n");
+    table.push_str("\n|---|---|---|---|---|---|---|\n");
     let mut arrows: BTreeSet<(Phase, Phase, Vec<&str>)> = BTreeSet::new();
     for (name, event) in events(now) {
         write!(table, "| {name} |").expect("writes to a String");
@@ -114,7 +132,9 @@ fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
     for phase in Phase::ALL {
         for (name, event) in events(now) {
             let expected = match (phase, name) {
-                (_, "late tick" | "failed" | "shutdown deadline" | "abandoned")
+                (Phase::PeerFirst, "late tick" | "peer's end of data" | "peer's FIN") => Phase::Notify,
+                (Phase::Flush, PEERS_TURN) => Phase::PeerFirst,
+                (_, "late tick" | "failed" | "evicted" | "aborted" | "shutdown deadline" | "abandoned")
                 | (Phase::Drain, "peer's FIN")
                 | (Phase::Done, _) => Phase::Done,
                 (Phase::Flush, "flushed") => Phase::Notify,

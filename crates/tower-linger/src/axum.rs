@@ -20,20 +20,25 @@
 //!
 //! # `ConnectInfo`
 //!
-//! axum implements `Connected` for its own listeners only. `.tap_io(|_| ())`, of axum's `ListenerExt`, brings
-//! `ConnectInfo<SocketAddr>` back: see the `axum` example.
+//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`] for its connection. axum implements `Connected` for
+//! `SocketAddr` with its own listeners only; `.tap_io(|_| ())`, of axum's `ListenerExt`, brings `ConnectInfo<SocketAddr>`
+//! back: see the `axum` example.
 //!
 //! # What an adapter cannot see
 //!
-//! That a handler panicked, or a body failed: axum drops the connection all the same, and it is closed cleanly.
+//! That a response's body failed: axum drops the connection all the same, and it is closed cleanly. A handler's panic is
+//! seen, and aborts the connection; anything else is for the handler to say, with the [`CloseHandle`].
 
 use std::io;
+use std::net::SocketAddr;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 
 use crate::io::LingerIo;
 use crate::layer::LingerLayer;
 use crate::transport::Transport;
+use crate::wish::CloseHandle;
 
 #[cfg(feature = "rustls")]
 mod tls;
@@ -70,5 +75,33 @@ where
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         self.listener.local_addr()
+    }
+}
+
+/// The peer of a connection, and a word on how that is to be closed: `ConnectInfo<Peer>`.
+#[derive(Debug, Clone)]
+pub struct Peer<A = SocketAddr> {
+    /// The peer's address.
+    pub address: A,
+    /// For handlers and middleware.
+    pub close: CloseHandle,
+}
+
+impl<L> Connected<IncomingStream<'_, LingerListener<L>>> for Peer<L::Addr>
+where
+    L: Listener<Io: Transport, Addr: Clone + Send + Sync + 'static>,
+{
+    fn connect_info(stream: IncomingStream<'_, LingerListener<L>>) -> Self {
+        Self { address: stream.remote_addr().clone(), close: stream.io().close_handle() }
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl<L> Connected<IncomingStream<'_, TlsLingerListener<L>>> for Peer<L::Addr>
+where
+    L: Listener<Io: Transport, Addr: Clone + Send + Sync + 'static>,
+{
+    fn connect_info(stream: IncomingStream<'_, TlsLingerListener<L>>) -> Self {
+        Self { address: stream.remote_addr().clone(), close: stream.io().close_handle() }
     }
 }

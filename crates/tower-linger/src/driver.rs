@@ -46,7 +46,7 @@ use crate::transport::Transport;
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     let linger = LingerLayer::new(*policy);
-    Close::new(io, Seen::default(), &linger)
+    Close::new(io, Seen::default(), *policy, &linger)
 }
 
 pin_project! {
@@ -74,8 +74,16 @@ pin_project! {
 }
 
 impl<T: Transport> Close<T> {
-    pub(crate) fn new(io: T, seen: Seen, linger: &LingerLayer) -> Self {
-        Self { closing: Some(Closing::new(io, seen, linger)), spawned: false, timer: Timer::default() }
+    pub(crate) fn new(io: T, seen: Seen, policy: ClosePolicy, linger: &LingerLayer) -> Self {
+        let closing = Closing::new(io, seen, policy, linger);
+        Self { closing: Some(closing), spawned: false, timer: Timer::default() }
+    }
+
+    /// Ends the close by an abort: what was served must not look whole.
+    pub(crate) fn abort(&mut self) {
+        if let Some(closing) = &mut self.closing {
+            closing.handle(Event::Aborted);
+        }
     }
 
     /// Runs the close in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
@@ -131,9 +139,9 @@ struct Closing<T: Transport> {
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    fn new(io: T, seen: Seen, linger: &LingerLayer) -> Self {
+    fn new(io: T, seen: Seen, policy: ClosePolicy, linger: &LingerLayer) -> Self {
         Self {
-            machine: CloseMachine::new(*linger.policy(), seen.into_start(), now()),
+            machine: CloseMachine::new(policy, seen.into_start(), now()),
             stream: Stream::Session(io),
             linger: linger.clone(),
             ticket: linger.tracker().register(),
@@ -159,8 +167,13 @@ impl<T: Transport> Closing<T> {
 
     /// Nothing can be done now: waits for a deadline, the server's or the machine's.
     fn wait(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Event> {
-        if let Some(deadline) = self.ticket.deadline(cx) {
-            self.handle(Event::ShutdownBy(deadline.into_std()));
+        if let Some(event) = self.ticket.wait(cx) {
+            self.handle(event);
+        }
+        if self.machine.wants_acknowledgement() {
+            if let Poll::Ready(event) = self.stream.poll_acknowledged(cx) {
+                return Poll::Ready(event);
+            }
         }
         let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
         if timer.poll_until(timeout.into(), cx).is_ready() {
@@ -207,12 +220,18 @@ impl<T: Transport> Closing<T> {
         match report.release {
             Release::Abort => stream.abort(),
             Release::Close if report.outcome.is_connection_over() => {}
-            Release::Close => report.bytes_drained += stream.discard_arrived(machine.bytes_left()),
+            Release::Close => {
+                if let Some(timeout) = machine.policy().orphan_timeout() {
+                    stream.bound_orphan(timeout);
+                }
+                report.bytes_drained += stream.discard_arrived(machine.bytes_left());
+            }
         }
+        report.unacked = stream.unacked();
         drop(stream);
         observe::outcome(&report);
         linger.report(&report);
-        drop(ticket);
+        ticket.end(report.outcome);
         report
     }
 }

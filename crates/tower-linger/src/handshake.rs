@@ -215,7 +215,8 @@ impl<T: Transport> Future for Handshake<T> {
         let failed = match this.accept.poll(cx) {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
-                let close = Close::new(io, Seen::failed_handshake(&error), &this.tls.linger);
+                let linger = &this.tls.linger;
+                let close = Close::new(io, Seen::failed_handshake(&error), *linger.policy(), linger);
                 FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
             }
             Poll::Pending => {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
 use linger_proto::{Failure, Notified, Start};
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::release::Home;
 use crate::transport::{Transport, poll_half_close};
+use crate::wish::{CloseHandle, Wish};
 
 /// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
 ///
@@ -28,22 +30,21 @@ struct Loan<T: Transport> {
     io: T,
     home: Home<T>,
     seen: Seen,
+    /// Made when somebody asks for it.
+    handle: OnceLock<CloseHandle>,
 }
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Seen {
-    failure: Option<Failure>,
-    peer_ended: bool,
-    fatal_alert: bool,
-    half_closed: Option<Notified>,
+    start: Start,
     /// The service asked for the half-close, was told that it is done, and it is not sent yet.
     owes_half_close: bool,
 }
 
 impl<T: Transport> LingerIo<T> {
     pub(crate) fn new(io: T, home: Home<T>) -> Self {
-        Self { loan: Some(Loan { io, home, seen: Seen::default() }) }
+        Self { loan: Some(Loan { io, home, seen: Seen::default(), handle: OnceLock::new() }) }
     }
 
     /// The connection.
@@ -66,6 +67,18 @@ impl<T: Transport> LingerIo<T> {
         self.loan.take().expect(ON_LOAN).io
     }
 
+    /// Aborts the connection: a RST, instead of an end that looks clean.
+    pub fn abort(mut self) {
+        self.loan_mut().seen.start.abort = true;
+    }
+
+    /// A handle for those who handle this connection's requests, to have a word on its close.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it cannot")]
+    pub fn close_handle(&self) -> CloseHandle {
+        self.loan.as_ref().expect(ON_LOAN).handle.get_or_init(CloseHandle::default).clone()
+    }
+
     fn loan_mut(&mut self) -> &mut Loan<T> {
         self.loan.as_mut().expect(ON_LOAN)
     }
@@ -76,8 +89,11 @@ const ON_LOAN: &str = "the connection is there until `into_inner` or drop";
 
 impl<T: Transport> Drop for LingerIo<T> {
     fn drop(&mut self) {
-        if let Some(Loan { io, home, seen }) = self.loan.take() {
-            home.take_back(io, seen);
+        if let Some(Loan { io, home, mut seen, handle }) = self.loan.take() {
+            let wish = handle.get().map(CloseHandle::wish).unwrap_or_default();
+            // A handler's panic, which drops its connection on the way: what was sent is not the whole.
+            seen.start.abort |= std::thread::panicking() || matches!(wish, Wish::Abort);
+            home.take_back(io, seen, wish);
         }
     }
 }
@@ -97,7 +113,7 @@ impl<T: Transport> AsyncRead for LingerIo<T> {
         let room = buf.remaining();
         let result = ready!(Pin::new(io).poll_read(cx, buf));
         match &result {
-            Ok(()) => seen.peer_ended |= room > 0 && buf.remaining() == room,
+            Ok(()) => seen.start.peer_ended |= room > 0 && buf.remaining() == room,
             Err(error) => seen.note(error),
         }
         Poll::Ready(result)
@@ -139,15 +155,15 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
 
 /// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.
 fn half_close<T: Transport>(io: &mut T, seen: &mut Seen, cx: &mut Context<'_>) -> io::Result<()> {
-    if seen.half_closed.is_some() {
+    if seen.start.half_closed.is_some() {
         return Ok(());
     }
-    let polled = poll_end_of_writes(io, seen.fatal_alert, cx);
+    let polled = poll_end_of_writes(io, seen.start.fatal_alert, cx);
     seen.owes_half_close = polled.is_pending();
     match polled {
         Poll::Pending => Ok(()),
         Poll::Ready(Ok(notified)) => {
-            seen.half_closed = Some(notified);
+            seen.start.half_closed = Some(notified);
             Ok(())
         }
         Poll::Ready(Err(error)) => Err(seen.pass(error)),
@@ -169,18 +185,14 @@ fn poll_end_of_writes<T: Transport>(
 impl Seen {
     /// What the close begins with.
     pub(crate) fn into_start(self) -> Start {
-        let mut start = Start::default();
-        start.failure = self.failure;
-        start.peer_ended = self.peer_ended;
-        start.fatal_alert = self.fatal_alert;
-        start.half_closed = self.half_closed;
-        start
+        self.start
     }
 
     /// A TLS handshake that failed: its alert was the last message.
     #[cfg(feature = "rustls")]
     pub(crate) fn failed_handshake(error: &io::Error) -> Self {
-        let mut seen = Self { fatal_alert: true, ..Self::default() };
+        let mut seen = Self::default();
+        seen.start.fatal_alert = true;
         seen.note(error);
         seen
     }
@@ -196,8 +208,8 @@ impl Seen {
             // rustls' word for a FIN without a close_notify. The drain will see that FIN again.
             io::ErrorKind::UnexpectedEof if error.raw_os_error().is_none() => {}
             kind => {
-                self.fatal_alert |= kind == io::ErrorKind::InvalidData;
-                self.failure.get_or_insert(Failure::from(error));
+                self.start.fatal_alert |= kind == io::ErrorKind::InvalidData;
+                self.start.failure.get_or_insert(Failure::from(error));
             }
         }
     }

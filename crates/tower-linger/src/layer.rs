@@ -6,6 +6,7 @@ use std::sync::Arc;
 use linger_proto::{ClosePolicy, CloseReport};
 use tower_layer::Layer;
 
+use crate::classify::AlwaysGraceful;
 use crate::io::LingerIo;
 use crate::release::Home;
 use crate::service::Linger;
@@ -39,6 +40,7 @@ struct Shared {
     policy: ClosePolicy,
     tracker: Tracker,
     on_close: Option<Arc<Observer>>,
+    leaves_upgrades: bool,
 }
 
 impl LingerLayer {
@@ -63,10 +65,34 @@ impl LingerLayer {
         self
     }
 
+    /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its future completes
+    /// with the service, and the connection is closed by a task of its own when it is dropped. By default the future waits.
+    #[must_use]
+    pub fn leave_upgrades(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).leaves_upgrades = true;
+        self
+    }
+
     /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
     /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
         LingerIo::new(io, Home::tracker(self.clone()))
+    }
+
+    /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
+    ///
+    /// ```
+    /// use tower_linger::{Ending, LingerLayer};
+    ///
+    /// # fn layer() -> impl Clone {
+    /// LingerLayer::default().classify(|result: &Result<(), std::io::Error>| match result {
+    ///     Ok(()) => Ending::Graceful,
+    ///     Err(_) => Ending::Abort,
+    /// })
+    /// # }
+    /// ```
+    pub fn classify<C>(self, classifier: C) -> ClassifyLayer<C> {
+        ClassifyLayer { linger: self, classifier }
     }
 
     /// The closes that are still running.
@@ -81,6 +107,10 @@ impl LingerLayer {
         &self.shared.policy
     }
 
+    pub(crate) fn leaves_upgrades(&self) -> bool {
+        self.shared.leaves_upgrades
+    }
+
     pub(crate) fn report(&self, report: &CloseReport) {
         if let Some(observer) = &self.shared.on_close {
             observer(report);
@@ -92,7 +122,22 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.clone())
+        Linger::new(inner, self.clone(), AlwaysGraceful)
+    }
+}
+
+/// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by [`LingerLayer::classify`].
+#[derive(Debug, Clone)]
+pub struct ClassifyLayer<C> {
+    linger: LingerLayer,
+    classifier: C,
+}
+
+impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
+    type Service = Linger<S, C>;
+
+    fn layer(&self, inner: S) -> Linger<S, C> {
+        Linger::new(inner, self.linger.clone(), self.classifier.clone())
     }
 }
 

@@ -75,7 +75,11 @@
 //! | feature | brings |
 //! |---|---|
 //! | `axum` | the adapters for `axum::serve` |
+//! | `axum-server` | the adapters for axum-server |
+//! | `http` | [`EarlyResponseLayer`]: `Connection: close` on early responses |
+//! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
+//! | `tonic` | tonic's `Connected` for [`LingerIo`] |
 //! | `tracing` | the events |
 //! | `full` | all of them |
 //!
@@ -85,7 +89,12 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "axum-server")]
+pub mod axum_server;
+mod classify;
 mod driver;
+#[cfg(feature = "http")]
+mod early_response;
 #[cfg(feature = "rustls")]
 mod handshake;
 mod io;
@@ -93,18 +102,29 @@ mod layer;
 mod observe;
 mod release;
 mod service;
+mod shutdown;
 mod stream;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod tracker;
 mod transport;
+mod wish;
 
+#[cfg(feature = "hyper")]
+pub use classify::HyperErrors;
+pub use classify::{AlwaysGraceful, Classify, Ending};
 pub use driver::{Close, close};
+#[cfg(feature = "http")]
+pub use early_response::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
 #[cfg(feature = "rustls")]
 pub use handshake::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
 pub use io::LingerIo;
-pub use layer::LingerLayer;
+pub use layer::{ClassifyLayer, LingerLayer};
 pub use linger_proto::{
     ClosePolicy, ClosePolicyBuilder, CloseReport, ConfigError, Failure, Notified, Outcome, Phase, Release,
 };
 pub use service::{Linger, LingerFuture};
-pub use tracker::Tracker;
+pub use shutdown::Shutdown;
+pub use tracker::{Summary, Tracker};
 pub use transport::{Plain, SocketRef, Transport};
+pub use wish::CloseHandle;

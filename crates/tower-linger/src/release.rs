@@ -6,6 +6,7 @@ use crate::driver::Close;
 use crate::io::Seen;
 use crate::layer::LingerLayer;
 use crate::transport::Transport;
+use crate::wish::Wish;
 
 /// Where a connection goes when its service drops it. The close begins, and the tracker counts it, at that moment:
 /// there is no gap in which a server that waits for its connections could believe that it has none.
@@ -28,8 +29,12 @@ impl<T: Transport> Home<T> {
         (Self { linger, future: Some(future) }, back)
     }
 
-    pub(crate) fn take_back(self, io: T, seen: Seen) {
-        let close = Close::new(io, seen, &self.linger);
+    pub(crate) fn take_back(self, io: T, seen: Seen, wish: Wish) {
+        let policy = match wish {
+            Wish::Policy(policy) => policy,
+            Wish::None | Wish::Abort => *self.linger.policy(),
+        };
+        let close = Close::new(io, seen, policy, &self.linger);
         match self.future {
             // A close that does not arrive is dropped, and so goes on in a task of its own.
             Some(future) => drop(future.send(close)),

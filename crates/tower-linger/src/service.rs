@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
+use crate::classify::{AlwaysGraceful, Classify, Ending};
 use crate::driver::Close;
 use crate::io::LingerIo;
 use crate::layer::LingerLayer;
@@ -19,34 +20,43 @@ use crate::transport::Transport;
 ///
 /// Made by [`LingerLayer`]. Its response and error are the inner service's own, unchanged.
 #[derive(Debug, Clone)]
-pub struct Linger<S> {
+pub struct Linger<S, C = AlwaysGraceful> {
     inner: S,
-    linger: LingerLayer,
+    layer: LingerLayer,
+    classifier: C,
 }
 
-impl<S> Linger<S> {
-    pub(crate) fn new(inner: S, linger: LingerLayer) -> Self {
-        Self { inner, linger }
+impl<S, C> Linger<S, C> {
+    pub(crate) fn new(inner: S, layer: LingerLayer, classifier: C) -> Self {
+        Self { inner, layer, classifier }
     }
 }
 
-impl<S, T> Service<T> for Linger<S>
+impl<S, C, T> Service<T> for Linger<S, C>
 where
     S: Service<LingerIo<T>>,
+    C: Classify<S::Response, S::Error>,
     T: Transport,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = LingerFuture<S::Future, T, S::Response, S::Error>;
+    type Future = LingerFuture<S::Future, T, S::Response, S::Error, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, io: T) -> Self::Future {
-        let (home, back) = Home::future(self.linger.clone());
+        let (home, back) = Home::future(self.layer.clone());
         let serve = self.inner.call(LingerIo::new(io, home));
-        LingerFuture { stage: Stage::Serving { back: Some(back), serve }, result: None }
+        let classifier = self.classifier.clone();
+        let leaves_upgrades = self.layer.leaves_upgrades();
+        LingerFuture {
+            stage: Stage::Serving { back: Some(back), serve },
+            classifier,
+            leaves_upgrades,
+            result: None,
+        }
     }
 }
 
@@ -58,9 +68,11 @@ pin_project! {
     /// Dropping it stops the service, as dropping the service's own future would. The connection is still closed
     /// properly, by a task that the layer's tracker counts.
     #[must_use = "futures do nothing unless polled"]
-    pub struct LingerFuture<F, T: Transport, R, E> {
+    pub struct LingerFuture<F, T: Transport, R, E, C = AlwaysGraceful> {
         #[pin]
         stage: Stage<F, T>,
+        classifier: C,
+        leaves_upgrades: bool,
         result: Option<Result<R, E>>,
     }
 }
@@ -82,10 +94,11 @@ pin_project! {
     }
 }
 
-impl<F, T, R, E> Future for LingerFuture<F, T, R, E>
+impl<F, T, R, E, C> Future for LingerFuture<F, T, R, E, C>
 where
     F: Future<Output = Result<R, E>>,
     T: Transport,
+    C: Classify<R, E>,
 {
     type Output = Result<R, E>;
 
@@ -101,10 +114,19 @@ where
                         None => Stage::Over,
                     }
                 }
-                StageProjection::Returning { back } => match ready!(Pin::new(back).poll(cx)) {
-                    Ok(close) => Stage::Closing { close },
+                StageProjection::Returning { back } => match Pin::new(back).poll(cx) {
+                    // Whoever has it now drops it some day, and then it finds nobody here.
+                    Poll::Pending if *this.leaves_upgrades => Stage::Over,
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(mut close)) => {
+                        let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
+                        if ending == Some(Ending::Abort) {
+                            close.abort();
+                        }
+                        Stage::Closing { close }
+                    }
                     // Taken away by `LingerIo::into_inner`.
-                    Err(_) => Stage::Over,
+                    Poll::Ready(Err(_)) => Stage::Over,
                 },
                 StageProjection::Closing { close } => {
                     let _report = ready!(close.poll(cx));
@@ -120,7 +142,7 @@ where
     }
 }
 
-impl<F, T: Transport, R, E> fmt::Debug for LingerFuture<F, T, R, E> {
+impl<F, T: Transport, R, E, C> fmt::Debug for LingerFuture<F, T, R, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LingerFuture").finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use linger_proto::{Action, Event, Failure};
 
@@ -31,7 +32,7 @@ impl<T: Transport> Stream<T> {
             (Self::Session(io), Action::HalfClose) => {
                 ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
             }
-            (Self::Session(io), Action::AwaitNotify { limit }) => ready!(poll_session(io, cx, limit)),
+            (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(io, cx, limit)),
             (Self::Raw(io), Action::Discard { limit }) => {
                 ready!(io.poll_discard(cx, limit)).map(|bytes| match bytes {
                     0 => Event::PeerFin,
@@ -47,6 +48,15 @@ impl<T: Transport> Stream<T> {
         }))
     }
 
+    /// Completes when the peer has acknowledged everything. That the system cannot say so is no failure of the close.
+    pub(crate) fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Self::Raw(io) = self else { return Poll::Pending };
+        match ready!(io.poll_acknowledged(cx)) {
+            Ok(rtt) => Poll::Ready(Event::Acknowledged { rtt }),
+            Err(_) => Poll::Pending,
+        }
+    }
+
     /// Frees the session and its buffers: the drain is below it.
     fn drop_session(&mut self) {
         *self = match std::mem::replace(self, Self::Moving) {
@@ -60,6 +70,23 @@ impl<T: Transport> Stream<T> {
             Self::Session(io) => transport::abort(io),
             Self::Raw(io) => transport::abort(io),
             Self::Moving => {}
+        }
+    }
+
+    pub(crate) fn bound_orphan(&self, timeout: Duration) {
+        match self {
+            Self::Session(io) => transport::bound_orphan(io, timeout),
+            Self::Raw(io) => transport::bound_orphan(io, timeout),
+            Self::Moving => {}
+        }
+    }
+
+    /// Bytes of ours that the peer has not acknowledged, where the system can tell.
+    pub(crate) fn unacked(&self) -> Option<u64> {
+        match self {
+            Self::Session(io) => transport::unacked(io),
+            Self::Raw(io) => transport::unacked(io),
+            Self::Moving => None,
         }
     }
 
@@ -79,14 +106,14 @@ impl<T: Transport> Stream<T> {
 /// Most bytes that the last look before the release discards: more than a receive buffer usually holds.
 const LAST_LOOK_BYTES: u64 = 8 << 20;
 
-/// Reads through the session, for the peer's closure alert.
+/// Reads through the session, if there is one, for the peer's end of data.
 fn poll_session<T: Transport>(
     io: &mut T,
     cx: &mut Context<'_>,
     limit: NonZeroUsize,
 ) -> Poll<io::Result<Event>> {
     match ready!(io.poll_discard(cx, limit)) {
-        Ok(0) => Poll::Ready(Ok(Event::PeerNotified)),
+        Ok(0) => Poll::Ready(Ok(Event::PeerEnded)),
         Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
         // A FIN without a closure alert.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(Event::PeerFin)),

@@ -1,16 +1,20 @@
 //! The closes that are still running.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use linger_proto::{Event, Outcome};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Counts the closes that are still running, waits for them, and cuts them at a deadline. Clones are the same
-/// tracker.
+use crate::driver::now;
+
+/// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
+/// Clones are the same tracker.
 ///
 /// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them. Use both:
 /// await the server first, then [`shutdown`](Self::shutdown).
@@ -21,6 +25,7 @@ pub struct Tracker {
 
 #[derive(Default)]
 struct Inner {
+    limit: Option<NonZeroUsize>,
     state: Mutex<State>,
     all_done: Notify,
 }
@@ -29,16 +34,35 @@ struct Inner {
 struct State {
     running: usize,
     next_id: u64,
-    /// Closes that wait for their peer, to be woken when a deadline is set.
-    waiting: HashMap<u64, Waker>,
+    /// Closes that wait for their peer, the oldest first, to be woken when something about them is decided.
+    waiting: BTreeMap<u64, Waiting>,
+    /// How many of those are evicted already.
+    evicted: usize,
     deadline: Option<Instant>,
+    ended: Summary,
+}
+
+struct Waiting {
+    waker: Waker,
+    evicted: bool,
 }
 
 impl Tracker {
-    /// A tracker with nothing to track yet.
+    /// A tracker with nothing to track yet, and no limit.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is released
+    /// and reports [`Evicted`](Outcome::Evicted): it had the longest to read what it was sent.
+    ///
+    /// A lingering connection counts against no accept or concurrency permit, so a server that is flooded with clients
+    /// that never close needs this bound, or its descriptor limit is the bound. Without one there is no limit but the
+    /// policy's times.
+    #[must_use]
+    pub fn with_limit(limit: NonZeroUsize) -> Self {
+        Self { inner: Arc::new(Inner { limit: Some(limit), ..Inner::default() }) }
     }
 
     /// How many closes are running.
@@ -51,6 +75,12 @@ impl Tracker {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How all closes so far ended.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.inner.lock().ended.clone()
     }
 
     /// Waits until no close is running. The policy bounds each of them, so this ends too, provided that no new ones
@@ -69,34 +99,68 @@ impl Tracker {
         }
     }
 
-    /// Shortens the closes that are running, and all to come, so that they end within `limit` from now, and waits
-    /// for them. Those it cuts report [`ShutdownCut`](crate::Outcome::ShutdownCut). A second call can only shorten
-    /// further.
+    /// Shortens the closes that are running, and all to come, so that they end within `limit` from now, waits for them,
+    /// and tells how all closes so far ended. Those it cuts report [`ShutdownCut`](Outcome::ShutdownCut). A second call
+    /// can only shorten further: with a limit of zero it cuts at once, as a second signal should.
     ///
     /// # Cancel safety
     ///
     /// Dropping it stops the waiting; the deadline stays.
-    pub async fn shutdown(&self, limit: Duration) {
-        self.set_deadline(limit);
+    pub async fn shutdown(&self, limit: Duration) -> Summary {
+        self.set_deadline(Instant::from_std(now()) + limit);
         self.wait().await;
+        self.summary()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "one of the three places that may read the clock")]
-    fn set_deadline(&self, limit: Duration) {
+    pub(crate) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.inner.lock();
-        let deadline = Instant::now() + limit;
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        let waiting = std::mem::take(&mut state.waiting);
+        let wakers: Vec<_> = state.waiting.values().map(|waiting| waiting.waker.clone()).collect();
         drop(state);
-        waiting.into_values().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Counts one more close, until the ticket is dropped.
+    /// Counts one more close, until its ticket ends.
     pub(crate) fn register(&self) -> Ticket {
         let mut state = self.inner.lock();
         state.running += 1;
         state.next_id += 1;
         Ticket { id: state.next_id, tracker: self.clone() }
+    }
+}
+
+/// How many closes ended in which outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    /// How many closes ended at all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// How many ended this way; whether a `close_notify` was read makes no difference.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.counts.get(outcome.as_str()).copied().unwrap_or_default()
+    }
+
+    /// Each outcome that occurred, by name, with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.counts.iter().map(|(outcome, count)| (*outcome, *count))
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} closed", self.total())?;
+        for (place, (outcome, count)) in self.iter().enumerate() {
+            write!(f, "{} {outcome} {count}", if place == 0 { ":" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
@@ -108,21 +172,50 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The server's shutdown deadline; while there is none, the task is woken when one is set.
-    pub(crate) fn deadline(&self, cx: &Context<'_>) -> Option<Instant> {
-        let mut state = self.tracker.inner.lock();
-        if state.deadline.is_none() {
-            let waker = state.waiting.entry(self.id).or_insert_with(|| cx.waker().clone());
-            waker.clone_from(cx.waker());
+    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is.
+    pub(crate) fn wait(&self, cx: &Context<'_>) -> Option<Event> {
+        let inner = &self.tracker.inner;
+        let mut state = inner.lock();
+        let waiting = state.waiting.entry(self.id);
+        let waiting = waiting.or_insert_with(|| Waiting { waker: cx.waker().clone(), evicted: false });
+        waiting.waker.clone_from(cx.waker());
+        if waiting.evicted {
+            return Some(Event::Evicted);
         }
-        state.deadline
+        let oldest = inner.limit.and_then(|limit| state.evict_over(limit.get()));
+        let event = state.deadline.map(|deadline| Event::ShutdownBy(deadline.into_std()));
+        drop(state);
+        if let Some(oldest) = oldest {
+            oldest.wake();
+        }
+        event
+    }
+
+    /// Counts how the close ended.
+    pub(crate) fn end(self, outcome: Outcome) {
+        *self.tracker.inner.lock().ended.counts.entry(outcome.as_str()).or_default() += 1;
+    }
+}
+
+impl State {
+    /// Evicts the oldest close that waits, if more than `limit` do.
+    fn evict_over(&mut self, limit: usize) -> Option<Waker> {
+        if self.waiting.len() - self.evicted <= limit {
+            return None;
+        }
+        let oldest = self.waiting.values_mut().find(|waiting| !waiting.evicted)?;
+        oldest.evicted = true;
+        self.evicted += 1;
+        Some(oldest.waker.clone())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.tracker.inner.lock();
-        state.waiting.remove(&self.id);
+        if state.waiting.remove(&self.id).is_some_and(|waiting| waiting.evicted) {
+            state.evicted -= 1;
+        }
         state.running -= 1;
         let all_done = state.running == 0;
         drop(state);

@@ -4,17 +4,22 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use linger_proto::Notified;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 
 mod discard;
+#[cfg(target_os = "linux")]
+mod linux;
 mod plain;
+mod socket;
 #[cfg(feature = "rustls")]
 mod tls;
 
 pub use plain::Plain;
+pub(crate) use socket::{abort, bound_orphan, discard_arrived, unacked};
 
 /// The socket below a transport, where there is one.
 #[cfg(unix)]
@@ -51,7 +56,18 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     ///
     /// Those of reading.
     fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
-        discard::by_reading(self, cx, limit)
+        discard::poll_discard(self, cx, limit)
+    }
+
+    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. By default it never
+    /// does, which leaves [`early_release`](crate::ClosePolicyBuilder::early_release) without effect.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking the system.
+    fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+        let _ = cx;
+        Poll::Pending
     }
 
     /// Drops the session and keeps the stream below it, which is all that the drain needs.
@@ -68,7 +84,12 @@ impl Transport for TcpStream {
 
     #[cfg(target_os = "linux")]
     fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
-        discard::without_copying(self, cx, limit)
+        linux::poll_discard(self, cx, limit)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+        linux::poll_acknowledged(self, cx)
     }
 
     fn into_raw(self) -> Self {
@@ -114,25 +135,4 @@ fn as_socket(stream: &impl std::os::windows::io::AsSocket) -> SocketRef<'_> {
 /// Closes the write side of a stream: the FIN follows the bytes queued before it.
 pub(crate) fn poll_half_close<T: Transport>(stream: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     Pin::new(stream).poll_shutdown(cx)
-}
-
-/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`.
-pub(crate) fn abort<T: Transport>(stream: &T) {
-    #[cfg(unix)]
-    if let Some(socket) = stream.socket() {
-        // It fails on sockets that know no RST, Unix sockets among them; closing those is all there is to do.
-        let _ = rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO));
-    }
-    #[cfg(not(unix))]
-    let _ = stream;
-}
-
-/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux `tcp_close`).
-pub(crate) fn discard_arrived<T: Transport>(stream: &T, limit: NonZeroUsize) -> usize {
-    #[cfg(target_os = "linux")]
-    if let Some(socket) = stream.socket() {
-        return discard::arrived(socket, limit);
-    }
-    let _ = (stream, limit);
-    0
 }

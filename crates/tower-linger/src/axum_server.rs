@@ -1,0 +1,133 @@
+//! Adapters for axum-server (feature `axum-server`; the TLS one also needs `rustls`).
+//!
+//! axum-server owns the accept loop and drops its connections itself, at its graceful shutdown's deadline too: its
+//! `Accept` hands out connections that come back when it does. Await the layer's [`Tracker`](crate::Tracker) after it.
+//!
+//! ```no_run
+//! use axum_server::Server;
+//! use tower_linger::{LingerLayer, axum_server::LingerAcceptor};
+//!
+//! # async fn run(app: axum_server_app::App) -> std::io::Result<()> {
+//! let linger = LingerLayer::default();
+//! let address: std::net::SocketAddr = "127.0.0.1:3000".parse().expect("an address");
+//! Server::bind(address).acceptor(LingerAcceptor::new(linger.clone())).serve(app).await?;
+//! linger.tracker().wait().await;
+//! # Ok(()) }
+//! # mod axum_server_app {
+//! #     use axum_server::service::MakeService;
+//! #     pub type App = axum::routing::IntoMakeService<axum::Router>;
+//! # }
+//! ```
+
+use std::future::{Ready, ready};
+use std::io;
+
+use axum_server::accept::Accept;
+
+use crate::io::LingerIo;
+use crate::layer::LingerLayer;
+use crate::transport::Transport;
+
+/// Closes properly what axum-server drops.
+#[derive(Debug, Clone)]
+pub struct LingerAcceptor {
+    linger: LingerLayer,
+}
+
+impl LingerAcceptor {
+    /// Closes connections as `linger` says.
+    #[must_use]
+    pub fn new(linger: LingerLayer) -> Self {
+        Self { linger }
+    }
+}
+
+impl<I: Transport, S> Accept<I, S> for LingerAcceptor {
+    type Stream = LingerIo<I>;
+    type Service = S;
+    type Future = Ready<io::Result<(LingerIo<I>, S)>>;
+
+    fn accept(&self, stream: I, service: S) -> Self::Future {
+        ready(Ok((self.linger.wrap(stream), service)))
+    }
+}
+
+#[cfg(feature = "rustls")]
+pub use tls::{TlsAcceptorFuture, TlsLingerAcceptor};
+
+#[cfg(feature = "rustls")]
+mod tls {
+    use std::fmt;
+    use std::future::Future;
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use axum_server::accept::Accept;
+    use pin_project_lite::pin_project;
+    use tokio_rustls::server::TlsStream;
+
+    use crate::handshake::{Handshake, HandshakeError, TlsAcceptLayer};
+    use crate::io::LingerIo;
+    use crate::transport::Transport;
+
+    /// Does the TLS handshake, and closes properly what axum-server drops, those whose handshake failed included.
+    #[derive(Debug, Clone)]
+    pub struct TlsLingerAcceptor {
+        tls: TlsAcceptLayer,
+    }
+
+    impl TlsLingerAcceptor {
+        /// Does the handshake and the closing as `tls` says.
+        #[must_use]
+        pub fn new(tls: TlsAcceptLayer) -> Self {
+            Self { tls }
+        }
+    }
+
+    impl<I: Transport, S> Accept<I, S> for TlsLingerAcceptor {
+        type Stream = LingerIo<TlsStream<I>>;
+        type Service = S;
+        type Future = TlsAcceptorFuture<I, S>;
+
+        fn accept(&self, stream: I, service: S) -> Self::Future {
+            let handshake = self.tls.start(stream);
+            TlsAcceptorFuture { handshake, service: Some(service), tls: self.tls.clone() }
+        }
+    }
+
+    pin_project! {
+        /// A handshake for axum-server; made by [`TlsLingerAcceptor`]. Dropping it gives the handshake up.
+        #[must_use = "futures do nothing unless polled"]
+        pub struct TlsAcceptorFuture<I: Transport, S> {
+            #[pin]
+            handshake: Handshake<I>,
+            service: Option<S>,
+            tls: TlsAcceptLayer,
+        }
+    }
+
+    impl<I: Transport, S> Future for TlsAcceptorFuture<I, S> {
+        type Output = io::Result<(LingerIo<TlsStream<I>>, S)>;
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            let this = self.project();
+            // A failed handshake's connection is closed by a task of its own.
+            let stream = ready!(this.handshake.poll(cx)).map_err(|failed| match failed.error {
+                HandshakeError::Failed(error) => error,
+                HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+            });
+            match this.service.take() {
+                Some(service) => Poll::Ready(stream.map(|stream| (this.tls.linger().wrap(stream), service))),
+                // Polled again after completion.
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    impl<I: Transport, S> fmt::Debug for TlsAcceptorFuture<I, S> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("TlsAcceptorFuture").field("tls", &self.tls).finish_non_exhaustive()
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be released.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::{SocketRef, Transport};
+
+/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`. Sockets that know no
+/// RST, Unix sockets among them, are only closed.
+pub(crate) fn abort(stream: &impl Transport) {
+    if let Some(socket) = stream.socket() {
+        imp::set_zero_linger(socket);
+    }
+}
+
+/// Bounds the life of what the kernel still has to deliver after the release (`TCP_USER_TIMEOUT`, tcp(7)).
+pub(crate) fn bound_orphan(stream: &impl Transport, timeout: Duration) {
+    if let Some(socket) = stream.socket() {
+        imp::set_user_timeout(socket, timeout);
+    }
+}
+
+/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux `tcp_close`).
+pub(crate) fn discard_arrived(stream: &impl Transport, limit: NonZeroUsize) -> usize {
+    stream.socket().map_or(0, |socket| imp::discard_arrived(socket, limit))
+}
+
+/// Bytes of ours that the peer has not acknowledged, the FIN not counted; where the system can tell.
+pub(crate) fn unacked(stream: &impl Transport) -> Option<u64> {
+    stream.socket().and_then(imp::unacked)
+}
+
+/// Corks the socket, so that what is written next waits for the FIN and leaves with it.
+#[cfg(feature = "rustls")]
+pub(super) fn cork(socket: SocketRef<'_>) {
+    imp::cork(socket);
+}
+
+/// Writes at most once, without waiting, and shuts down the write side; says whether all was written.
+#[cfg(feature = "rustls")]
+pub(super) fn last_words(socket: SocketRef<'_>, words: &[u8]) -> std::io::Result<bool> {
+    imp::last_words(socket, words)
+}
+
+#[cfg(unix)]
+mod imp {
+    #[cfg(not(target_os = "linux"))]
+    use std::{num::NonZeroUsize, time::Duration};
+
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use super::SocketRef;
+
+    pub(super) fn set_zero_linger(socket: SocketRef<'_>) {
+        let zero = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        let _ = setsockopt(&socket, sockopt::Linger, &zero);
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn last_words(socket: SocketRef<'_>, words: &[u8]) -> std::io::Result<bool> {
+        use std::os::fd::AsRawFd;
+
+        use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
+
+        let sent = send(socket.as_raw_fd(), words, MsgFlags::MSG_DONTWAIT | NO_SIGNAL)?;
+        shutdown(socket.as_raw_fd(), Shutdown::Write)?;
+        Ok(sent == words.len())
+    }
+
+    /// Rust's runtime ignores SIGPIPE; where the flag exists, others are safe too.
+    #[cfg(all(feature = "rustls", any(target_os = "linux", target_os = "android")))]
+    const NO_SIGNAL: nix::sys::socket::MsgFlags = nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
+    #[cfg(all(feature = "rustls", not(any(target_os = "linux", target_os = "android"))))]
+    const NO_SIGNAL: nix::sys::socket::MsgFlags = nix::sys::socket::MsgFlags::empty();
+
+    #[cfg(all(feature = "rustls", target_os = "linux"))]
+    pub(super) use super::super::linux::cork;
+    #[cfg(target_os = "linux")]
+    pub(super) use super::super::linux::{discard_arrived, set_user_timeout, unacked};
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn set_user_timeout(_: SocketRef<'_>, _: Duration) {}
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn discard_arrived(_: SocketRef<'_>, _: NonZeroUsize) -> usize {
+        0
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn unacked(_: SocketRef<'_>) -> Option<u64> {
+        None
+    }
+
+    #[cfg(all(feature = "rustls", not(target_os = "linux")))]
+    pub(super) fn cork(_: SocketRef<'_>) {}
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use super::SocketRef;
+
+    pub(super) fn set_zero_linger(_: SocketRef<'_>) {}
+
+    pub(super) fn set_user_timeout(_: SocketRef<'_>, _: Duration) {}
+
+    pub(super) fn discard_arrived(_: SocketRef<'_>, _: NonZeroUsize) -> usize {
+        0
+    }
+
+    pub(super) fn unacked(_: SocketRef<'_>) -> Option<u64> {
+        None
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn cork(_: SocketRef<'_>) {}
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn last_words(_: SocketRef<'_>, _: &[u8]) -> std::io::Result<bool> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}

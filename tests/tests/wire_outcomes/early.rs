@@ -1,0 +1,56 @@
+//! Early release: acknowledged, and quiet.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower_linger::{ClosePolicy, Outcome, close};
+use tower_linger_tests::counters::Counters;
+
+use super::scene::{connect, on_the_way_to_the_client, patient};
+
+const RESPONSE: [u8; 100_000] = [b'a'; 100_000];
+
+fn early() -> ClosePolicy {
+    patient().early_release(4).build().expect("makes sense")
+}
+
+/// A lazy client has everything and keeps its socket open: nginx would hold on to it for 5 s.
+pub(super) async fn a_client_that_has_everything_and_is_quiet_is_released_early() {
+    let (mut server, mut client) = connect().await;
+    let before = Counters::read();
+    server.write_all(&RESPONSE).await.expect("loopback");
+    let report = close(server, &early()).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::Acknowledged, Some(0)));
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
+    drop(client);
+    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+}
+
+/// DESIGN rule 12: acknowledged is not read. The upload goes on in `FIN_WAIT2`, and nothing of it is answered by a reset.
+pub(super) async fn a_client_that_still_sends_is_not_released() {
+    const UPLOAD: usize = 256 << 20;
+    let (mut server, mut client) = connect().await;
+    let before = Counters::read();
+    server.write_all(&RESPONSE).await.expect("loopback");
+    let closing = tokio::spawn(async move { close(server, &early()).await });
+    let chunk = vec![0; 1 << 20];
+    for _ in 0..UPLOAD / chunk.len() {
+        client.write_all(&chunk).await.expect("nobody resets it");
+    }
+    let report = closing.await.expect("no panic");
+    assert_eq!((report.outcome, report.bytes_drained), (Outcome::Acknowledged, UPLOAD as u64));
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
+    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+}
+
+/// Quiet alone is not enough: what is on the way may be lost, and only this socket can send it again.
+pub(super) async fn a_client_that_has_not_acknowledged_is_not_released() {
+    let (mut server, _client) = connect().await;
+    on_the_way_to_the_client("drop");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    let second = Duration::from_secs(1);
+    let policy =
+        ClosePolicy::builder().early_release(1).drain_idle_timeout(second).build().expect("makes sense");
+    let report = close(server, &policy).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::DrainIdle, Some(RESPONSE.len() as u64)));
+}

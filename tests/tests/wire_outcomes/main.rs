@@ -1,0 +1,36 @@
+//! Each way in which a connection can end, caused for real, and the outcome that is reported for it (DESIGN's table).
+//!
+//! A suite of its own, because it needs `nft` and `ss`: `make wire`.
+
+#[cfg(target_os = "linux")]
+mod early;
+#[cfg(target_os = "linux")]
+mod network;
+#[cfg(target_os = "linux")]
+mod ports;
+#[cfg(target_os = "linux")]
+mod scene;
+
+#[cfg(target_os = "linux")]
+tower_linger_tests::wire_tests! {
+    async fn network::a_peers_fin_is_peer_closed_and_leaves_nothing_unacknowledged;
+    async fn network::a_peers_zero_linger_is_peer_reset;
+    async fn network::a_reset_forged_on_the_way_is_peer_reset_whoever_sees_it_first;
+    async fn network::icmp_unreachable_until_the_kernel_gives_up_is_unreachable;
+    async fn network::icmp_unreachable_on_a_path_that_heals_is_forgotten;
+    async fn network::silence_until_the_kernel_gives_up_is_kernel_timeout;
+    async fn network::an_unanswered_keepalive_is_kernel_timeout;
+    async fn network::a_socket_destroyed_on_this_host_is_local_abort;
+    async fn network::a_peer_that_vanishes_is_drain_idle_with_bytes_unacknowledged;
+    async fn network::a_peer_that_takes_nothing_is_flush_timeout_and_a_reset;
+    async fn network::an_aborted_response_ends_in_a_reset_and_not_in_a_fin;
+    async fn network::what_a_limit_ends_is_reset_where_the_policy_says_so;
+    async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
+    async fn early::a_client_that_still_sends_is_not_released;
+    async fn early::a_client_that_has_not_acknowledged_is_not_released;
+    async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;
+    async fn ports::a_client_reconnects_from_the_same_port_after_every_kind_of_close;
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}

@@ -1,0 +1,213 @@
+//! What the network does to a connection that is being closed.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpStream;
+use tower_linger::{ClosePolicy, CloseReport, LingerLayer, Outcome, Phase, Plain, Release, close};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::wire::{Capture, Part, Side};
+
+use super::scene::{SERVER, connect, heal, on_the_way_to_the_client, patient, ss};
+
+const SECOND: Duration = Duration::from_secs(1);
+const RESPONSE: [u8; 10_000] = [b'a'; 10_000];
+
+/// Makes the kernel give up after a second without acknowledgement (tcp(7), `TCP_USER_TIMEOUT`).
+fn give_up_after_a_second(server: &TcpStream) {
+    SockRef::from(server).set_tcp_user_timeout(Some(SECOND)).expect("Linux has it");
+}
+
+fn patient_policy() -> ClosePolicy {
+    patient().build().expect("makes sense")
+}
+
+/// CONFORMANCE 32 and 34.
+pub(super) async fn a_peers_fin_is_peer_closed_and_leaves_nothing_unacknowledged() {
+    let (mut server, mut client) = connect().await;
+    server.write_all(&RESPONSE).await.expect("loopback");
+    let closing = tokio::spawn(async move { close(server, &ClosePolicy::default()).await });
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("no reset"), RESPONSE.len());
+    drop(client);
+    let report = closing.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+    assert_eq!((report.unacked, report.failure), (Some(0), None));
+}
+
+/// CONFORMANCE 32: zero linger at the peer.
+pub(super) async fn a_peers_zero_linger_is_peer_reset() {
+    let (server, mut client) = connect().await;
+    let closing = tokio::spawn(async move { close(server, &patient_policy()).await });
+    assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN first"), 0);
+    client.set_zero_linger().expect("TCP");
+    drop(client);
+    let report = closing.await.expect("no panic");
+    assert_eq!((report.outcome, report.ended_in), (Outcome::PeerReset, Phase::Drain));
+    assert_eq!(report.failure.expect("kept").kind(), ErrorKind::ConnectionReset);
+}
+
+/// CONFORMANCE 32 and 33: a middlebox's RST, in answer to the FIN, or to the response before the close.
+pub(super) async fn a_reset_forged_on_the_way_is_peer_reset_whoever_sees_it_first() {
+    let (server, _client) = connect().await;
+    on_the_way_to_the_client("reject with tcp reset");
+    let report = close(server, &patient_policy()).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::PeerReset, Some(0)));
+
+    heal();
+    let (mut server, _client) = connect().await;
+    on_the_way_to_the_client("reject with tcp reset");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    let report = close(server, &patient_policy()).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::PeerReset, Some(RESPONSE.len() as u64)));
+
+    // The service reads the reset, and the kernel has forgotten it by the time of the close.
+    heal();
+    let (server, _client) = connect().await;
+    let linger = LingerLayer::new(patient_policy());
+    let mut server = linger.wrap(server);
+    on_the_way_to_the_client("reject with tcp reset");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    assert_eq!(server.read(&mut [0; 1]).await.expect_err("reset").kind(), ErrorKind::ConnectionReset);
+    drop(server);
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().count(Outcome::PeerReset), 1);
+}
+
+/// CONFORMANCE 32: each ICMP error, and then the retransmission limit.
+pub(super) async fn icmp_unreachable_until_the_kernel_gives_up_is_unreachable() {
+    let errors = [
+        ("host-unreachable", Some(ErrorKind::HostUnreachable)),
+        ("net-unreachable", Some(ErrorKind::NetworkUnreachable)),
+        ("port-unreachable", Some(ErrorKind::ConnectionRefused)),
+        // The standard library has no name for this one.
+        ("prot-unreachable", None),
+    ];
+    for (error, kind) in errors {
+        heal();
+        let (mut server, _client) = connect().await;
+        give_up_after_a_second(&server);
+        on_the_way_to_the_client(&format!("reject with icmp type {error}"));
+        server.write_all(&RESPONSE).await.expect("the kernel takes it");
+        let report = close(server, &patient_policy()).await;
+        assert_eq!(report.outcome, Outcome::Unreachable, "{error}: {report}");
+        assert_eq!(report.unacked, Some(RESPONSE.len() as u64), "{error}");
+        let failure = report.failure.expect("kept");
+        assert!(kind.is_none_or(|kind| failure.kind() == kind), "{error}: {failure:?}");
+    }
+}
+
+/// CONFORMANCE 35: ICMP errors are soft while the connection lives (RFC 1122 §4.2.3.9).
+pub(super) async fn icmp_unreachable_on_a_path_that_heals_is_forgotten() {
+    let (mut server, mut client) = connect().await;
+    let capture = Capture::start(SERVER.port()).expect("captures");
+    on_the_way_to_the_client("reject with icmp type host-unreachable");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    let closing = tokio::spawn(async move { close(server, &patient_policy()).await });
+    let retransmitted = tokio::task::spawn_blocking(move || {
+        capture.wait_until(|seen| seen.clone().with_acks().count(Side::Server, Part::Again) >= 2)
+    });
+    assert!(retransmitted.await.expect("no panic"), "the server tries again");
+    heal();
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("healed"), RESPONSE.len());
+    drop(client);
+    let report = closing.await.expect("no panic");
+    assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+    assert_eq!((report.unacked, report.failure), (Some(0), None));
+}
+
+/// CONFORMANCE 32: retransmission until the kernel gives up.
+pub(super) async fn silence_until_the_kernel_gives_up_is_kernel_timeout() {
+    let (mut server, _client) = connect().await;
+    give_up_after_a_second(&server);
+    on_the_way_to_the_client("drop");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    let report = close(server, &patient_policy()).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::KernelTimeout, Some(RESPONSE.len() as u64)));
+}
+
+/// CONFORMANCE 32: `FIN_WAIT2` has no timer of its own while somebody holds the socket, but keepalive works there.
+pub(super) async fn an_unanswered_keepalive_is_kernel_timeout() {
+    let (server, mut client) = connect().await;
+    let keepalive = TcpKeepalive::new().with_time(SECOND).with_interval(SECOND).with_retries(1);
+    SockRef::from(&server).set_tcp_keepalive(&keepalive).expect("Linux has it");
+    let closing = tokio::spawn(async move { close(server, &patient_policy()).await });
+    assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
+    on_the_way_to_the_client("drop");
+    let report = closing.await.expect("no panic");
+    assert_eq!((report.outcome, report.unacked), (Outcome::KernelTimeout, Some(0)));
+}
+
+/// CONFORMANCE 32: `ss -K`.
+pub(super) async fn a_socket_destroyed_on_this_host_is_local_abort() {
+    let (server, mut client) = connect().await;
+    let closing = tokio::spawn(async move { close(server, &patient_policy()).await });
+    assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
+    ss(&["-K", "sport", "=", ":8080"]);
+    assert_eq!(closing.await.expect("no panic").outcome, Outcome::LocalAbort);
+}
+
+/// CONFORMANCE 25 and 34: the peer is gone without a word, and the kernel would try for a quarter of an hour.
+pub(super) async fn a_peer_that_vanishes_is_drain_idle_with_bytes_unacknowledged() {
+    let (mut server, _client) = connect().await;
+    on_the_way_to_the_client("drop");
+    server.write_all(&RESPONSE).await.expect("the kernel takes it");
+    let policy = ClosePolicy::builder().drain_idle_timeout(SECOND).build().expect("makes sense");
+    let report = close(server, &policy).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::DrainIdle, Some(RESPONSE.len() as u64)));
+}
+
+/// CONFORMANCE 25: a zero window, and bytes left above the kernel. They are lost, so the end must not look whole.
+pub(super) async fn a_peer_that_takes_nothing_is_flush_timeout_and_a_reset() {
+    const BUFFER: usize = 32 << 20;
+    let (server, mut client) = connect().await;
+    let mut server = Plain(BufStream::with_capacity(1024, BUFFER, server));
+    server.write_all(&vec![b'a'; BUFFER]).await.expect("the buffer takes it");
+    let policy = ClosePolicy::builder().flush_idle_timeout(SECOND).build().expect("makes sense");
+    let before = Counters::read();
+    let report = close(server, &policy).await;
+    assert_eq!((report.outcome, report.ended_in), (Outcome::FlushTimeout, Phase::Flush));
+    assert_eq!(report.release, Release::Abort);
+    // A wrapper hides the socket, so this release is an ordinary close: see `Plain`.
+    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+    let end = client.read_to_end(&mut Vec::new()).await;
+    assert!(end.is_ok_and(|bytes| bytes < BUFFER), "what was above the kernel is lost");
+}
+
+/// CONFORMANCE 22, plain: a response that its close delimits, cut by a failure.
+pub(super) async fn an_aborted_response_ends_in_a_reset_and_not_in_a_fin() {
+    let (server, mut client) = connect().await;
+    let linger = LingerLayer::default();
+    let capture = Capture::start(SERVER.port()).expect("captures");
+    let mut server = linger.wrap(server);
+    server.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf of it").await.expect("loopback");
+    server.abort();
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().count(Outcome::Aborted), 1);
+    let end = client.read_to_end(&mut Vec::new()).await;
+    assert_eq!(end.expect_err("no clean end").kind(), ErrorKind::ConnectionReset);
+    let transcript = capture.finish().expect("captures");
+    assert_eq!(
+        (transcript.resets(Side::Server), transcript.count(Side::Server, Part::Fin)),
+        (1, 0),
+        "{transcript}"
+    );
+}
+
+/// A limit's release: a plain close by default, a reset by policy.
+pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
+    for (release, resets) in [(Release::Close, 0), (Release::Abort, 1)] {
+        let (server, mut client) = connect().await;
+        let policy =
+            ClosePolicy::builder().drain_idle_timeout(SECOND).at_limit(release).build().expect("makes sense");
+        let before = Counters::read();
+        let report: CloseReport = close(server, &policy).await;
+        assert_eq!((report.outcome, report.release), (Outcome::DrainIdle, release));
+        assert_eq!(Counters::read().since(&before).out_rsts(), resets);
+        // The FIN was first, so that is what the client reads.
+        assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
+        drop(client);
+        ss(&["-K", "sport", "=", ":8080"]);
+    }
+}
