@@ -9,6 +9,7 @@ pub mod library_client;
 pub mod netns;
 pub mod peer;
 pub mod scripted;
+pub mod server;
 #[cfg(target_os = "linux")]
 pub mod wire;
 

@@ -1,0 +1,232 @@
+//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util inside. Each of them bare or
+//! with the layer, over any transport.
+//!
+//! ```no_run
+//! # use axum::Router;
+//! # use tower::Layer;
+//! # use tower_linger::axum::LingerListener;
+//! # use tower_linger_tests::server::{Http, accept_loop, listen, reporting, serve};
+//! # async fn example(app: Router) {
+//! let (linger, mut reports) = reporting(Default::default());
+//! let bare = serve(listen().await, app.clone());
+//! let layered = serve(LingerListener::new(listen().await, linger.clone()), app.clone());
+//! let bare_hyper = accept_loop(listen().await, Http::new(app.clone()));
+//! let layered_hyper = accept_loop(listen().await, linger.layer(Http::new(app)));
+//! // … clients come and go …
+//! let report = reports.recv().await;
+//! # }
+//! ```
+
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower::{Layer, Service};
+use tower_linger::axum::LingerListener;
+use tower_linger::{ClosePolicy, CloseReport, LingerLayer};
+
+/// Any error of a server; the tests look at what its client sees.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A server that accepts until this is dropped. Accepted connections live on.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Who owns the accept loop and the HTTP connections. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// `axum::serve`, with `LingerListener` as the adapter.
+    Axum,
+    /// A loop of one's own around hyper-util, with `LingerLayer`.
+    Hyper,
+}
+
+impl Engine {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Axum, Self::Hyper];
+
+    /// Serves `app` over plain TCP: with the layer where there is one, bare otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port on 127.0.0.1.
+    pub async fn start(self, linger: Option<&LingerLayer>, app: Router) -> Running {
+        let listener = listen().await;
+        match (self, linger) {
+            (Self::Axum, None) => serve(listener, app),
+            (Self::Axum, Some(linger)) => serve(LingerListener::new(listener, linger.clone()), app),
+            (Self::Hyper, None) => accept_loop(listener, Http::new(app)),
+            (Self::Hyper, Some(linger)) => accept_loop(listener, linger.layer(Http::new(app))),
+        }
+    }
+}
+
+/// Listens on a free port of 127.0.0.1.
+///
+/// # Panics
+///
+/// If there is none.
+pub async fn listen() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port")
+}
+
+/// A layer, and the reports of its closes.
+#[must_use]
+pub fn reporting(policy: ClosePolicy) -> (LingerLayer, mpsc::UnboundedReceiver<CloseReport>) {
+    let (reports, seen) = mpsc::unbounded_channel();
+    let linger = LingerLayer::new(policy).on_close(move |report| {
+        // A test that has seen enough drops its end.
+        let _ = reports.send(*report);
+    });
+    (linger, seen)
+}
+
+/// Serves `app` by `axum::serve`, whatever the listener's connections are.
+///
+/// # Panics
+///
+/// If the listener has no address.
+#[must_use = "dropping it ends the accept loop"]
+pub fn serve<L: Listener<Addr = SocketAddr>>(listener: L, app: Router) -> Running {
+    let address = listener.local_addr().expect("the listener is bound");
+    let accepting = tokio::spawn(async move {
+        axum::serve(listener, app).await.expect("it never ends by itself");
+    });
+    Running { address, accepting }
+}
+
+/// Gives each accepted connection to a service of connections, in a task of its own. Failures of a connection are left to
+/// its client to see.
+///
+/// # Panics
+///
+/// If the listener has no address.
+#[must_use = "dropping it ends the accept loop"]
+pub fn accept_loop<S>(listener: TcpListener, mut connections: S) -> Running
+where
+    S: Service<TcpStream, Future: Send + 'static, Response: Send, Error: Send> + Send + 'static,
+{
+    let address = listener.local_addr().expect("the listener is bound");
+    let accepting = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(tokio::spawn(connections.call(stream)));
+        }
+    });
+    Running { address, accepting }
+}
+
+/// A service of connections: hyper-util's, HTTP/1 and HTTP/2, over any stream.
+#[derive(Debug, Clone)]
+pub struct Http {
+    app: Router,
+    builder: auto::Builder<TokioExecutor>,
+    stop: watch::Sender<bool>,
+}
+
+impl Http {
+    /// With hyper's defaults.
+    #[must_use]
+    pub fn new(app: Router) -> Self {
+        Self { app, builder: auto::Builder::new(TokioExecutor::new()), stop: watch::Sender::new(false) }
+    }
+
+    /// Changes hyper's settings.
+    #[must_use]
+    pub fn configured(mut self, configure: impl FnOnce(&mut auto::Builder<TokioExecutor>)) -> Self {
+        configure(&mut self.builder);
+        self
+    }
+
+    /// Asks all connections, of all clones, to end after their current request; HTTP/2 clients get a GOAWAY.
+    pub fn shut_down(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl<I> Service<I> for Http
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, io: I) -> Self::Future {
+        let Self { app, builder, stop } = self.clone();
+        Box::pin(async move {
+            let mut stopped = stop.subscribe();
+            let mut serving = pin!(builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(app)));
+            tokio::select! {
+                served = &mut serving => return served,
+                _ = stopped.wait_for(|stopped| *stopped) => serving.as_mut().graceful_shutdown(),
+            }
+            serving.await
+        })
+    }
+}
+
+/// TLS around a service of connections as most servers do it on tokio-rustls: a failed handshake is dropped. Its
+/// counterpart with the layer is [`TlsAcceptLayer`](tower_linger::TlsAcceptLayer).
+#[derive(Clone)]
+pub struct BareTls<S> {
+    acceptor: TlsAcceptor,
+    inner: S,
+}
+
+impl<S> BareTls<S> {
+    /// Hands `inner` the connections whose handshake succeeded.
+    #[must_use]
+    pub fn new(acceptor: TlsAcceptor, inner: S) -> Self {
+        Self { acceptor, inner }
+    }
+}
+
+impl<S> std::fmt::Debug for BareTls<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BareTls").finish_non_exhaustive()
+    }
+}
+
+impl<S> Service<TcpStream> for BareTls<S>
+where
+    S: Service<TlsStream<TcpStream>, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, io: TcpStream) -> Self::Future {
+        let Self { acceptor, mut inner } = self.clone();
+        Box::pin(async move { inner.call(acceptor.accept(io).await?).await })
+    }
+}

@@ -1,0 +1,254 @@
+//! DESIGN rule 8, as a client sees it: what failed must not look clean, and what did not fail must not look broken. Every
+//! case over plain TCP and over TLS, through `LingerLayer::classify(HyperErrors)`.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ClientConfig;
+use tower::{Layer, Service, service_fn};
+use tower_linger::{ClosePolicy, CloseReport, HyperErrors, LingerIo, LingerLayer, Outcome, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::peer::{Client, End, Seen, receive};
+use tower_linger_tests::server::{BoxError, Http, Running, accept_loop, listen, reporting};
+
+/// A server of connections, plain or over TLS, its reports, and how to connect to it.
+struct Scene {
+    running: Running,
+    reports: UnboundedReceiver<CloseReport>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Scene {
+    /// Serves by `serve`, behind the layer and hyper's classifier.
+    async fn start<S>(tls: bool, serve: S) -> Self
+    where
+        S: Service<LingerIo<TcpStream>, Response = (), Error = BoxError, Future: Send>
+            + Service<LingerIo<TlsTcp>, Response = (), Error = BoxError, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let (linger, reports) = reporting(ClosePolicy::default());
+        let connections = linger.clone().classify(HyperErrors).layer(serve);
+        if !tls {
+            return Self { running: accept_loop(listen().await, connections), reports, tls: None };
+        }
+        let certs = Certs::make();
+        let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+        let connections = TlsAcceptLayer::new(acceptor, linger).layer(connections);
+        let tls = Some(Arc::new(certs.client(&Version::ALL)));
+        Self { running: accept_loop(listen().await, connections), reports, tls }
+    }
+
+    async fn connect(&self) -> Client {
+        Client::connect(self.running.address, None, self.tls.clone()).await.expect("loopback")
+    }
+
+    /// The end that says: this was everything.
+    fn clean(&self) -> End {
+        if self.tls.is_some() { End::CloseNotify } else { End::Fin }
+    }
+
+    /// Sends these bytes, and reads to the end of the connection.
+    async fn exchange(&self, bytes: &[u8]) -> Seen {
+        let mut client = self.connect().await;
+        client.write_all(bytes).await.expect("loopback");
+        receive(&mut client, self.clean()).await
+    }
+
+    async fn outcome(&mut self) -> Outcome {
+        self.reports.recv().await.expect("each close is reported").outcome
+    }
+}
+
+type TlsTcp = tokio_rustls::server::TlsStream<TcpStream>;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
+
+#[tokio::test]
+async fn a_handlers_panic_does_not_look_clean() {
+    for tls in [false, true] {
+        let handler = get(async || -> &'static str { std::panic::resume_unwind(Box::new("on purpose")) });
+        let mut scene = Scene::start(tls, Http::new(Router::new().route("/", handler))).await;
+        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
+        assert_eq!(scene.outcome().await, Outcome::Aborted);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_fails_does_not_look_clean() {
+    for tls in [false, true] {
+        let handler = get(async || {
+            let parts = [Ok("half of it"), Err(io::Error::other("on purpose"))];
+            Body::from_stream(tokio_stream::iter(parts))
+        });
+        let mut scene = Scene::start(tls, Http::new(Router::new().route("/", handler))).await;
+        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
+        assert_eq!(scene.outcome().await, Outcome::Aborted);
+    }
+}
+
+/// A service that fails is hyper's own word for it; axum's handlers cannot.
+#[derive(Clone)]
+struct Failing;
+
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Service<I> for Failing {
+    type Response = ();
+    type Error = BoxError;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+        Ok(()).into()
+    }
+
+    fn call(&mut self, io: I) -> Self::Future {
+        Box::pin(async move {
+            let fails = hyper::service::service_fn(async |_| {
+                Err::<hyper::Response<Body>, _>(io::Error::other("on purpose"))
+            });
+            auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(io), fails).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_does_not_look_clean() {
+    for tls in [false, true] {
+        let mut scene = Scene::start(tls, Failing).await;
+        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
+        assert_eq!(scene.outcome().await, Outcome::Aborted);
+    }
+}
+
+#[tokio::test]
+async fn an_idle_timeout_looks_clean() {
+    for tls in [false, true] {
+        let http = Http::new(Router::new().route("/", get(async || "hello"))).configured(|builder| {
+            let timeout = Duration::from_millis(100);
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+        });
+        let mut scene = Scene::start(tls, http).await;
+        // After a response, and in the middle of a head.
+        for bytes in [GET, b"GET / HTTP/1.1\r\nHost: loc"] {
+            assert_eq!(scene.exchange(bytes).await.end, scene.clean(), "TLS: {tls}");
+            assert_eq!(scene.outcome().await, PEER_CLOSED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_parsed_is_answered_and_looks_clean() {
+    let long = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 500_000]].concat();
+    for tls in [false, true] {
+        let mut scene = Scene::start(tls, Http::new(Router::new())).await;
+        for (bytes, status) in [(b"GET / HTTP/1.1\r\nno colon\r\n\r\n".as_slice(), 400), (&long, 431)] {
+            let seen = scene.exchange(bytes).await;
+            assert_eq!((seen.status, seen.end), (Some(status), scene.clean()), "TLS: {tls}");
+            assert_eq!(scene.outcome().await, PEER_CLOSED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_before_the_first_byte_looks_clean() {
+    for tls in [false, true] {
+        let http = Http::new(Router::new());
+        let mut scene = Scene::start(tls, http.clone()).await;
+        let mut client = scene.connect().await;
+        // Served by now, over TLS by the handshake, otherwise by the second connection's answer.
+        if !tls {
+            let close = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            assert_eq!(scene.exchange(close).await.status, Some(404));
+            assert_eq!(scene.outcome().await, PEER_CLOSED);
+        }
+        http.shut_down();
+        let seen = receive(&mut client, scene.clean()).await;
+        assert_eq!((seen.status, seen.end), (None, scene.clean()), "TLS: {tls}");
+        drop(client);
+        assert_eq!(scene.outcome().await, PEER_CLOSED);
+    }
+}
+
+/// What drops a connection's future usually is an operator, or a limit: the response before it was whole.
+#[tokio::test]
+async fn a_dropped_future_looks_clean() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let mut connections =
+        linger.classify(HyperErrors).layer(Http::new(Router::new().route("/", get(async || "hello"))));
+    let listener = listen().await;
+    let mut client = Client::plain(listener.local_addr().expect("bound"), None).await.expect("loopback");
+    let (stream, _) = listener.accept().await.expect("loopback");
+    let connection = tokio::spawn(connections.call(stream));
+    client.write_all(GET).await.expect("loopback");
+    client.read_exact(&mut [0; 12]).await.expect("an answer");
+    connection.abort();
+    assert!(connection.await.expect_err("aborted").is_cancelled());
+    assert_eq!(receive(&mut client, End::Fin).await.end, End::Fin);
+    drop(client);
+    assert_eq!(reports.recv().await.expect("reported").outcome, PEER_CLOSED);
+}
+
+/// An upgraded connection outlives its service: its close begins when the last owner drops it, and a half-close inside the
+/// tunnel is sent at once. The layer's future waits for it, or leaves it to the tracker.
+#[tokio::test]
+async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
+    for leaves in [false, true] {
+        let linger = if leaves { LingerLayer::default().leave_upgrades() } else { LingerLayer::default() };
+        let tracker = linger.tracker().clone();
+        let (tunnels, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
+        let mut connections = linger.layer(service_fn(move |io: LingerIo<TcpStream>| {
+            let tunnels = tunnels.clone();
+            async move {
+                let connect = hyper::service::service_fn(move |request| {
+                    let tunnels = tunnels.clone();
+                    tokio::spawn(async move { tunnels.send(hyper::upgrade::on(request).await) });
+                    async { Ok::<_, Infallible>(hyper::Response::new(Body::empty())) }
+                });
+                auto::Builder::new(TokioExecutor::new())
+                    .serve_connection_with_upgrades(TokioIo::new(io), connect)
+                    .await
+            }
+        }));
+        let listener = listen().await;
+        let mut client = Client::plain(listener.local_addr().expect("bound"), None).await.expect("loopback");
+        let (stream, _) = listener.accept().await.expect("loopback");
+        let mut connection = tokio::spawn(connections.call(stream));
+        client.write_all(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n").await.expect("loopback");
+        let tunnel = upgraded.recv().await.expect("sent").expect("upgraded");
+        let parts =
+            auto::upgrade::downcast::<TokioIo<LingerIo<TcpStream>>>(tunnel).expect("the wrapper is public");
+        let mut tunnel = parts.io.into_inner();
+        if leaves {
+            (&mut connection).await.expect("no panic").expect("served");
+        }
+
+        tunnel.write_all(b"last words").await.expect("loopback");
+        tunnel.shutdown().await.expect("loopback");
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.expect("the FIN is sent at that moment");
+        assert!(received.ends_with(b"last words"));
+        client.write_all(b"answer").await.expect("the other direction is open");
+        tunnel.read_exact(&mut [0; 6]).await.expect("loopback");
+        assert_eq!((tracker.len(), connection.is_finished()), (0, leaves));
+
+        drop(tunnel);
+        drop(client);
+        if !leaves {
+            connection.await.expect("no panic").expect("served");
+        }
+        tracker.wait().await;
+        assert_eq!(tracker.summary().count(PEER_CLOSED), 1);
+    }
+}

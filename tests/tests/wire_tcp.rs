@@ -1,0 +1,34 @@
+//! How connections end on plain TCP, in the eyes of the client, the kernel and the wire; with the layer and without it.
+
+#[cfg(target_os = "linux")]
+mod wire_tcp {
+    pub(super) mod bounds;
+    mod common;
+    pub(super) mod delivery;
+    pub(super) mod dropping;
+    pub(super) mod http2;
+    pub(super) mod order;
+}
+
+#[cfg(target_os = "linux")]
+tower_linger_tests::wire_tests! {
+    async fn wire_tcp::order::the_fin_follows_the_response_and_comes_before_the_clients;
+    async fn wire_tcp::order::bytes_before_during_and_after_the_fin_cause_no_reset;
+    async fn wire_tcp::order::the_peers_fin_ends_the_drain_and_is_a_normal_outcome;
+    async fn wire_tcp::delivery::an_early_413_or_401_reaches_every_client_that_uploads;
+    async fn wire_tcp::delivery::hypers_own_431_reaches_a_client_that_keeps_sending;
+    async fn wire_tcp::delivery::a_large_response_reaches_a_client_that_keeps_sending;
+    async fn wire_tcp::delivery::a_client_that_half_closes_gets_the_whole_response;
+    async fn wire_tcp::delivery::without_half_close_hyper_does_not_answer_with_the_layer_either;
+    async fn wire_tcp::delivery::requests_after_the_last_one_are_discarded;
+    async fn wire_tcp::http2::a_response_after_goaway_reaches_a_client_that_keeps_sending;
+    async fn wire_tcp::bounds::the_byte_limit_is_exact;
+    async fn wire_tcp::bounds::a_drain_holds_no_buffer;
+    async fn wire_tcp::bounds::a_silent_client_is_released_without_a_reset;
+    fn wire_tcp::dropping::a_runtime_shut_down_in_the_drain_discards_what_arrived;
+    fn wire_tcp::dropping::a_runtime_shut_down_in_service_still_ends_with_a_fin;
+    async fn wire_tcp::dropping::dropping_a_connection_outside_any_runtime_still_ends_with_a_fin;
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}

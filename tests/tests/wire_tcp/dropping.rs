@@ -1,0 +1,123 @@
+//! What is left of a close when its runtime is gone.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::any;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tower_linger::{ClosePolicy, Outcome};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::peer::head;
+use tower_linger_tests::server::{Engine, listen, reporting};
+
+use super::common::{app, arrived, assert_no_reset, last_request};
+
+/// Fits into a new socket's receive buffer.
+static LATE: [u8; 30_000] = [b'x'; 30_000];
+
+/// CONFORMANCE 38 and 5: bytes that nobody will ever be woken for are discarded right before the release.
+pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
+    for engine in Engine::ALL {
+        let runtime = runtime();
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let server = runtime.block_on(engine.start(Some(&linger), app()));
+        let before = Counters::read();
+        let mut client = until_blocking(&runtime, server.address, |client| {
+            client.write_all(&last_request("/small")).expect("writes");
+            client.read_to_end(&mut Vec::new()).expect("reads to the FIN");
+        });
+        client.write_all(&LATE).expect("writes");
+        arrived(server.address.port(), LATE.len());
+        drop(runtime);
+        let report = reports.try_recv().expect("reported before the runtime is gone");
+        assert_eq!(
+            (report.outcome, report.bytes_drained),
+            (Outcome::Cancelled, LATE.len() as u64),
+            "{engine:?}"
+        );
+        assert_eq!(client.read(&mut [0; 1]).expect("no reset"), 0, "{engine:?}");
+        drop(client);
+        assert_no_reset(&before, engine);
+    }
+}
+
+/// CONFORMANCE 38: a request that is being served, with part of its body unread, is not reset by the server's end.
+pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
+    for engine in Engine::ALL {
+        for layer in [true, false] {
+            let runtime = runtime();
+            let (linger, mut reports) = reporting(ClosePolicy::default());
+            let called = Arc::new(Notify::new());
+            let app = Router::new().route("/", {
+                let called = Arc::clone(&called);
+                any(async move || {
+                    called.notify_one();
+                    std::future::pending::<()>().await;
+                })
+            });
+            let server = runtime.block_on(engine.start(layer.then_some(&linger), app));
+            let before = Counters::read();
+            let mut client = until_blocking(&runtime, server.address, |client| {
+                client.write_all(&head("PUT", "/", LATE.len())).expect("writes");
+            });
+            runtime.block_on(called.notified());
+            client.write_all(&LATE).expect("writes");
+            arrived(server.address.port(), LATE.len());
+            drop(runtime);
+            let seen = client.read(&mut [0; 1]).map_err(|error| error.kind());
+            if layer {
+                let report = reports.try_recv().expect("reported before the runtime is gone");
+                assert_eq!((report.outcome, seen), (Outcome::Cancelled, Ok(0)), "{engine:?}: {report}");
+                drop(client);
+                assert_no_reset(&before, engine);
+            } else {
+                assert_eq!(seen, Err(ErrorKind::ConnectionReset), "{engine:?} without the layer");
+            }
+        }
+    }
+}
+
+/// CONFORMANCE 38: there is no runtime on the thread that drops the connection, so there is no task that could drain.
+pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_fin() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let listener = listen().await;
+    let address = listener.local_addr().expect("is bound");
+    for layer in [true, false] {
+        let before = Counters::read();
+        let mut client = TcpStream::connect(address).expect("connects");
+        let (io, _) = listener.accept().await.expect("accepts");
+        client.write_all(&LATE).expect("writes");
+        arrived(address.port(), LATE.len());
+        let linger = linger.clone();
+        let thread = std::thread::spawn(move || if layer { drop(linger.wrap(io)) } else { drop(io) });
+        thread.join().expect("does not panic");
+        let seen = client.read(&mut [0; 1]).map_err(|error| error.kind());
+        if layer {
+            let report = reports.recv().await.expect("a report");
+            assert_eq!((report.outcome, report.bytes_drained), (Outcome::Cancelled, LATE.len() as u64));
+            assert_eq!(seen, Ok(0));
+            drop(client);
+            assert_no_reset(&before, ());
+        } else {
+            assert_eq!(seen, Err(ErrorKind::ConnectionReset), "without the layer");
+        }
+    }
+}
+
+/// Only `block_on` drives it: what arrives between two calls stays unread.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Drives the runtime while a client that blocks does its first part.
+fn until_blocking(runtime: &Runtime, server: SocketAddr, first: fn(&mut TcpStream)) -> TcpStream {
+    let client = runtime.spawn_blocking(move || {
+        let mut client = TcpStream::connect(server).expect("connects");
+        first(&mut client);
+        client
+    });
+    runtime.block_on(client).expect("does not panic")
+}

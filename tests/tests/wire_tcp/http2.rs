@@ -1,0 +1,165 @@
+//! The end of an HTTP/2 connection whose client never stops sending.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::any;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::sync::{Notify, mpsc};
+use tower::Layer as _;
+use tower_linger::ClosePolicy;
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::peer::{Client, End};
+use tower_linger_tests::server::{Http, Running, accept_loop, listen, reporting};
+
+use super::common::{LARGE_BYTES, TRIES, assert_no_reset, assert_peer_closed};
+
+/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed, while the client sends PING after PING.
+pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let before = Counters::read();
+
+    let gates = Gates::default();
+    let http = Http::new(gates.app());
+    let server = accept_loop(listen().await, linger.layer(http.clone()));
+    let seen = goes_away(&server, &http, &gates).await;
+    assert_eq!(seen, Seen { body: LARGE_BYTES, complete: true, end: Some(End::Fin) });
+    assert_peer_closed(&reports.recv().await.expect("a report"));
+    assert_no_reset(&before, ());
+
+    // Where the machine is busy, the client may have read everything before the reset: a few tries.
+    let mut lost = false;
+    for _ in 0..TRIES {
+        let gates = Gates::default();
+        let http = Http::new(gates.app());
+        let server = accept_loop(listen().await, http.clone());
+        lost |= !goes_away(&server, &http, &gates).await.complete;
+        if lost {
+            break;
+        }
+    }
+    assert!(lost, "without the layer, {TRIES} times");
+    assert!(Counters::read().since(&before).out_rsts() > 0, "without the layer");
+}
+
+/// The order of things: request, GOAWAY, response.
+#[derive(Clone, Default)]
+struct Gates {
+    called: Arc<Notify>,
+    going_away: Arc<Notify>,
+}
+
+impl Gates {
+    fn app(&self) -> Router {
+        let (gates, large) = (self.clone(), Bytes::from(vec![b'.'; LARGE_BYTES]));
+        Router::new().fallback(any(async move || {
+            gates.called.notify_one();
+            gates.going_away.notified().await;
+            large
+        }))
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    body: usize,
+    complete: bool,
+    end: Option<End>,
+}
+
+async fn goes_away(server: &Running, http: &Http, gates: &Gates) -> Seen {
+    let client = Client::plain(server.address, Some(64 << 10)).await.expect("connects");
+    let (reader, mut writer) = split(client);
+    writer.write_all(&request()).await.expect("writes");
+    let (answers, to_answer) = mpsc::unbounded_channel();
+    let pinging = tokio::spawn(ping(writer, to_answer));
+    let reading = tokio::spawn(read(reader, answers, Arc::clone(&gates.going_away)));
+    gates.called.notified().await;
+    http.shut_down();
+    let seen = reading.await.expect("does not panic");
+    pinging.abort();
+    seen
+}
+
+/// Answers what has to be answered, and sends PING after PING between that. Frames that need no answer keep them apart:
+/// otherwise the answers fill the way back, and the response waits behind them.
+async fn ping(mut writer: WriteHalf<Client>, mut answers: mpsc::UnboundedReceiver<Vec<u8>>) {
+    let pings = [frame(PING, 0, 0, &[0; 8]), frame(UNKNOWN, 0, 0, &[0; 16_384])].concat();
+    loop {
+        let frames = answers.try_recv().unwrap_or_else(|_| pings.clone());
+        if writer.write_all(&frames).await.is_err() {
+            // The writer's half is kept: the reader decides when the client is done.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Reads to the connection's end.
+async fn read(
+    mut reader: ReadHalf<Client>,
+    answers: mpsc::UnboundedSender<Vec<u8>>,
+    going_away: Arc<Notify>,
+) -> Seen {
+    let mut seen = Seen::default();
+    let mut payload = Vec::new();
+    let end = loop {
+        let mut head = [0; 9];
+        if let Err(error) = reader.read_exact(&mut head).await {
+            break error;
+        }
+        payload.resize(u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize, 0);
+        if let Err(error) = reader.read_exact(&mut payload).await {
+            break error;
+        }
+        let (kind, flags) = (head[3], head[4]);
+        // The writer ends after this.
+        let answer = |frame| _ = answers.send(frame);
+        match (kind, flags) {
+            (DATA, _) => {
+                seen.body += payload.len();
+                seen.complete |= flags & END_STREAM != 0;
+            }
+            (SETTINGS, 0) => answer(frame(SETTINGS, ACK, 0, &[])),
+            (PING, 0) => answer(frame(PING, ACK, 0, &payload)),
+            // The first GOAWAY only announces the second, which names the last stream.
+            (GOAWAY, _) if payload.starts_with(&STREAM.to_be_bytes()) => going_away.notify_one(),
+            _ => {}
+        }
+    };
+    seen.end = Some(End::of(&end));
+    seen
+}
+
+/// Preface, windows that never close, and one GET.
+fn request() -> Vec<u8> {
+    const WINDOW: u32 = (1 << 31) - 1;
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
+    let [a, b, c, d] = WINDOW.to_be_bytes();
+    bytes.extend(frame(SETTINGS, 0, 0, &[0, 4, a, b, c, d]));
+    bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(WINDOW - 65_535).to_be_bytes()));
+    // Of the static table (RFC 7541 appendix A): method GET, scheme http, path /; then an authority of 9 bytes.
+    let headers = [&[0x82, 0x86, 0x84, 0x01, 9][..], b"localhost"].concat();
+    bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, STREAM, &headers));
+    bytes
+}
+
+/// RFC 9113 §4.1.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("is short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+const STREAM: u32 = 1;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+/// To be ignored (RFC 9113 §5.5).
+const UNKNOWN: u8 = 0xfa;
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
