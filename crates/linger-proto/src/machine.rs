@@ -180,7 +180,8 @@ impl CloseMachine {
         let outcome = self.outcome?;
         // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN behind
         // it would make it look whole where its end is the close (RFC 9112 §6.3).
-        let cut_short = self.ended_in == Phase::Flush && !outcome.is_connection_over();
+        let alive = !outcome.is_connection_over() || self.failure.is_some_and(|failure| !failure.is_final());
+        let cut_short = self.ended_in == Phase::Flush && alive;
         let release = match outcome {
             Outcome::Aborted => Release::Abort,
             _ if cut_short => Release::Abort,
@@ -269,6 +270,11 @@ impl CloseMachine {
 
     fn fail(&mut self, failure: Failure, now: Instant) {
         let first = *self.failure.get_or_insert(failure);
+        // A session that is broken refuses to flush, but its alert is out or goes out with the half-close, and the client
+        // has yet to read it.
+        if self.start.fatal_alert && !failure.is_final() && self.phase == Phase::Flush {
+            return self.flushed(now);
+        }
         // An earlier failure that was not final did not end the connection; this one does.
         let outcome = if first.is_final() { first.outcome() } else { failure.outcome() };
         self.finish(outcome, now);

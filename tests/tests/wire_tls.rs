@@ -1,0 +1,30 @@
+//! How connections end over TLS, in the eyes of the client, the kernel and the wire; with the layer and without it.
+
+#[cfg(target_os = "linux")]
+mod wire_tls {
+    pub(super) mod alerts;
+    mod common;
+    pub(super) mod delivery;
+    pub(super) mod notify;
+}
+
+#[cfg(target_os = "linux")]
+tower_linger_tests::wire_tests! {
+    async fn wire_tls::notify::the_alert_follows_the_response_and_leaves_with_the_fin;
+    async fn wire_tls::notify::a_resumed_connection_ends_in_close_notify_too;
+    async fn wire_tls::notify::a_client_that_answers_close_notify_meets_no_reset;
+    async fn wire_tls::notify::what_follows_the_clients_close_notify_is_discarded;
+    async fn wire_tls::notify::a_fin_without_close_notify_is_a_normal_outcome;
+    async fn wire_tls::notify::the_wait_for_the_clients_close_notify_ends_at_it_and_is_bounded;
+    fn wire_tls::notify::a_runtime_shut_down_still_says_close_notify;
+    async fn wire_tls::alerts::a_missing_client_certificate_is_told_to_every_client;
+    async fn wire_tls::alerts::no_common_protocol_is_told_to_a_client_that_keeps_sending;
+    async fn wire_tls::alerts::no_common_version_is_told_to_a_client_that_keeps_sending;
+    async fn wire_tls::alerts::a_fatal_alert_is_not_followed_by_close_notify;
+    async fn wire_tls::alerts::a_handshake_that_takes_too_long_ends;
+    async fn wire_tls::delivery::an_early_413_reaches_every_client_that_uploads;
+    async fn wire_tls::delivery::a_large_response_reaches_a_client_that_keeps_sending;
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}

@@ -1,0 +1,148 @@
+//! Fatal alerts: the last message, and the only one that says why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, ServerConfig};
+use tower::{Layer, Service};
+use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptError, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::peer::{Client, End, Manner, head};
+use tower_linger_tests::server::{Engine, Http, listen, reporting};
+use tower_linger_tests::wire::{Capture, Side};
+
+use super::common::{app, bare, connect, layered};
+
+const CLIENTS: usize = 100;
+
+/// CONFORMANCE 18: TLS 1.3 clients believe that the handshake is done, and send; without the layer the reset of what they
+/// send takes the alert away.
+pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
+    let certs = Certs::make();
+    let config = || certs.server(&[Version::Tls13], ClientAuth::Required);
+    let told = async |address| {
+        let mut told = 0;
+        for _ in 0..CLIENTS {
+            let tls = Arc::new(certs.client(&[Version::Tls13]));
+            let client = Client::tls(address, None, tls).await.expect("so it believes");
+            let seen =
+                client.exchange(&head("PUT", "/413", 900_000), 900_000, Manner::StopsAtFailedWrite).await;
+            told += usize::from(seen.end == End::Alert("CertificateRequired".into()));
+        }
+        told
+    };
+    for engine in Engine::ALL {
+        let linger = LingerLayer::default();
+        let server = layered(engine, &linger, config()).await;
+        assert_eq!(told(server.address).await, CLIENTS, "{engine:?}");
+        linger.tracker().wait().await;
+        assert_eq!(linger.tracker().summary().total(), CLIENTS as u64, "each failed handshake lingers");
+    }
+    let server = bare(config()).await;
+    let told = told(server.address).await;
+    assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told as well");
+}
+
+/// The alert that a client reads which sends on and on behind its first flight, and the server's resets meanwhile.
+async fn alert_of(server: ServerConfig, client: ClientConfig) -> String {
+    let linger = LingerLayer::default();
+    let server = layered(Engine::Hyper, &linger, server).await;
+    let before = Counters::read();
+    let name = "localhost".try_into().expect("a name");
+    let mut session = ClientConnection::new(Arc::new(client), name).expect("a client");
+    let mut flight = Vec::new();
+    session.write_tls(&mut flight).expect("in memory");
+    // Bytes that no TLS server has a use for: more than it reads in one go.
+    flight.extend_from_slice(&vec![0; 1 << 20]);
+    let mut tcp = TcpStream::connect(server.address).await.expect("loopback");
+    tcp.write_all(&flight).await.expect("nobody resets it");
+    let mut received = Vec::new();
+    tcp.read_to_end(&mut received).await.expect("nobody resets it");
+    drop(tcp);
+    linger.tracker().wait().await;
+    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+    let mut received = received.as_slice();
+    while !received.is_empty() {
+        session.read_tls(&mut received).expect("in memory");
+        match session.process_new_packets() {
+            Ok(_) => {}
+            Err(rustls::Error::AlertReceived(alert)) => return format!("{alert:?}"),
+            Err(error) => panic!("no alert but: {error}"),
+        }
+    }
+    panic!("no alert")
+}
+
+/// CONFORMANCE 18: no common ALPN.
+pub(crate) async fn no_common_protocol_is_told_to_a_client_that_keeps_sending() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let mut server = certs.server(&[version], ClientAuth::None);
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut client = certs.client(&[version]);
+        client.alpn_protocols = vec![b"h3".to_vec()];
+        assert_eq!(alert_of(server, client).await, "NoApplicationProtocol", "{version:?}");
+    }
+}
+
+/// CONFORMANCE 18: no common version.
+pub(crate) async fn no_common_version_is_told_to_a_client_that_keeps_sending() {
+    let certs = Certs::make();
+    let server = certs.server(&[Version::Tls13], ClientAuth::None);
+    assert_eq!(alert_of(server, certs.client(&[Version::Tls12])).await, "ProtocolVersion");
+}
+
+/// CONFORMANCE 18, RFC 8446 §6.2: a record that makes no sense, from a client that was served until then.
+pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let (server, mut client) =
+            connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
+        let port = client.get_ref().0.peer_addr().expect("connected").port();
+        let capture = Capture::start(port).expect("captures");
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let mut server = linger.wrap(server);
+        // An application data record, by its header, whose contents cannot be decrypted; and more behind it.
+        let record = [&[23, 3, 3, 0, 40][..], &[0; 40], &vec![0; 100_000]].concat();
+        client.get_mut().0.write_all(&record).await.expect("loopback");
+        server.read(&mut [0; 1]).await.expect_err("it cannot be decrypted");
+        drop(server);
+        let error = client.read(&mut [0; 1]).await.expect_err("an alert");
+        assert_eq!(End::of(&error), End::Alert("BadRecordMac".into()), "{version:?}");
+        drop(client);
+        let report = reports.recv().await.expect("reported");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
+        assert!(!report.sent_close_notify && report.failure.is_some(), "{version:?}: {report}");
+        let transcript = capture.finish().expect("captures");
+        // The capture has not seen the handshake, so in TLS 1.3 an alert is data, of an alert's length.
+        let alert = if version == Version::Tls13 { "server: data 24" } else { "server: alert" };
+        let lines = transcript.lines();
+        let server: Vec<_> = lines.iter().filter(|line| line.starts_with("server:")).collect();
+        assert_eq!(server, [alert, "server: FIN"], "{version:?}: {transcript}");
+        assert_eq!(transcript.resets(Side::Server), 0, "{version:?}: {transcript}");
+    }
+}
+
+pub(crate) async fn a_handshake_that_takes_too_long_ends() {
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+    let limit = Duration::from_millis(100);
+    let linger = LingerLayer::default();
+    let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+    let nonsense = tls.clone().with_handshake_timeout(Duration::ZERO).expect_err("it could never succeed");
+    assert!(nonsense.to_string().starts_with("handshake_timeout is zero"), "{nonsense}");
+    let tls = tls.with_handshake_timeout(limit).expect("makes sense");
+    let listener = listen().await;
+    let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("loopback");
+    let (server, _) = listener.accept().await.expect("loopback");
+    let mut connections = tls.layer(linger.layer(Http::new(app())));
+    match connections.call(server).await {
+        Err(TlsAcceptError::Handshake(HandshakeError::TimedOut(after))) => assert_eq!(after, limit),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
+}

@@ -1,0 +1,78 @@
+//! What arrives.
+
+use std::sync::Arc;
+
+use tower_linger::LingerLayer;
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::library_client;
+use tower_linger_tests::peer::{Client, End, Manner, Seen, head};
+use tower_linger_tests::server::{Engine, Running};
+
+use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, bare, layered};
+
+/// CONFORMANCE 6, RFC 9112 §9.6.
+pub(crate) async fn an_early_413_reaches_every_client_that_uploads() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let config = || certs.server(&[version], ClientAuth::None);
+        for engine in Engine::ALL {
+            let server = layered(engine, &LingerLayer::default(), config()).await;
+            for manner in [Manner::StopsAtFailedWrite, Manner::ReadsWhileWriting] {
+                let seen = exchange(&server, &certs, version, "/413", UPLOAD_BYTES, manner).await;
+                assert_eq!(
+                    (seen.status, seen.body, seen.end),
+                    (Some(413), MESSAGE.len(), End::CloseNotify),
+                    "{manner:?}"
+                );
+            }
+            let body = vec![0; UPLOAD_BYTES].into();
+            let seen =
+                library_client::upload(server.address, "/413", body, Some(certs.client(&[version]))).await;
+            assert_eq!((seen.status, seen.body), (Some(413), MESSAGE.len()), "reqwest: {seen:?}");
+        }
+        let server = bare(config()).await;
+        let seen = exchange(&server, &certs, version, "/413", UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
+        assert_eq!((seen.status, seen.end), (None, End::Reset), "without the layer");
+    }
+}
+
+/// CONFORMANCE 8.
+pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let config = || certs.server(&[version], ClientAuth::None);
+        let before = Counters::read();
+        for engine in Engine::ALL {
+            let server = layered(engine, &LingerLayer::default(), config()).await;
+            let seen =
+                exchange(&server, &certs, version, "/large", UPLOAD_BYTES, Manner::ReadsWhileWriting).await;
+            assert_eq!((seen.body, seen.end), (LARGE_BYTES, End::CloseNotify), "{engine:?}");
+        }
+        assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+        let server = bare(config()).await;
+        let mut lost = false;
+        for _ in 0..TRIES {
+            let seen =
+                exchange(&server, &certs, version, "/large", UPLOAD_BYTES, Manner::ReadsWhileWriting).await;
+            lost |= !seen.complete;
+            if lost {
+                break;
+            }
+        }
+        assert!(lost, "it arrives without the layer as well");
+    }
+}
+
+async fn exchange(
+    server: &Running,
+    certs: &Certs,
+    version: Version,
+    path: &str,
+    body_bytes: usize,
+    manner: Manner,
+) -> Seen {
+    let tls = Some(Arc::new(certs.client(&[version])));
+    let client = Client::connect(server.address, Some(64 << 10), tls).await.expect("loopback");
+    client.exchange(&head("PUT", path, body_bytes), body_bytes, manner).await
+}

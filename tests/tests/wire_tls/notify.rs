@@ -1,0 +1,227 @@
+//! `close_notify`, ours and the peer's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::rustls::HandshakeKind;
+use tower_linger::{ClosePolicy, LingerLayer, Outcome, close};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::peer::{Client, End, receive};
+use tower_linger_tests::server::{Engine, reporting};
+use tower_linger_tests::wire::{Capture, Part, Side};
+
+use super::common::{bare, connect, layered};
+
+const LAST_REQUEST: &[u8] = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: response, alert and FIN before the client's, the latter two in one
+/// segment.
+pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        for engine in Engine::ALL {
+            let (linger, mut reports) = reporting(ClosePolicy::default());
+            let server = layered(engine, &linger, certs.server(&[version], ClientAuth::None)).await;
+            let capture = Capture::start(server.address.port()).expect("captures");
+            let tls = Some(Arc::new(certs.client(&[version])));
+            let mut client = Client::connect(server.address, None, tls).await.expect("loopback");
+            client.write_all(LAST_REQUEST).await.expect("loopback");
+            let seen = receive(&mut client, End::CloseNotify).await;
+            // rustls sees the alert; the FIN behind it is TCP's.
+            assert!(seen.complete && seen.end == End::CloseNotify, "{seen:?}");
+            drop(client);
+            let report = reports.recv().await.expect("reported");
+            assert!(report.sent_close_notify, "{report}");
+            let transcript = capture.finish().expect("captures");
+            let lines = transcript.clone().close_part().lines();
+            let alert = lines.iter().position(|line| line == "server: alert + FIN");
+            let alert = alert.unwrap_or_else(|| panic!("{version:?}, {engine:?}: {transcript}"));
+            assert!(lines[alert - 1].starts_with("server: data"), "{transcript}");
+            assert!(lines[..alert].iter().all(|line| !line.contains("FIN")), "{transcript}");
+            assert_eq!(transcript.count(Side::Server, Part::Fin), 1, "{transcript}");
+        }
+    }
+}
+
+/// CONFORMANCE 17: resumed sessions.
+pub(crate) async fn a_resumed_connection_ends_in_close_notify_too() {
+    let certs = Certs::make();
+    let mut config = certs.server(&[Version::Tls13], ClientAuth::None);
+    config.send_tls13_tickets = 2;
+    let server = layered(Engine::Hyper, &LingerLayer::default(), config).await;
+    let tls = Arc::new(certs.client(&[Version::Tls13]));
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let tcp = tokio::net::TcpStream::connect(server.address).await.expect("loopback");
+        let name = "localhost".try_into().expect("a name");
+        let connector = tokio_rustls::TlsConnector::from(tls.clone());
+        let mut client = connector.connect(name, tcp).await.expect("loopback");
+        client.write_all(LAST_REQUEST).await.expect("loopback");
+        let seen = receive(&mut client, End::CloseNotify).await;
+        assert_eq!((seen.complete, seen.end), (true, End::CloseNotify));
+        assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
+    }
+}
+
+/// CONFORMANCE 21: a client that does as RFC 8446 §6.1 says, and the reset that it meets on a bare server.
+pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let config = || certs.server(&[version], ClientAuth::None);
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let with = layered(Engine::Hyper, &linger, config()).await;
+        let without = bare(config()).await;
+        for (server, is_layered) in [(&with, true), (&without, false)] {
+            let before = Counters::read();
+            let capture = Capture::start(server.address.port()).expect("captures");
+            let tls = Some(Arc::new(certs.client(&[version])));
+            let mut client = Client::connect(server.address, None, tls).await.expect("loopback");
+            client.write_all(LAST_REQUEST).await.expect("loopback");
+            assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify);
+            // The bare server's socket may be gone.
+            let _ = client.shutdown().await;
+            drop(client);
+            if is_layered {
+                let report = reports.recv().await.expect("reported");
+                assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+                assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}");
+            } else {
+                assert!(
+                    capture.wait_until(|seen| seen.resets(Side::Server) > 0),
+                    "{version:?}, without the layer"
+                );
+            }
+        }
+    }
+}
+
+/// CONFORMANCE 19 and 20: the client may close its side first; what it sends after that is nobody's.
+pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let (server, mut client) =
+            connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let before = Counters::read();
+        let mut server = linger.wrap(server);
+        client.get_mut().1.send_close_notify();
+        client.flush().await.expect("loopback");
+        assert_eq!(server.read(&mut [0; 1]).await.expect("a clean end"), 0);
+        client.get_mut().0.write_all(&vec![b'x'; 100_000]).await.expect("loopback");
+        server.write_all(b"the pending response").await.expect("the write side is open");
+        drop(server);
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.expect("answered by close_notify");
+        assert_eq!(received, b"the pending response");
+        drop(client);
+        let report = reports.recv().await.expect("reported");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: true }, "{version:?}: {report}");
+        assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}");
+    }
+}
+
+/// CONFORMANCE 20.
+pub(crate) async fn a_fin_without_close_notify_is_a_normal_outcome() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        for engine_sees_it in [false, true] {
+            let (server, client) =
+                connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
+            let (linger, mut reports) = reporting(ClosePolicy::default());
+            let mut server = linger.wrap(server);
+            drop(client.into_inner().0);
+            if engine_sees_it {
+                server.read(&mut [0; 1]).await.expect_err("cut");
+            }
+            drop(server);
+            let report = reports.recv().await.expect("reported");
+            assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
+            assert_eq!(report.failure, None, "{version:?}: {report}");
+        }
+    }
+}
+
+/// CONFORMANCE 23: `SSL_shutdown() || SSL_shutdown()`.
+pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_bounded() {
+    let certs = Certs::make();
+    let wait = |limit| {
+        let policy = ClosePolicy::builder().await_close_notify(limit, 100_000);
+        policy.drain_idle_timeout(Duration::from_secs(2)).build().expect("makes sense")
+    };
+    for version in Version::ALL {
+        let pair =
+            async || connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
+        // It comes: the close ends there, although the client keeps its socket.
+        let (server, mut client) = pair().await;
+        let closing = tokio::spawn(async move { close(server, &wait(Duration::from_secs(2))).await });
+        assert_eq!(client.read(&mut [0; 1]).await.expect("close_notify"), 0);
+        client.get_mut().1.send_close_notify();
+        client.flush().await.expect("loopback");
+        let report = closing.await.expect("no panic");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: true }, "{version:?}: {report}");
+
+        // It never comes: first the wait ends, then the drain below TLS.
+        let (server, client) = pair().await;
+        let report = close(server, &wait(Duration::from_millis(100))).await;
+        assert_eq!(report.outcome, Outcome::DrainIdle, "{version:?}: {report}");
+        drop(client);
+
+        // Data without end, first within the session, then below it.
+        let (server, mut client) = pair().await;
+        let closing = tokio::spawn(async move { close(server, &wait(Duration::from_secs(2))).await });
+        assert_eq!(client.read(&mut [0; 1]).await.expect("close_notify"), 0);
+        for _ in 0..100 {
+            client.write_all(&[b'x'; 16 << 10]).await.expect("loopback");
+        }
+        client.flush().await.expect("loopback");
+        drop(client);
+        let report = closing.await.expect("no panic");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
+        // All but what the session had in its buffers when it was dropped.
+        assert!(report.bytes_drained > 96 * (16 << 10), "{version:?}: {report}");
+    }
+}
+
+/// CONFORMANCE 38: what a runtime that goes away can still say, in service and in the drain.
+pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        for drains in [false, true] {
+            let (linger, _reports) = reporting(ClosePolicy::default());
+            let serving =
+                tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+            let watching =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let config = Arc::new(certs.server(&[version], ClientAuth::None));
+            let task = linger.clone();
+            let accepting = serving.spawn(async move {
+                let (tcp, _) = listener.accept().expect("loopback");
+                tcp.set_nonblocking(true).expect("a socket");
+                let tcp = tokio::net::TcpStream::from_std(tcp).expect("a runtime");
+                let tls = tokio_rustls::TlsAcceptor::from(config).accept(tcp).await.expect("loopback");
+                let io = task.wrap(tls);
+                if drains {
+                    drop(io);
+                } else {
+                    tokio::spawn(async move {
+                        let _held = io;
+                        std::future::pending::<()>().await;
+                    });
+                }
+            });
+            let before = Counters::read();
+            watching.block_on(async {
+                let tls = Some(Arc::new(certs.client(&[version])));
+                let mut client = Client::connect(address, None, tls).await.expect("loopback");
+                client.write_all(&vec![b'x'; 30_000]).await.expect("loopback");
+                accepting.await.expect("no panic");
+                serving.shutdown_background();
+                assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify, "{version:?}");
+            });
+            assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}, drains: {drains}");
+        }
+    }
+}
