@@ -192,7 +192,7 @@ async fn a_panic_in_the_service_aborts_the_connection_once() {
     assert_eq!((script.seen().alerts, script.seen().fins, script.seen().drops), (0, 0, 1));
 }
 
-/// DESIGN rule 8: a classifier says which results are failures that must not look clean.
+/// A classifier says which results are failures that must not look clean.
 #[tokio::test(start_paused = true)]
 async fn a_classifier_decides_by_the_services_result() {
     for (fails, expected) in [(false, Outcome::PeerClosed { close_notify: false }), (true, Outcome::Aborted)]
@@ -259,7 +259,7 @@ async fn the_services_own_result_passes_through_after_the_close() {
     assert_eq!(script.seen().drops, 1);
 }
 
-/// DESIGN rule 9: errors are one-shot in the kernel. The engine's reset must not become the close's clean end.
+/// Errors are one-shot in the kernel. The engine's reset must not become the close's clean end.
 #[tokio::test(start_paused = true)]
 async fn a_reset_that_the_service_saw_stays_one() {
     let (linger, reports) = reporting();

@@ -1,4 +1,4 @@
-//! DESIGN rule 8, as a client sees it: what failed must not look clean, and what did not fail must not look broken. Every
+//! As a client sees it: what failed must not look clean, and what did not fail must not look broken. Every
 //! case over plain TCP and over TLS, through `LingerLayer::classify(HyperErrors)`.
 
 use std::convert::Infallible;

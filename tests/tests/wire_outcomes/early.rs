@@ -26,7 +26,7 @@ pub(super) async fn a_client_that_has_everything_and_is_quiet_is_released_early(
     assert_eq!(Counters::read().since(&before).out_rsts(), 0);
 }
 
-/// DESIGN rule 12: acknowledged is not read. The upload goes on in `FIN_WAIT2`, and nothing of it is answered by a reset.
+/// Acknowledged is not read. The upload goes on in `FIN_WAIT2`, and nothing of it is answered by a reset.
 pub(super) async fn a_client_that_still_sends_is_not_released() {
     const UPLOAD: usize = 256 << 20;
     let (mut server, mut client) = connect().await;

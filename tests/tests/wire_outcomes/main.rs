@@ -1,4 +1,4 @@
-//! Each way in which a connection can end, caused for real, and the outcome that is reported for it (DESIGN's table).
+//! Each way in which a connection can end, caused for real, and the outcome that is reported for it.
 //!
 //! A suite of its own, because it needs `nft` and `ss`: `make wire`.
 
