@@ -194,6 +194,34 @@ async fn one_lingering_connection_too_many_evicts_the_oldest_and_counts_it() {
     assert_eq!(tracker.summary().to_string(), "5 closed: drain_idle 3, evicted 2");
 }
 
+/// CONFORMANCE 30: per peer address, for those that have one.
+#[tokio::test]
+async fn one_peer_with_too_many_lingering_connections_evicts_its_own_oldest() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let server = listener.local_addr().expect("bound");
+    let (ten, two) = (NonZeroUsize::new(10).expect("not zero"), NonZeroUsize::new(2).expect("not zero"));
+    let tracker = Tracker::with_limits(ten, two);
+    let linger = LingerLayer::default().with_tracker(tracker.clone());
+    let mut clients = Vec::new();
+    for host in [1, 2, 2, 2, 2, 3] {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, host], 0).into()).expect("loopback");
+        let (client, accepted) = tokio::join!(socket.connect(server), listener.accept());
+        let mut client = client.expect("loopback");
+        drop(linger.wrap(accepted.expect("loopback").0));
+        // Its FIN says that the close is under way.
+        assert_eq!(tokio::io::AsyncReadExt::read(&mut client, &mut [0; 1]).await.expect("a FIN"), 0);
+        clients.push(client);
+        while tracker.summary().count(Outcome::Evicted) < clients.len().saturating_sub(3).min(2) as u64 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!((tracker.len(), tracker.summary().count(Outcome::Evicted)), (4, 2));
+    drop(clients);
+    tracker.wait().await;
+    assert_eq!(tracker.summary().to_string(), "6 closed: evicted 2, peer_closed 4");
+}
+
 /// CONFORMANCE 25: the minimum rate.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_too_slowly_is_let_go_at_the_minimum_rate() {

@@ -214,6 +214,27 @@ async fn a_classifier_decides_by_the_services_result() {
     }
 }
 
+/// An abuser is owed no socket: the classifier gives its connection a policy without a drain.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_can_give_a_connection_another_policy() {
+    let (linger, reports) = reporting();
+    let (script, io) = Script::new();
+    script.send(1_000);
+    let short = ClosePolicy::builder().without_drain().build().expect("makes sense");
+    let layer = linger.classify(move |result: &Result<(), &str>| match result {
+        Ok(()) => Ending::Graceful,
+        Err(_) => Ending::GracefulBy(short),
+    });
+    let mut service = layer.layer(tower::service_fn(|io: LingerIo<Scripted>| async move {
+        drop(io);
+        Err("abuse")
+    }));
+    assert_eq!(service.call(io).await, Err("abuse"));
+    let report = reports.try_recv().expect("reported");
+    assert_eq!((report.outcome, report.total_time()), (Outcome::Undrained, Duration::ZERO));
+    assert_eq!((script.seen().fins, script.seen().discards, script.seen().drops), (1, 0, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_can_be_aborted_by_hand() {
     let (linger, reports) = reporting();

@@ -22,6 +22,7 @@ tower_linger_tests::wire_tests! {
     async fn wire_tls::alerts::no_common_version_is_told_to_a_client_that_keeps_sending;
     async fn wire_tls::alerts::a_fatal_alert_is_not_followed_by_close_notify;
     async fn wire_tls::alerts::a_handshake_that_takes_too_long_ends;
+    async fn wire_tls::alerts::a_failed_handshake_can_have_a_policy_of_its_own;
     async fn wire_tls::delivery::an_early_413_reaches_every_client_that_uploads;
     async fn wire_tls::delivery::a_large_response_reaches_a_client_that_keeps_sending;
 }

@@ -86,6 +86,11 @@ impl CloseMachine {
         machine
     }
 
+    /// Begins again by another policy. For a close of which no action was performed yet.
+    pub fn restart(&mut self, policy: ClosePolicy, now: Instant) {
+        *self = Self::new(policy, self.start, now);
+    }
+
     /// The bounds of this close.
     #[must_use]
     pub fn policy(&self) -> &ClosePolicy {
@@ -240,6 +245,9 @@ impl CloseMachine {
         self.rate_from = self.policy.drain_min_rate.map(|rate| now + rate.grace);
         if self.peer_fin {
             return self.finish(Outcome::PeerClosed { close_notify: false }, now);
+        }
+        if !self.policy.drains {
+            return self.finish(Outcome::Undrained, now);
         }
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);

@@ -39,6 +39,8 @@ pub enum Outcome {
     /// The peer sent, but more slowly than the drain's minimum rate.
     DrainRate,
 
+    /// The policy has no drain: released right after the FIN.
+    Undrained,
     /// Too many connections lingered at once, and this was the oldest.
     Evicted,
     /// Everything was acknowledged and the peer was quiet: early release, where the policy allows it.
@@ -68,6 +70,7 @@ impl Outcome {
             Self::DrainLimit => "drain_limit",
             Self::DrainRate => "drain_rate",
             Self::Acknowledged => "acknowledged",
+            Self::Undrained => "undrained",
             Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
@@ -90,6 +93,7 @@ impl Outcome {
             Self::DrainLimit => 'B',
             Self::DrainRate => 'S',
             Self::Acknowledged => 'Q',
+            Self::Undrained => 'N',
             Self::Evicted => 'V',
             Self::ShutdownCut => 'D',
             Self::Aborted => 'A',

@@ -22,6 +22,7 @@ use crate::outcome::Release;
 /// | `drain_min_rate` | off | none | the total time bounds a slow peer as well; turn it on against slow-read abuse |
 /// | `await_close_notify` | off | off | RFC 8446 §6.1 does not ask for it, and it costs the session's memory |
 /// | `peer_closes_first` | off | off | the server ends HTTP and WebSocket connections (RFC 9112 §9.6, RFC 6455 §7.1.1) |
+/// | `without_drain` | off | `lingering_close on` | without it a client that is still sending loses the response |
 /// | `early_release` | off | none | a client that pauses its upload for longer than the quiet time loses the response |
 /// | `at_limit` | `Close` | plain close | a RST throws away what the peer has not read yet |
 /// | `orphan_timeout` | the kernel's | none | `tcp_orphan_retries` and the retransmission limit already bound it |
@@ -35,6 +36,7 @@ pub struct ClosePolicy {
     pub(crate) drain_min_rate: Option<MinRate>,
     pub(crate) await_close_notify: Option<AwaitNotify>,
     pub(crate) peer_closes_first: Option<Duration>,
+    pub(crate) drains: bool,
     pub(crate) early_release: Option<u32>,
     pub(crate) at_limit: Release,
     pub(crate) orphan_timeout: Option<Duration>,
@@ -70,6 +72,7 @@ impl ClosePolicy {
                 drain_min_rate: None,
                 await_close_notify: None,
                 peer_closes_first: None,
+                drains: true,
                 early_release: None,
                 at_limit: Release::Close,
                 orphan_timeout: None,
@@ -161,6 +164,13 @@ impl ClosePolicyBuilder {
     /// that it sends meanwhile count as drained. More than zero, at most `drain_limit`.
     pub const fn peer_closes_first(mut self, grace: Duration) -> Self {
         self.policy.peer_closes_first = Some(grace);
+        self
+    }
+
+    /// Flushes, notifies, sends the FIN and releases the socket at once, as servers without a lingering close do: for
+    /// abusers, who are owed no socket. What has arrived by then is discarded; what comes later is answered by a RST.
+    pub const fn without_drain(mut self) -> Self {
+        self.policy.drains = false;
         self
     }
 

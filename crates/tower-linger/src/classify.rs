@@ -1,10 +1,14 @@
 //! Which connections must not look cleanly ended.
 
+use linger_proto::ClosePolicy;
+
 /// How a connection is to end. Complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// By the lingering close: the peer gets everything, and is told that it was everything.
     Graceful,
+    /// By the lingering close, with a policy of its own: shorter for errors, without drain for abuse.
+    GracefulBy(ClosePolicy),
     /// By a reset: the peer must not take what it has for the whole, which a FIN would say of a response that ends with
     /// its connection (RFC 9112 §6.3), and a `close_notify` of any (RFC 8446 §6.1).
     Abort,

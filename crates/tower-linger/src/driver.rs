@@ -86,6 +86,13 @@ impl<T: Transport> Close<T> {
         }
     }
 
+    /// Begins by another policy, before the first poll.
+    pub(crate) fn restart(&mut self, policy: ClosePolicy) {
+        if let Some(closing) = &mut self.closing {
+            closing.machine.restart(policy, now());
+        }
+    }
+
     /// Runs the close in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
     /// at once, which is the close's last resort.
     #[expect(
@@ -167,7 +174,7 @@ impl<T: Transport> Closing<T> {
 
     /// Nothing can be done now: waits for a deadline, the server's or the machine's.
     fn wait(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Event> {
-        if let Some(event) = self.ticket.wait(cx) {
+        if let Some(event) = self.ticket.wait(cx, || self.stream.peer()) {
             self.handle(event);
         }
         if self.machine.wants_acknowledgement() {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use linger_proto::ConfigError;
+use linger_proto::{ClosePolicy, ConfigError};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
@@ -43,13 +43,15 @@ pub struct TlsAcceptLayer {
     acceptor: TlsAcceptor,
     timeout: Duration,
     linger: LingerLayer,
+    failure_policy: ClosePolicy,
 }
 
 impl TlsAcceptLayer {
     /// Gives each handshake 10 s, as axum-server and tls-listener do.
     #[must_use]
     pub fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
-        Self { acceptor, timeout: Duration::from_secs(10), linger }
+        let failure_policy = *linger.policy();
+        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
     }
 
     /// Gives each handshake this long. A handshake that takes longer has no message to save: its connection is closed.
@@ -69,7 +71,15 @@ impl TlsAcceptLayer {
         Ok(self)
     }
 
-    /// How the connections of failed handshakes are closed.
+    /// Closes the connections of failed handshakes by another policy than the others: who fails a handshake is owed its
+    /// alert, and not much time beyond.
+    #[must_use]
+    pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// How the connections are closed.
     #[must_use]
     pub fn linger(&self) -> &LingerLayer {
         &self.linger
@@ -216,7 +226,7 @@ impl<T: Transport> Future for Handshake<T> {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
                 let linger = &this.tls.linger;
-                let close = Close::new(io, Seen::failed_handshake(&error), *linger.policy(), linger);
+                let close = Close::new(io, Seen::failed_handshake(&error), this.tls.failure_policy, linger);
                 FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
             }
             Poll::Pending => {

@@ -119,9 +119,10 @@ where
                     Poll::Pending if *this.leaves_upgrades => Stage::Over,
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(mut close)) => {
-                        let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
-                        if ending == Some(Ending::Abort) {
-                            close.abort();
+                        match this.result.as_ref().map(|result| this.classifier.classify(result)) {
+                            Some(Ending::Abort) => close.abort(),
+                            Some(Ending::GracefulBy(policy)) => close.restart(policy),
+                            Some(Ending::Graceful) | None => {}
                         }
                         Stage::Closing { close }
                     }

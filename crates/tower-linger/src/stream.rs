@@ -1,6 +1,7 @@
 //! A connection that is being closed: with its session, and below it.
 
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -78,6 +79,15 @@ impl<T: Transport> Stream<T> {
             Self::Session(io) => transport::bound_orphan(io, timeout),
             Self::Raw(io) => transport::bound_orphan(io, timeout),
             Self::Moving => {}
+        }
+    }
+
+    /// The peer's address, where it has one.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Session(io) => transport::peer(io),
+            Self::Raw(io) => transport::peer(io),
+            Self::Moving => None,
         }
     }
 

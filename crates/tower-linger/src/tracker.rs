@@ -1,7 +1,9 @@
 //! The closes that are still running.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -26,6 +28,7 @@ pub struct Tracker {
 #[derive(Default)]
 struct Inner {
     limit: Option<NonZeroUsize>,
+    limit_per_peer: Option<NonZeroUsize>,
     state: Mutex<State>,
     all_done: Notify,
 }
@@ -34,16 +37,20 @@ struct Inner {
 struct State {
     running: usize,
     next_id: u64,
-    /// Closes that wait for their peer, the oldest first, to be woken when something about them is decided.
-    waiting: BTreeMap<u64, Waiting>,
-    /// How many of those are evicted already.
-    evicted: usize,
+    /// Closes that wait for their peer, to be woken when something about them is decided.
+    waiting: HashMap<u64, Waiting>,
+    /// Those of them that count against the limit, the oldest first; those that are evicted do not.
+    lingering: BTreeSet<u64>,
+    /// The same by peer, where there is a limit per peer.
+    of_peer: HashMap<IpAddr, BTreeSet<u64>>,
     deadline: Option<Instant>,
     ended: Summary,
 }
 
 struct Waiting {
     waker: Waker,
+    /// Known where there is a limit per peer.
+    peer: Option<IpAddr>,
     evicted: bool,
 }
 
@@ -63,6 +70,14 @@ impl Tracker {
     #[must_use]
     pub fn with_limit(limit: NonZeroUsize) -> Self {
         Self { inner: Arc::new(Inner { limit: Some(limit), ..Inner::default() }) }
+    }
+
+    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same IP address.
+    /// Connections without one (Unix sockets) count only in all.
+    #[must_use]
+    pub fn with_limits(limit: NonZeroUsize, per_peer: NonZeroUsize) -> Self {
+        let inner = Inner { limit: Some(limit), limit_per_peer: Some(per_peer), ..Inner::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// How many closes are running.
@@ -172,21 +187,26 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is.
-    pub(crate) fn wait(&self, cx: &Context<'_>) -> Option<Event> {
+    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is. The
+    /// peer's address is asked for only where it counts.
+    pub(crate) fn wait(&self, cx: &Context<'_>, peer: impl FnOnce() -> Option<IpAddr>) -> Option<Event> {
         let inner = &self.tracker.inner;
         let mut state = inner.lock();
-        let waiting = state.waiting.entry(self.id);
-        let waiting = waiting.or_insert_with(|| Waiting { waker: cx.waker().clone(), evicted: false });
-        waiting.waker.clone_from(cx.waker());
-        if waiting.evicted {
-            return Some(Event::Evicted);
+        let mut evicted = None;
+        if let Some(waiting) = state.waiting.get_mut(&self.id) {
+            waiting.waker.clone_from(cx.waker());
+            if waiting.evicted {
+                return Some(Event::Evicted);
+            }
+        } else {
+            let peer = inner.limit_per_peer.and_then(|_| peer());
+            state.begin_to_wait(self.id, cx.waker().clone(), peer);
+            evicted = state.evict_over(inner.limit, peer.zip(inner.limit_per_peer));
         }
-        let oldest = inner.limit.and_then(|limit| state.evict_over(limit.get()));
         let event = state.deadline.map(|deadline| Event::ShutdownBy(deadline.into_std()));
         drop(state);
-        if let Some(oldest) = oldest {
-            oldest.wake();
+        if let Some(evicted) = evicted {
+            evicted.wake();
         }
         event
     }
@@ -198,24 +218,48 @@ impl Ticket {
 }
 
 impl State {
-    /// Evicts the oldest close that waits, if more than `limit` do.
-    fn evict_over(&mut self, limit: usize) -> Option<Waker> {
-        if self.waiting.len() - self.evicted <= limit {
-            return None;
+    fn begin_to_wait(&mut self, id: u64, waker: Waker, peer: Option<IpAddr>) {
+        self.waiting.insert(id, Waiting { waker, peer, evicted: false });
+        self.lingering.insert(id);
+        if let Some(peer) = peer {
+            self.of_peer.entry(peer).or_default().insert(id);
         }
-        let oldest = self.waiting.values_mut().find(|waiting| !waiting.evicted)?;
+    }
+
+    /// Evicts the oldest close of the peer that has too many, or the oldest of all where there are too many.
+    fn evict_over(
+        &mut self,
+        limit: Option<NonZeroUsize>,
+        of_peer: Option<(IpAddr, NonZeroUsize)>,
+    ) -> Option<Waker> {
+        let peers = of_peer.and_then(|(peer, limit)| Some((self.of_peer.get(&peer)?, limit)));
+        let all = limit.map(|limit| (&self.lingering, limit));
+        let mut too_many = peers.into_iter().chain(all).filter(|(ids, limit)| ids.len() > limit.get());
+        let oldest = *too_many.next()?.0.first()?;
+        self.leave_the_queue(oldest);
+        let oldest = self.waiting.get_mut(&oldest)?;
         oldest.evicted = true;
-        self.evicted += 1;
         Some(oldest.waker.clone())
+    }
+
+    /// It counts against no limit any more.
+    fn leave_the_queue(&mut self, id: u64) {
+        self.lingering.remove(&id);
+        let Some(peer) = self.waiting.get(&id).and_then(|waiting| waiting.peer) else { return };
+        if let Entry::Occupied(mut ids) = self.of_peer.entry(peer) {
+            ids.get_mut().remove(&id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
+        }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.tracker.inner.lock();
-        if state.waiting.remove(&self.id).is_some_and(|waiting| waiting.evicted) {
-            state.evicted -= 1;
-        }
+        state.leave_the_queue(self.id);
+        state.waiting.remove(&self.id);
         state.running -= 1;
         let all_done = state.running == 0;
         drop(state);

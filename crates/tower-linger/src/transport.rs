@@ -19,7 +19,7 @@ mod socket;
 mod tls;
 
 pub use plain::Plain;
-pub(crate) use socket::{abort, bound_orphan, discard_arrived, unacked};
+pub(crate) use socket::{abort, bound_orphan, discard_arrived, peer, unacked};
 
 /// The socket below a transport, where there is one.
 #[cfg(unix)]

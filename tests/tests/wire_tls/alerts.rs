@@ -12,7 +12,7 @@ use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptE
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, Manner, head};
-use tower_linger_tests::server::{Engine, Http, listen, reporting};
+use tower_linger_tests::server::{Engine, Http, accept_loop, listen, reporting};
 use tower_linger_tests::wire::{Capture, Side};
 
 use super::common::{app, bare, connect, layered};
@@ -145,4 +145,17 @@ pub(crate) async fn a_handshake_that_takes_too_long_ends() {
         other => panic!("{other:?}"),
     }
     assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
+}
+
+/// Who fails a handshake can be given less time than others.
+pub(crate) async fn a_failed_handshake_can_have_a_policy_of_its_own() {
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let short = ClosePolicy::builder().without_drain().build().expect("makes sense");
+    let tls = TlsAcceptLayer::new(acceptor, linger.clone()).with_failure_policy(short);
+    let server = accept_loop(listen().await, tls.layer(linger.layer(Http::new(app()))));
+    let client = Client::tls(server.address, None, Arc::new(certs.client(&[Version::Tls12]))).await;
+    assert_eq!(End::of(&client.expect_err("rejected")), End::Alert("ProtocolVersion".into()));
+    assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::Undrained);
 }

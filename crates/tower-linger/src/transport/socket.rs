@@ -1,5 +1,6 @@
 //! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be released.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ pub(crate) fn unacked(stream: &impl Transport) -> Option<u64> {
     stream.socket().and_then(imp::unacked)
 }
 
+/// The peer's address, where it has one; its IPv4 address where that is mapped into IPv6.
+pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
+    Some(stream.socket().and_then(imp::peer)?.to_canonical())
+}
+
 /// Corks the socket, so that what is written next waits for the FIN and leaves with it.
 #[cfg(feature = "rustls")]
 pub(super) fn cork(socket: SocketRef<'_>) {
@@ -54,6 +60,16 @@ mod imp {
     pub(super) fn set_zero_linger(socket: SocketRef<'_>) {
         let zero = nix::libc::linger { l_onoff: 1, l_linger: 0 };
         let _ = setsockopt(&socket, sockopt::Linger, &zero);
+    }
+
+    pub(super) fn peer(socket: SocketRef<'_>) -> Option<std::net::IpAddr> {
+        use std::os::fd::AsRawFd;
+
+        use nix::sys::socket::{SockaddrStorage, getpeername};
+
+        let peer: SockaddrStorage = getpeername(socket.as_raw_fd()).ok()?;
+        let v4 = peer.as_sockaddr_in().map(|peer| peer.ip().into());
+        v4.or_else(|| peer.as_sockaddr_in6().map(|peer| peer.ip().into()))
     }
 
     #[cfg(feature = "rustls")]
@@ -111,6 +127,10 @@ mod imp {
     }
 
     pub(super) fn unacked(_: SocketRef<'_>) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn peer(_: SocketRef<'_>) -> Option<std::net::IpAddr> {
         None
     }
 
