@@ -3,16 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
 use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Phase, Release};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
-use crate::io::Seen;
-use crate::layer::LingerLayer;
+use crate::clock::{now, sleep_until};
 use crate::observe;
+use crate::seen::Seen;
+use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::tracker::Ticket;
 use crate::transport::Transport;
@@ -45,8 +48,7 @@ use crate::transport::Transport;
 /// # Ok(()) }
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
-    let linger = LingerLayer::new(*policy);
-    Close::new(io, Seen::default(), *policy, &linger)
+    Close::new(io, Seen::default(), *policy, &Arc::new(Shared::new(*policy)))
 }
 
 pin_project! {
@@ -74,8 +76,8 @@ pin_project! {
 }
 
 impl<T: Transport> Close<T> {
-    pub(crate) fn new(io: T, seen: Seen, policy: ClosePolicy, linger: &LingerLayer) -> Self {
-        let closing = Closing::new(io, seen, policy, linger);
+    pub(crate) fn new(io: T, seen: Seen, policy: ClosePolicy, shared: &Arc<Shared>) -> Self {
+        let closing = Closing::new(io, seen, policy, shared);
         Self { closing: Some(closing), spawned: false, timer: Timer::default() }
     }
 
@@ -135,7 +137,7 @@ impl<T: Transport> fmt::Debug for Close<T> {
 struct Closing<T: Transport> {
     machine: CloseMachine,
     stream: Stream<T>,
-    linger: LingerLayer,
+    shared: Arc<Shared>,
     /// Dropped last, after the report: who waits for the tracker has all reports.
     ticket: Ticket,
     /// Whether the current write was pending before, so that being polled again means progress.
@@ -146,12 +148,12 @@ struct Closing<T: Transport> {
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    fn new(io: T, seen: Seen, policy: ClosePolicy, linger: &LingerLayer) -> Self {
+    fn new(io: T, seen: Seen, policy: ClosePolicy, shared: &Arc<Shared>) -> Self {
         Self {
             machine: CloseMachine::new(policy, seen.into_start(), now()),
             stream: Stream::Session(io),
-            linger: linger.clone(),
-            ticket: linger.tracker().register(),
+            shared: shared.clone(),
+            ticket: shared.tracker.register(),
             waited: false,
         }
     }
@@ -183,7 +185,7 @@ impl<T: Transport> Closing<T> {
             }
         }
         let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
-        if timer.poll_until(timeout.into(), cx).is_ready() {
+        if timer.poll_until(timeout, cx).is_ready() {
             return Poll::Ready(Event::Tick);
         }
         if self.waited && self.machine.phase() < Phase::Drain {
@@ -223,7 +225,7 @@ impl<T: Transport> Closing<T> {
 
     /// Lets go of the socket and tells about it.
     fn release(self, mut report: CloseReport) -> CloseReport {
-        let Self { machine, stream, linger, ticket, .. } = self;
+        let Self { machine, stream, shared, ticket, .. } = self;
         match report.release {
             Release::Abort => stream.abort(),
             Release::Close if report.outcome.is_connection_over() => {}
@@ -237,7 +239,7 @@ impl<T: Transport> Closing<T> {
         report.unacked = stream.unacked();
         drop(stream);
         observe::outcome(&report);
-        linger.report(&report);
+        shared.report(&report);
         ticket.end(report.outcome);
         report
     }
@@ -257,8 +259,8 @@ impl Timer {
     fn poll_until(mut self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut sleep = self.as_mut().project().sleep;
         match sleep.as_mut().as_pin_mut() {
-            None => sleep.set(Some(new_sleep(deadline))),
-            Some(armed) if deadline < armed.deadline() => armed.reset(deadline),
+            None => sleep.set(Some(sleep_until(deadline))),
+            Some(armed) if deadline < armed.deadline().into_std() => armed.reset(deadline.into()),
             Some(_) => {}
         }
         if let Some(armed) = sleep.as_mut().as_pin_mut() {
@@ -267,15 +269,4 @@ impl Timer {
         sleep.set(None);
         Poll::Ready(())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the close's one timer")]
-pub(crate) fn new_sleep(deadline: Instant) -> Sleep {
-    tokio::time::sleep_until(deadline)
-}
-
-/// Tokio's clock, so that it can be paused; the machine wants the standard library's type.
-#[expect(clippy::disallowed_methods, reason = "the close's one clock")]
-pub(crate) fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

@@ -16,10 +16,11 @@ use tokio_rustls::server::{FallibleAccept, TlsStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::driver::{Close, new_sleep, now};
-use crate::io::Seen;
+use crate::clock::{now, sleep_until};
+use crate::driver::Close;
 use crate::layer::LingerLayer;
 use crate::observe;
+use crate::seen::Seen;
 use crate::transport::Transport;
 
 /// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
@@ -88,7 +89,7 @@ impl TlsAcceptLayer {
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         Handshake {
             accept: self.acceptor.accept(io).into_fallible(),
-            timer: new_sleep((now() + self.timeout).into()),
+            timer: sleep_until(now() + self.timeout),
             tls: self.clone(),
         }
     }
@@ -225,8 +226,8 @@ impl<T: Transport> Future for Handshake<T> {
         let failed = match this.accept.poll(cx) {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
-                let linger = &this.tls.linger;
-                let close = Close::new(io, Seen::failed_handshake(&error), this.tls.failure_policy, linger);
+                let shared = this.tls.linger.shared();
+                let close = Close::new(io, Seen::failed_handshake(&error), this.tls.failure_policy, shared);
                 FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
             }
             Poll::Pending => {

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
-use linger_proto::{Failure, Notified, Start};
+use linger_proto::Notified;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::release::Home;
+use crate::seen::Seen;
 use crate::transport::{Transport, poll_half_close};
 use crate::wish::{CloseHandle, Wish};
 
@@ -32,14 +33,6 @@ struct Loan<T: Transport> {
     seen: Seen,
     /// Made when somebody asks for it.
     handle: OnceLock<CloseHandle>,
-}
-
-/// What passed by that the close has to know.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Seen {
-    start: Start,
-    /// The service asked for the half-close, was told that it is done, and it is not sent yet.
-    owes_half_close: bool,
 }
 
 impl<T: Transport> LingerIo<T> {
@@ -180,39 +173,6 @@ fn poll_end_of_writes<T: Transport>(
         ready!(poll_half_close(io, cx))?;
     }
     Poll::Ready(Ok(notified))
-}
-
-impl Seen {
-    /// What the close begins with.
-    pub(crate) fn into_start(self) -> Start {
-        self.start
-    }
-
-    /// A TLS handshake that failed: its alert was the last message.
-    #[cfg(feature = "rustls")]
-    pub(crate) fn failed_handshake(error: &io::Error) -> Self {
-        let mut seen = Self::default();
-        seen.start.fatal_alert = true;
-        seen.note(error);
-        seen
-    }
-
-    fn pass(&mut self, error: io::Error) -> io::Error {
-        self.note(&error);
-        error
-    }
-
-    /// Keeps the first failure: the kernel reports each only once.
-    fn note(&mut self, error: &io::Error) {
-        match error.kind() {
-            // rustls' word for a FIN without a close_notify. The drain will see that FIN again.
-            io::ErrorKind::UnexpectedEof if error.raw_os_error().is_none() => {}
-            kind => {
-                self.start.fatal_alert |= kind == io::ErrorKind::InvalidData;
-                self.start.failure.get_or_insert(Failure::from(error));
-            }
-        }
-    }
 }
 
 impl<T: Transport + fmt::Debug> fmt::Debug for LingerIo<T> {

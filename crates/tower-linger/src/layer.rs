@@ -1,6 +1,5 @@
 //! The layer: how connections are to be closed, and what is told about it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
@@ -10,6 +9,7 @@ use crate::classify::AlwaysGraceful;
 use crate::io::LingerIo;
 use crate::release::Home;
 use crate::service::Linger;
+use crate::shared::Shared;
 use crate::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -28,26 +28,16 @@ use crate::transport::Transport;
 ///     .on_close(|report| println!("{report}"));
 /// # Ok::<(), tower_linger::ConfigError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LingerLayer {
     shared: Arc<Shared>,
-}
-
-type Observer = dyn Fn(&CloseReport) + Send + Sync;
-
-#[derive(Clone, Default)]
-struct Shared {
-    policy: ClosePolicy,
-    tracker: Tracker,
-    on_close: Option<Arc<Observer>>,
-    leaves_upgrades: bool,
 }
 
 impl LingerLayer {
     /// Closes by this policy, with a [`Tracker`] of its own.
     #[must_use]
     pub fn new(policy: ClosePolicy) -> Self {
-        Self { shared: Arc::new(Shared { policy, ..Shared::default() }) }
+        Self { shared: Arc::new(Shared::new(policy)) }
     }
 
     /// Counts its closes in this tracker, which several layers can share.
@@ -76,7 +66,7 @@ impl LingerLayer {
     /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
     /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
-        LingerIo::new(io, Home::tracker(self.clone()))
+        LingerIo::new(io, Home::tracker(self.shared.clone()))
     }
 
     /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
@@ -107,14 +97,9 @@ impl LingerLayer {
         &self.shared.policy
     }
 
-    pub(crate) fn leaves_upgrades(&self) -> bool {
-        self.shared.leaves_upgrades
-    }
-
-    pub(crate) fn report(&self, report: &CloseReport) {
-        if let Some(observer) = &self.shared.on_close {
-            observer(report);
-        }
+    #[cfg(feature = "rustls")]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -122,7 +107,7 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.clone(), AlwaysGraceful)
+        Linger::new(inner, self.shared.clone(), AlwaysGraceful)
     }
 }
 
@@ -137,15 +122,6 @@ impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
     type Service = Linger<S, C>;
 
     fn layer(&self, inner: S) -> Linger<S, C> {
-        Linger::new(inner, self.linger.clone(), self.classifier.clone())
-    }
-}
-
-impl fmt::Debug for LingerLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LingerLayer")
-            .field("policy", &self.shared.policy)
-            .field("tracker", &self.shared.tracker)
-            .finish_non_exhaustive()
+        Linger::new(inner, self.linger.shared.clone(), self.classifier.clone())
     }
 }

@@ -92,6 +92,7 @@ pub mod axum;
 #[cfg(feature = "axum-server")]
 pub mod axum_server;
 mod classify;
+mod clock;
 mod driver;
 #[cfg(feature = "http")]
 mod early_response;
@@ -101,7 +102,9 @@ mod io;
 mod layer;
 mod observe;
 mod release;
+mod seen;
 mod service;
+mod shared;
 mod shutdown;
 mod stream;
 #[cfg(feature = "tonic")]

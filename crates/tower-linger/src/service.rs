@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -12,23 +13,23 @@ use tower_service::Service;
 use crate::classify::{AlwaysGraceful, Classify, Ending};
 use crate::driver::Close;
 use crate::io::LingerIo;
-use crate::layer::LingerLayer;
 use crate::release::Home;
+use crate::shared::Shared;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.
 ///
-/// Made by [`LingerLayer`]. Its response and error are the inner service's own, unchanged.
+/// Made by [`LingerLayer`](crate::LingerLayer). Its response and error are the inner service's own, unchanged.
 #[derive(Debug, Clone)]
 pub struct Linger<S, C = AlwaysGraceful> {
     inner: S,
-    layer: LingerLayer,
+    shared: Arc<Shared>,
     classifier: C,
 }
 
 impl<S, C> Linger<S, C> {
-    pub(crate) fn new(inner: S, layer: LingerLayer, classifier: C) -> Self {
-        Self { inner, layer, classifier }
+    pub(crate) fn new(inner: S, shared: Arc<Shared>, classifier: C) -> Self {
+        Self { inner, shared, classifier }
     }
 }
 
@@ -47,10 +48,10 @@ where
     }
 
     fn call(&mut self, io: T) -> Self::Future {
-        let (home, back) = Home::future(self.layer.clone());
+        let (home, back) = Home::future(self.shared.clone());
         let serve = self.inner.call(LingerIo::new(io, home));
         let classifier = self.classifier.clone();
-        let leaves_upgrades = self.layer.leaves_upgrades();
+        let leaves_upgrades = self.shared.leaves_upgrades;
         LingerFuture {
             stage: Stage::Serving { back: Some(back), serve },
             classifier,

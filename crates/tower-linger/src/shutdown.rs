@@ -3,12 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::driver::{new_sleep, now};
+use crate::clock::{now, sleep_until};
 use crate::tracker::{Summary, Tracker};
 
 /// One handle for a server's shutdown. Clones are the same handle.
@@ -57,7 +56,7 @@ impl Shutdown {
     pub fn request(&self) {
         let again = self.deadline.borrow().is_some();
         let limit = if again { Duration::ZERO } else { self.limit };
-        let deadline = Instant::from_std(now()) + limit;
+        let deadline = now() + limit;
         self.tracker.set_deadline(deadline);
         self.deadline.send_replace(Some(deadline));
     }
@@ -92,7 +91,7 @@ impl Shutdown {
         loop {
             let deadline = *requests.borrow_and_update();
             let mut request = pin!(requests.changed());
-            let mut timer = pin!(deadline.map(new_sleep));
+            let mut timer = pin!(deadline.map(sleep_until));
             let served = poll_fn(|cx| {
                 if let Poll::Ready(output) = serve.as_mut().poll(cx) {
                     return Poll::Ready(Some(Some(output)));

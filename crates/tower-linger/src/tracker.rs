@@ -7,13 +7,12 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linger_proto::{Event, Outcome};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use crate::driver::now;
+use crate::clock::now;
 
 /// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
 /// Clones are the same tracker.
@@ -122,7 +121,7 @@ impl Tracker {
     ///
     /// Dropping it stops the waiting; the deadline stays.
     pub async fn shutdown(&self, limit: Duration) -> Summary {
-        self.set_deadline(Instant::from_std(now()) + limit);
+        self.set_deadline(now() + limit);
         self.wait().await;
         self.summary()
     }
@@ -203,7 +202,7 @@ impl Ticket {
             state.begin_to_wait(self.id, cx.waker().clone(), peer);
             evicted = state.evict_over(inner.limit, peer.zip(inner.limit_per_peer));
         }
-        let event = state.deadline.map(|deadline| Event::ShutdownBy(deadline.into_std()));
+        let event = state.deadline.map(Event::ShutdownBy);
         drop(state);
         if let Some(evicted) = evicted {
             evicted.wake();

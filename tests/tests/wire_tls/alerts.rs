@@ -44,7 +44,8 @@ pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
     }
     let server = bare(config()).await;
     let told = told(server.address).await;
-    assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told as well");
+    // How many depends on who is faster; all of them would prove nothing.
+    assert!(told < CLIENTS, "without the layer {told} of {CLIENTS} are told as well");
 }
 
 /// The alert that a client reads which sends on and on behind its first flight, and the server's resets meanwhile.
