@@ -8,6 +8,7 @@ mod wire_tcp {
     pub(super) mod dropping;
     pub(super) mod http2;
     pub(super) mod order;
+    pub(super) mod patience;
 }
 
 #[cfg(target_os = "linux")]
@@ -22,6 +23,9 @@ tower_linger_tests::wire_tests! {
     async fn wire_tcp::delivery::without_half_close_hyper_does_not_answer_with_the_layer_either;
     async fn wire_tcp::delivery::requests_after_the_last_one_are_discarded;
     async fn wire_tcp::http2::a_response_after_goaway_reaches_a_client_that_keeps_sending;
+    async fn wire_tcp::http2::goaway_reaches_a_client_that_sends_garbage_after_the_preface;
+    async fn wire_tcp::patience::a_slow_reader_gets_everything_although_the_drain_is_short;
+    async fn wire_tcp::patience::a_shutdown_ends_silent_lingerers_and_completes_a_response_in_transfer;
     async fn wire_tcp::bounds::the_byte_limit_is_exact;
     async fn wire_tcp::bounds::a_drain_holds_no_buffer;
     async fn wire_tcp::bounds::a_silent_client_is_released_without_a_reset;

@@ -10,6 +10,8 @@ mod network;
 mod ports;
 #[cfg(target_os = "linux")]
 mod scene;
+#[cfg(target_os = "linux")]
+mod soak;
 
 #[cfg(target_os = "linux")]
 tower_linger_tests::wire_tests! {
@@ -29,6 +31,7 @@ tower_linger_tests::wire_tests! {
     async fn early::a_client_that_still_sends_is_not_released;
     async fn early::a_client_that_has_not_acknowledged_is_not_released;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;
+    async fn soak::nothing_is_left_of_100_000_connections;
     async fn ports::a_client_reconnects_from_the_same_port_after_every_kind_of_close;
 }
 

@@ -12,6 +12,7 @@ use tower_linger::ClosePolicy;
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End};
 use tower_linger_tests::server::{Http, Running, accept_loop, listen, reporting};
+use tower_linger_tests::wire::{Capture, Side};
 
 use super::common::{LARGE_BYTES, TRIES, assert_no_reset, assert_peer_closed};
 
@@ -23,10 +24,14 @@ pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending(
     let gates = Gates::default();
     let http = Http::new(gates.app());
     let server = accept_loop(listen().await, linger.layer(http.clone()));
+    let capture = Capture::start_cut(server.address.port(), 100).expect("captures");
     let seen = goes_away(&server, &http, &gates).await;
     assert_eq!(seen, Seen { body: LARGE_BYTES, complete: true, end: Some(End::Fin) });
     assert_peer_closed(&reports.recv().await.expect("a report"));
-    assert_no_reset(&before, ());
+    // On the wire, since the kernel's counter has both sides in it: an acknowledgement of the server's that overtakes
+    // another one can find the client's socket gone, and is answered by a reset of the client's.
+    let transcript = capture.finish().expect("captures");
+    assert_eq!(transcript.resets(Side::Server), 0);
 
     // Where the machine is busy, the client may have read everything before the reset: a few tries.
     let mut lost = false;
@@ -163,3 +168,44 @@ const UNKNOWN: u8 = 0xfa;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY says what was wrong, to a client that has more of the same on its way.
+pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let before = Counters::read();
+    let server = accept_loop(listen().await, linger.layer(Http::new(Router::new())));
+    let bytes = sends_garbage(&server).await.expect("no reset");
+    assert!(has_goaway(&bytes), "{bytes:?}");
+    assert_peer_closed(&reports.recv().await.expect("a report"));
+    assert_no_reset(&before, ());
+
+    let server = accept_loop(listen().await, Http::new(Router::new()));
+    let told = sends_garbage(&server).await.is_ok_and(|bytes| has_goaway(&bytes));
+    assert!(!told, "without the layer");
+}
+
+/// Everything that the server said, to a client that stops at a failed write.
+async fn sends_garbage(server: &Running) -> std::io::Result<Vec<u8>> {
+    let mut client = Client::plain(server.address, None).await?;
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+    // The header of a frame that is larger than any that is allowed, again and again.
+    let garbage = vec![0xff; 1 << 20];
+    for _ in 0..32 {
+        client.write_all(&garbage).await?;
+    }
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await?;
+    Ok(received)
+}
+
+/// Walks over the frames (RFC 9113 §4.1) for one of type 7.
+fn has_goaway(mut bytes: &[u8]) -> bool {
+    while let [a, b, c, kind, rest @ ..] = bytes {
+        if *kind == 7 {
+            return true;
+        }
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        bytes = rest.get(5 + length..).unwrap_or_default();
+    }
+    false
+}
