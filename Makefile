@@ -13,6 +13,7 @@ fmt: ## Is everything formatted?
 
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger

@@ -8,7 +8,7 @@ use tower_linger_tests::counters::Counters;
 
 use super::scene::{connect, on_the_way_to_the_client, patient};
 
-const RESPONSE: [u8; 100_000] = [b'a'; 100_000];
+static RESPONSE: [u8; 100_000] = [b'a'; 100_000];
 
 fn early() -> ClosePolicy {
     patient().early_release(4).build().expect("makes sense")

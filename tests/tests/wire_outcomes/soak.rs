@@ -126,7 +126,9 @@ async fn client(number: usize) -> io::Result<()> {
         // Stays until the server has had enough.
         _ => {
             stream.read_to_end(&mut Vec::new()).await?;
-            tokio::time::timeout(Duration::from_millis(40), std::future::pending::<()>()).await.unwrap_err();
+            tokio::time::timeout(Duration::from_millis(40), std::future::pending::<()>())
+                .await
+                .expect_err("it stays");
         }
     }
     Ok(())
