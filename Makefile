@@ -28,7 +28,7 @@ doc: ## Public documentation, warnings denied
 msrv: ## Is `rust-version` what the dependencies need?
 	sh tests/msrv.sh
 
-examples: ## Each example server, started, used by curl, stopped: needs curl and openssl
+examples: ## Each example server, started, used by curl, stopped: needs curl, openssl and strace
 	cargo build --examples
 	sh tests/examples.sh
 
@@ -43,6 +43,6 @@ bench-build: ## Do the benches still build?
 
 needs: ## Installs what `examples`, `wire` and `foreign` need (Debian, as root)
 	apt-get update -q
-	apt-get install -yq --no-install-recommends curl gnutls-bin openssl iproute2 nftables python3 python3-requests
+	apt-get install -yq --no-install-recommends curl gnutls-bin openssl iproute2 nftables procps python3 python3-requests strace
 
 ci: fmt lint features msrv doc test examples bench-build wire foreign

@@ -4,10 +4,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 log=$(mktemp)
+trace=$(mktemp)
 server=
 stop() {
     [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
-    rm -f "$log"
+    rm -f "$log" "$trace"
 }
 trap stop EXIT
 
@@ -46,6 +47,28 @@ start axum
 upload "http://$address/upload"
 curl -sS -m 20 "http://$address/" | grep -q '^hello, 127.0.0.1:' # ConnectInfo
 finish axum
+
+# CONFORMANCE 3: what a clean close asks the kernel for, and what it never asks for.
+start axum
+strace -f -qq -e trace=shutdown,setsockopt,recvfrom -p "$(pgrep -P "$server")" -o "$trace" 2>/dev/null &
+tracer=$!
+tries=0
+until grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$(pgrep -P "$server")/status"; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || { echo 'strace does not attach'; exit 1; }
+    sleep 0.1
+done
+upload "http://$address/upload"
+finish axum
+wait "$tracer"
+for expected in 'SHUT_WR' 'MSG_TRUNC'; do
+    grep -q "$expected" "$trace" || { echo "no $expected in the trace"; cat "$trace"; exit 1; }
+done
+# Shutting down the read side, any SO_LINGER or TCP_LINGER2, a read of nothing (which would look like a FIN).
+for never in 'SHUT_RD' 'LINGER' 'recvfrom([0-9]*, [^,]*, 0,'; do
+    ! grep "$never" "$trace" || { echo "$never in the trace"; exit 1; }
+done
+echo 'system calls: ok'
 
 start axum_tls
 upload "https://$address/upload"

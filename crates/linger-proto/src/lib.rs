@@ -39,19 +39,22 @@
 //! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out |
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: the words that machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
-//! | `policy.rs` | [`ClosePolicy`], its builder, [`ConfigError`] |
+//! | `policy.rs` | [`ClosePolicy`] and its builder |
+//! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
 //! | `report.rs` | [`CloseReport`], and its stable line |
 
 mod budget;
+mod config_error;
 mod machine;
 mod outcome;
 mod phase;
 mod policy;
 mod report;
 
+pub use config_error::ConfigError;
 pub use machine::CloseMachine;
 pub use outcome::{Failure, Outcome, Release};
 pub use phase::{Action, Event, Notified, Phase, Start};
-pub use policy::{ClosePolicy, ClosePolicyBuilder, ConfigError};
+pub use policy::{ClosePolicy, ClosePolicyBuilder};
 pub use report::CloseReport;

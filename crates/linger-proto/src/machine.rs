@@ -208,6 +208,10 @@ impl CloseMachine {
     fn flushed(&mut self, now: Instant) {
         match self.start.half_closed {
             Some(sent) => self.notified_and_closed(sent, now),
+            None if !self.policy.half_closes => {
+                self.enter(Phase::Notify, now);
+                self.finish(Outcome::LeftOpen, now);
+            }
             None if self.start.fatal_alert => self.enter(Phase::HalfClose, now),
             None if self.policy.peer_closes_first.is_some() && !self.start.peer_ended => {
                 self.enter(Phase::PeerFirst, now);

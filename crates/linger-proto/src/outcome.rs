@@ -41,6 +41,8 @@ pub enum Outcome {
 
     /// The policy has no drain: released right after the FIN.
     Undrained,
+    /// By policy our descriptor was closed, and the FIN left to the last one.
+    LeftOpen,
     /// Too many connections lingered at once, and this was the oldest.
     Evicted,
     /// Everything was acknowledged and the peer was quiet: early release, where the policy allows it.
@@ -71,6 +73,7 @@ impl Outcome {
             Self::DrainRate => "drain_rate",
             Self::Acknowledged => "acknowledged",
             Self::Undrained => "undrained",
+            Self::LeftOpen => "left_open",
             Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
@@ -94,6 +97,7 @@ impl Outcome {
             Self::DrainRate => 'S',
             Self::Acknowledged => 'Q',
             Self::Undrained => 'N',
+            Self::LeftOpen => 'O',
             Self::Evicted => 'V',
             Self::ShutdownCut => 'D',
             Self::Aborted => 'A',

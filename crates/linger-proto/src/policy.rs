@@ -1,9 +1,8 @@
 //! The bounds of a close.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
+use crate::config_error::ConfigError;
 use crate::outcome::Release;
 
 /// How long, and for how much, a close may go on. Every wait is bounded; there is no "for ever".
@@ -22,6 +21,7 @@ use crate::outcome::Release;
 /// | `drain_min_rate` | off | none | the total time bounds a slow peer as well; turn it on against slow-read abuse |
 /// | `await_close_notify` | off | off | RFC 8446 §6.1 does not ask for it, and it costs the session's memory |
 /// | `peer_closes_first` | off | off | the server ends HTTP and WebSocket connections (RFC 9112 §9.6, RFC 6455 §7.1.1) |
+/// | `on_last_close` | off | off | a descriptor in a child process would keep the connection open unnoticed |
 /// | `without_drain` | off | `lingering_close on` | without it a client that is still sending loses the response |
 /// | `early_release` | off | none | a client that pauses its upload for longer than the quiet time loses the response |
 /// | `at_limit` | `Close` | plain close | a RST throws away what the peer has not read yet |
@@ -36,6 +36,7 @@ pub struct ClosePolicy {
     pub(crate) drain_min_rate: Option<MinRate>,
     pub(crate) await_close_notify: Option<AwaitNotify>,
     pub(crate) peer_closes_first: Option<Duration>,
+    pub(crate) half_closes: bool,
     pub(crate) drains: bool,
     pub(crate) early_release: Option<u32>,
     pub(crate) at_limit: Release,
@@ -57,7 +58,7 @@ pub(crate) struct AwaitNotify {
 }
 
 /// Longest time that any setting takes: a day. Longer is a mistake in the unit, and could overflow a deadline.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl ClosePolicy {
     /// Starts from the [defaults](ClosePolicy#defaults).
@@ -72,6 +73,7 @@ impl ClosePolicy {
                 drain_min_rate: None,
                 await_close_notify: None,
                 peer_closes_first: None,
+                half_closes: true,
                 drains: true,
                 early_release: None,
                 at_limit: Release::Close,
@@ -167,6 +169,14 @@ impl ClosePolicyBuilder {
         self
     }
 
+    /// Flushes and closes our descriptor, and nothing more: the FIN follows when the last descriptor of the connection is
+    /// closed, in a child process for one. `shutdown` acts on the connection, `close` on one reference to it; by default
+    /// the FIN is sent by `shutdown`, whoever else holds a descriptor. There is no `close_notify` and no drain then.
+    pub const fn on_last_close(mut self) -> Self {
+        self.policy.half_closes = false;
+        self
+    }
+
     /// Flushes, notifies, sends the FIN and releases the socket at once, as servers without a lingering close do: for
     /// abusers, who are owed no socket. What has arrived by then is discarded; what comes later is answered by a RST.
     pub const fn without_drain(mut self) -> Self {
@@ -258,6 +268,21 @@ impl ClosePolicyBuilder {
                 }
             }
         }
+        let on_last_close = ("on_last_close", !policy.half_closes);
+        let without_drain = ("without_drain", !policy.drains);
+        let early_release = ("early_release", policy.early_release.is_some());
+        let await_notify = ("await_close_notify", wait.is_some());
+        let min_rate = ("drain_min_rate", rate.is_some());
+        let peer_first = ("peer_closes_first", policy.peer_closes_first.is_some());
+        let without_half_close = [without_drain, early_release, await_notify, min_rate, peer_first];
+        let without_drain_either = [early_release, await_notify, min_rate];
+        for ((field, set), others) in
+            [(on_last_close, &without_half_close[..]), (without_drain, &without_drain_either)]
+        {
+            if let Some((other, _)) = others.iter().find(|(_, other_set)| set && *other_set) {
+                return Err(ConfigError::Exclusive { field, other });
+            }
+        }
         if policy.early_release == Some(0) {
             return Err(ConfigError::ZeroRoundTrips { field: "early_release" });
         }
@@ -272,78 +297,6 @@ impl ClosePolicyBuilder {
         Ok(policy)
     }
 }
-
-/// A setting of a [`ClosePolicy`] that makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A time of zero would end the close before it began.
-    ZeroTime {
-        /// The setting.
-        field: &'static str,
-    },
-    /// A limit of zero bytes would end the close at the peer's first byte, with a reset.
-    ZeroBytes {
-        /// The setting.
-        field: &'static str,
-    },
-    /// No round trip is no silence at all.
-    ZeroRoundTrips {
-        /// The setting.
-        field: &'static str,
-    },
-    /// A time of more than a day, which is a slip in the unit.
-    TooLong {
-        /// The setting.
-        field: &'static str,
-        /// Its value.
-        time: Duration,
-    },
-    /// This system cannot do it.
-    Unsupported {
-        /// The setting.
-        field: &'static str,
-    },
-    /// A part that is longer than its whole could never be reached.
-    OverTotal {
-        /// The setting.
-        field: &'static str,
-        /// Its value.
-        time: Duration,
-        /// The setting that bounds it.
-        total_field: &'static str,
-        /// The value of that.
-        total: Duration,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ZeroTime { field } => {
-                write!(f, "{field} is zero: give it more than zero, or leave it at its default")
-            }
-            Self::ZeroBytes { field } => {
-                write!(f, "{field} is zero: give it at least 1 byte, or leave it at its default")
-            }
-            Self::ZeroRoundTrips { field } => {
-                write!(f, "{field} is zero round trips: give it at least 1, or leave it out")
-            }
-            Self::TooLong { field, time } => {
-                write!(f, "{field} is {time:?}: give it at most {LONGEST:?} (a day)")
-            }
-            Self::Unsupported { field } => write!(f, "{field} needs Linux: leave it out on this system"),
-            Self::OverTotal { field, time, total_field, total } => {
-                write!(
-                    f,
-                    "{field} ({time:?}) is over {total_field} ({total:?}): lower {field} or raise {total_field}"
-                )
-            }
-        }
-    }
-}
-
-impl Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {

@@ -310,12 +310,16 @@ fn every_outcome_can_be_reached() {
     let undrained = run(no_drain, 1 << 30, Start::default(), Notified::Nothing, &to_drain);
     assert_eq!((undrained.outcome, undrained.ended_in), (Outcome::Undrained, Phase::Drain));
     names.insert(undrained.outcome.as_str());
+    let shared = ClosePolicy::builder().on_last_close().build().expect("makes sense");
+    let left_open = run(shared, 1 << 30, Start::default(), Notified::Nothing, &to_drain);
+    assert_eq!((left_open.outcome, left_open.sent_close_notify), (Outcome::LeftOpen, false));
+    names.insert(left_open.outcome.as_str());
     for (outcome, start, script) in scripts {
         let report = run(policy, 2_000_000, start, Notified::Nothing, &script);
         assert_eq!(report.outcome, outcome, "{script:?}");
         assert!(names.insert(outcome.as_str()), "{outcome} twice");
     }
-    assert_eq!(names.len(), 17, "an outcome has no script");
+    assert_eq!(names.len(), 18, "an outcome has no script");
 }
 
 /// What was left unflushed is lost, so a FIN behind it must not make the rest look whole.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Phase, Release};
+use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Outcome, Phase, Release};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
@@ -229,6 +229,8 @@ impl<T: Transport> Closing<T> {
         match report.release {
             Release::Abort => stream.abort(),
             Release::Close if report.outcome.is_connection_over() => {}
+            // What has arrived is for whoever holds the other descriptor.
+            Release::Close if report.outcome == Outcome::LeftOpen => {}
             Release::Close => {
                 if let Some(timeout) = machine.policy().orphan_timeout() {
                     stream.bound_orphan(timeout);

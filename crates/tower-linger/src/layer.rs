@@ -16,6 +16,8 @@ use crate::transport::Transport;
 /// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them properly
 /// when its service is done with it.
 ///
+/// A limit of concurrency belongs inside of it, around the service: its permit is then free while the connection lingers.
+///
 /// It is also the one place where the closing is configured: the adapters for loops that a framework owns take a
 /// clone of it. Clones share everything.
 ///

@@ -1,11 +1,14 @@
 //! What the network does to a connection that is being closed.
 
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::process::Stdio;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 use tower_linger::{ClosePolicy, CloseReport, LingerLayer, Outcome, Phase, Plain, Release, close};
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::wire::{Capture, Part, Side};
@@ -211,3 +214,37 @@ pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
         ss(&["-K", "sport", "=", ":8080"]);
     }
 }
+
+/// CONFORMANCE 4: `shutdown` acts on the connection, `close` on one of its descriptors; a child process has another.
+pub(super) async fn a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so() {
+    let on_last_close = ClosePolicy::builder().on_last_close().build().expect("makes sense");
+    for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (on_last_close, Outcome::LeftOpen)] {
+        let (mut server, mut client) = connect().await;
+        server.write_all(&RESPONSE).await.expect("loopback");
+        let descriptor = server.as_fd().try_clone_to_owned().expect("a descriptor");
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::from(descriptor))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("every system has it");
+        let capture = Capture::start(SERVER.port()).expect("captures");
+        let closing = tokio::spawn(async move { close(server, &policy).await });
+        if outcome == Outcome::LeftOpen {
+            let report = closing.await.expect("no panic");
+            assert_eq!(report.outcome, Outcome::LeftOpen);
+            let transcript = capture.finish().expect("captures");
+            assert_eq!(transcript.count(Side::Server, Part::Fin), 0, "{transcript}");
+            child.kill().await.expect("it is ours");
+            assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("a FIN"), RESPONSE.len());
+        } else {
+            assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("a FIN"), RESPONSE.len());
+            assert!(child.try_wait().expect("it is ours").is_none(), "the child still has its descriptor");
+            drop(client);
+            assert_eq!(closing.await.expect("no panic").outcome, outcome);
+            child.kill().await.expect("it is ours");
+        }
+    }
+}
+
+const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };

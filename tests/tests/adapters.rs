@@ -1,0 +1,91 @@
+//! Loops that a framework owns: an early answer arrives through each of them, and so does a failed handshake's alert.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::put;
+use tokio_rustls::TlsAcceptor;
+use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
+use tower_linger::{LingerLayer, Outcome, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::peer::{Client, End, Manner, head};
+
+const UPLOAD_BYTES: usize = 32 << 20;
+
+fn app() -> Router {
+    Router::new().route("/", put(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n")))
+}
+
+/// A port, and the listener that axum-server takes.
+fn bind() -> (SocketAddr, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    (listener.local_addr().expect("bound"), listener)
+}
+
+#[tokio::test]
+async fn axum_server_keeps_its_early_answer() {
+    let linger = LingerLayer::default();
+    let (layered, listener) = bind();
+    let server =
+        axum_server::from_tcp(listener).expect("a listener").acceptor(LingerAcceptor::new(linger.clone()));
+    tokio::spawn(server.serve(app().into_make_service()));
+    let (bare, listener) = bind();
+    tokio::spawn(axum_server::from_tcp(listener).expect("a listener").serve(app().into_make_service()));
+    for (address, expected) in [(layered, (Some(413), End::Fin)), (bare, (None, End::Reset))] {
+        let client = Client::plain(address, None).await.expect("loopback");
+        let request = head("PUT", "/", UPLOAD_BYTES);
+        let seen = client.exchange(&request, UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
+        assert_eq!((seen.status, seen.end), expected);
+    }
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
+}
+
+#[tokio::test]
+async fn axum_server_over_tls_keeps_its_early_answer_and_its_alerts() {
+    let certs = Certs::make();
+    let linger = LingerLayer::default();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::Required)));
+    let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+    let (address, listener) = bind();
+    let server = axum_server::from_tcp(listener).expect("a listener").acceptor(TlsLingerAcceptor::new(tls));
+    tokio::spawn(server.serve(app().into_make_service()));
+    let with = certs.client_with_certificate(&[Version::Tls13]);
+    let without = certs.client(&[Version::Tls13]);
+    let told = End::Alert("CertificateRequired".into());
+    for (config, expected) in [(with, (Some(413), End::CloseNotify)), (without, (None, told))] {
+        let client = Client::tls(address, None, Arc::new(config)).await.expect("so it believes");
+        let request = head("PUT", "/", UPLOAD_BYTES);
+        let seen = client.exchange(&request, UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
+        assert_eq!((seen.status, seen.end), expected);
+    }
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().count(Outcome::PeerClosed { close_notify: false }), 2);
+}
+
+/// A Unix socket knows no RST, but closing it with bytes unread tells the peer ECONNRESET all the same.
+#[cfg(unix)]
+#[tokio::test]
+async fn axum_on_a_unix_socket_keeps_its_early_answer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tower_linger::axum::LingerListener;
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("socket");
+    let linger = LingerLayer::default();
+    let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+    let serve = axum::serve(LingerListener::new(listener, linger.clone()), app());
+    tokio::spawn(serve.into_future());
+    let mut client = tokio::net::UnixStream::connect(&path).await.expect("it listens");
+    client.write_all(&head("PUT", "/", UPLOAD_BYTES)).await.expect("it reads");
+    client.write_all(&vec![0; UPLOAD_BYTES]).await.expect("everything is taken");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("no reset");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    drop(client);
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
+}
