@@ -257,6 +257,8 @@ async fn run<S: AsRef<OsStr>>(program: &str, args: &[S], input: &str) -> String 
     let output = tokio::time::timeout(BOUND, child.wait_with_output()).await;
     let output = output.unwrap_or_else(|_| panic!("{program} takes longer than {BOUND:?}")).expect("it ends");
     drop(stdin);
+    // Shown if the test fails: the scripts say there what a client met.
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
     let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
     if printed.is_empty() || !input.is_empty() {
         printed.push_str(&String::from_utf8_lossy(&output.stderr));

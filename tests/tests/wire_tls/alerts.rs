@@ -1,16 +1,16 @@
 //! Fatal alerts: the last message, and the only one that says why.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, ServerConfig};
 use tower::{Layer, Service};
 use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptError, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, Manner, head};
 use tower_linger_tests::server::{Engine, Http, accept_loop, listen, reporting};
 use tower_linger_tests::wire::{Capture, Side};
@@ -48,86 +48,139 @@ pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
     assert!(told < CLIENTS, "without the layer {told} of {CLIENTS} are told as well");
 }
 
-/// The alert that a client reads which sends on and on behind its first flight, and the server's resets meanwhile.
-async fn alert_of(server: ServerConfig, client: ClientConfig) -> String {
-    let linger = LingerLayer::default();
-    let server = layered(Engine::Hyper, &linger, server).await;
-    let before = Counters::read();
+/// How many of the clients that send on and on behind their first flight read this alert.
+async fn told(address: SocketAddr, alert: &str, config: impl Fn() -> ClientConfig) -> usize {
+    // Bytes that no TLS server has a use for: more than the buffers of two sockets hold.
+    let more = vec![0; 8 << 20];
+    let mut told = 0;
+    for _ in 0..CLIENTS {
+        told += usize::from(alert_to(address, config(), &more).await.as_deref() == Some(alert));
+    }
+    told
+}
+
+/// With the layer all of them, however the connections come to it.
+async fn all_are_told(alert: &str, server: ServerConfig, client: impl Fn() -> ClientConfig) {
+    for engine in Engine::ALL {
+        let linger = LingerLayer::default();
+        let server = layered(engine, &linger, server.clone()).await;
+        let capture = Capture::start_cut(server.address.port(), 100).expect("captures");
+        assert_eq!(told(server.address, alert, &client).await, CLIENTS, "{engine:?}");
+        linger.tracker().wait().await;
+        let (summary, transcript) = (linger.tracker().summary(), capture.finish().expect("captures"));
+        // Not the namespace's counter, which has the resets of both sides.
+        assert_eq!(transcript.resets(Side::Server), 0, "{engine:?}: {summary}");
+    }
+}
+
+/// Without it most are not.
+async fn most_are_not_told(alert: &str, server: ServerConfig, client: impl Fn() -> ClientConfig) {
+    let server = bare(server).await;
+    let told = told(server.address, alert, client).await;
+    assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told as well");
+}
+
+/// The alert that one client reads; none for one that met a reset before.
+async fn alert_to(server: SocketAddr, config: ClientConfig, more: &[u8]) -> Option<String> {
     let name = "localhost".try_into().expect("a name");
-    let mut session = ClientConnection::new(Arc::new(client), name).expect("a client");
+    let mut session = ClientConnection::new(Arc::new(config), name).expect("a client");
     let mut flight = Vec::new();
     session.write_tls(&mut flight).expect("in memory");
-    // Bytes that no TLS server has a use for: more than it reads in one go.
-    flight.extend_from_slice(&vec![0; 1 << 20]);
-    let mut tcp = TcpStream::connect(server.address).await.expect("loopback");
-    tcp.write_all(&flight).await.expect("nobody resets it");
+    let mut tcp = TcpStream::connect(server).await.expect("loopback");
+    tcp.write_all(&flight).await.ok()?;
+    tcp.write_all(more).await.ok()?;
     let mut received = Vec::new();
-    tcp.read_to_end(&mut received).await.expect("nobody resets it");
-    drop(tcp);
-    linger.tracker().wait().await;
-    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+    tcp.read_to_end(&mut received).await.ok()?;
     let mut received = received.as_slice();
     while !received.is_empty() {
         session.read_tls(&mut received).expect("in memory");
         match session.process_new_packets() {
             Ok(_) => {}
-            Err(rustls::Error::AlertReceived(alert)) => return format!("{alert:?}"),
+            Err(rustls::Error::AlertReceived(alert)) => return Some(format!("{alert:?}")),
             Err(error) => panic!("no alert but: {error}"),
         }
     }
-    panic!("no alert")
+    None
 }
 
-/// CONFORMANCE 18: no common ALPN.
+/// CONFORMANCE 18, RFC 7301 §3.2: no common ALPN.
 pub(crate) async fn no_common_protocol_is_told_to_a_client_that_keeps_sending() {
+    const ALERT: &str = "NoApplicationProtocol";
     let certs = Certs::make();
+    let server = |version| {
+        let mut config = certs.server(&[version], ClientAuth::None);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    };
+    let client = |version| {
+        let mut config = certs.client(&[version]);
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        config
+    };
     for version in Version::ALL {
-        let mut server = certs.server(&[version], ClientAuth::None);
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let mut client = certs.client(&[version]);
-        client.alpn_protocols = vec![b"h3".to_vec()];
-        assert_eq!(alert_of(server, client).await, "NoApplicationProtocol", "{version:?}");
+        all_are_told(ALERT, server(version), || client(version)).await;
+    }
+    for version in Version::ALL {
+        most_are_not_told(ALERT, server(version), || client(version)).await;
     }
 }
 
-/// CONFORMANCE 18: no common version.
+/// CONFORMANCE 18, RFC 8446 §4.2.1: no common version, whichever side is the older.
 pub(crate) async fn no_common_version_is_told_to_a_client_that_keeps_sending() {
+    const ALERT: &str = "ProtocolVersion";
+    const PAIRS: [[Version; 2]; 2] = [[Version::Tls13, Version::Tls12], [Version::Tls12, Version::Tls13]];
     let certs = Certs::make();
-    let server = certs.server(&[Version::Tls13], ClientAuth::None);
-    assert_eq!(alert_of(server, certs.client(&[Version::Tls12])).await, "ProtocolVersion");
+    let server = |version| certs.server(&[version], ClientAuth::None);
+    for [of_server, of_client] in PAIRS {
+        all_are_told(ALERT, server(of_server), || certs.client(&[of_client])).await;
+    }
+    for [of_server, of_client] in PAIRS {
+        most_are_not_told(ALERT, server(of_server), || certs.client(&[of_client])).await;
+    }
 }
 
 /// CONFORMANCE 18, RFC 8446 §6.2: a record that makes no sense, from a client that was served until then.
 pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
-        let (server, mut client) =
-            connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
-        let port = client.get_ref().0.peer_addr().expect("connected").port();
-        let capture = Capture::start(port).expect("captures");
-        let (linger, mut reports) = reporting(ClosePolicy::default());
-        let mut server = linger.wrap(server);
-        // An application data record, by its header, whose contents cannot be decrypted; and more behind it.
-        let record = [&[23, 3, 3, 0, 40][..], &[0; 40], &vec![0; 100_000]].concat();
-        client.get_mut().0.write_all(&record).await.expect("loopback");
-        server.read(&mut [0; 1]).await.expect_err("it cannot be decrypted");
-        drop(server);
-        let error = client.read(&mut [0; 1]).await.expect_err("an alert");
-        assert_eq!(End::of(&error), End::Alert("BadRecordMac".into()), "{version:?}");
-        drop(client);
-        let report = reports.recv().await.expect("reported");
-        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
-        assert!(!report.sent_close_notify && report.failure.is_some(), "{version:?}: {report}");
-        let transcript = capture.finish().expect("captures");
-        // The capture has not seen the handshake, so in TLS 1.3 an alert is data, of an alert's length.
-        let alert = if version == Version::Tls13 { "server: data 24" } else { "server: alert" };
-        let lines = transcript.lines();
-        let server: Vec<_> = lines.iter().filter(|line| line.starts_with("server:")).collect();
-        assert_eq!(server, [alert, "server: FIN"], "{version:?}: {transcript}");
-        assert_eq!(transcript.resets(Side::Server), 0, "{version:?}: {transcript}");
+        for is_layered in [true, false] {
+            let (server, mut client) =
+                connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
+            let port = client.get_ref().0.peer_addr().expect("connected").port();
+            let capture = Capture::start(port).expect("captures");
+            // An application data record, by its header, whose contents cannot be decrypted; and more behind it.
+            let record = [&[23, 3, 3, 0, 40][..], &[0; 40], &vec![0; 100_000]].concat();
+            client.get_mut().0.write_all(&record).await.expect("loopback");
+            if !is_layered {
+                is_refused(server).await;
+                assert!(capture.wait_until(|seen| seen.resets(Side::Server) > 0), "without the layer");
+                continue;
+            }
+            let (linger, mut reports) = reporting(ClosePolicy::default());
+            is_refused(linger.wrap(server)).await;
+            let error = client.read(&mut [0; 1]).await.expect_err("an alert");
+            assert_eq!(End::of(&error), End::Alert("BadRecordMac".into()), "{version:?}");
+            drop(client);
+            let report = reports.recv().await.expect("reported");
+            assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
+            assert!(!report.sent_close_notify && report.failure.is_some(), "{version:?}: {report}");
+            let transcript = capture.finish().expect("captures");
+            // The capture has not seen the handshake, so in TLS 1.3 an alert is data, of an alert's length.
+            let alert = if version == Version::Tls13 { "server: data 24" } else { "server: alert" };
+            let lines = transcript.lines();
+            let server: Vec<_> = lines.iter().filter(|line| line.starts_with("server:")).collect();
+            assert_eq!(server, [alert, "server: FIN"], "{version:?}: {transcript}");
+            assert_eq!(transcript.resets(Side::Server), 0, "{version:?}: {transcript}");
+        }
     }
 }
 
+/// A service that reads, and lets go of its connection when that fails.
+async fn is_refused(mut server: impl AsyncRead + Unpin) {
+    server.read(&mut [0; 1]).await.expect_err("it cannot be decrypted");
+}
+
+/// CONFORMANCE 25: a client that says nothing.
 pub(crate) async fn a_handshake_that_takes_too_long_ends() {
     let certs = Certs::make();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));

@@ -1,15 +1,18 @@
 //! What the modules share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::routing::any;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_stream::StreamExt as _;
 use tower::Layer;
 use tower_linger::axum::TlsLingerListener;
 use tower_linger::{LingerLayer, TlsAcceptLayer};
@@ -28,6 +31,20 @@ pub(super) fn app() -> Router {
         .route("/small", any(async || MESSAGE))
         .route("/large", any(async move || large.clone()))
         .route("/413", any(async || (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)))
+        .route("/413-midway", any(too_large_midway))
+}
+
+/// Answers in the middle of the upload, by its bytes and not by a clock.
+async fn too_large_midway(body: Body) -> (StatusCode, &'static str) {
+    let mut parts = body.into_data_stream();
+    let mut read = 0;
+    while read < UPLOAD_BYTES / 8 {
+        match parts.next().await {
+            Some(Ok(part)) => read += part.len(),
+            _ => return (StatusCode::BAD_REQUEST, "that was all?\n"),
+        }
+    }
+    (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
 }
 
 /// The app behind TLS and the layer, in a framework's loop or one's own.
@@ -54,14 +71,32 @@ pub(super) async fn accept(config: ServerConfig) -> (tokio_rustls::Accept<TcpStr
     (TlsAcceptor::from(Arc::new(config)).accept(server), client.expect("loopback"))
 }
 
+/// A client whose session the test can reach.
+pub(super) async fn dial(
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let tcp = TcpStream::connect(address).await.expect("loopback");
+    let name = "localhost".try_into().expect("a name");
+    TlsConnector::from(config).connect(name, tcp).await.expect("loopback")
+}
+
+/// The client's own `close_notify`, and no FIN: if both came before a bare server's `close`, its socket would be closed
+/// already and would send no reset (RFC 9293 §3.6).
+pub(super) async fn answer_close_notify(client: &mut tokio_rustls::client::TlsStream<TcpStream>) {
+    client.get_mut().1.send_close_notify();
+    // The bare server's socket may be gone.
+    let _ = client.flush().await;
+}
+
 /// Both ends of a TLS connection.
 pub(super) async fn connect(
     server: ServerConfig,
-    client: tokio_rustls::rustls::ClientConfig,
+    client: ClientConfig,
 ) -> (TlsStream<TcpStream>, tokio_rustls::client::TlsStream<TcpStream>) {
     let (accept, tcp) = accept(server).await;
     let name = "localhost".try_into().expect("a name");
-    let connect = tokio_rustls::TlsConnector::from(Arc::new(client)).connect(name, tcp);
+    let connect = TlsConnector::from(Arc::new(client)).connect(name, tcp);
     let (server, client) = tokio::join!(accept, connect);
     (server.expect("loopback"), client.expect("loopback"))
 }

@@ -10,9 +10,9 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{Engine, reporting};
-use tower_linger_tests::wire::{Capture, Part, Side};
+use tower_linger_tests::wire::{Capture, Side};
 
-use super::common::{bare, connect, layered};
+use super::common::{answer_close_notify, bare, connect, dial, layered};
 
 const LAST_REQUEST: &[u8] = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -35,32 +35,36 @@ pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
             let report = reports.recv().await.expect("reported");
             assert!(report.sent_close_notify, "{report}");
             let transcript = capture.finish().expect("captures");
-            let lines = transcript.clone().close_part().lines();
-            let alert = lines.iter().position(|line| line == "server: alert + FIN");
-            let alert = alert.unwrap_or_else(|| panic!("{version:?}, {engine:?}: {transcript}"));
-            assert!(lines[alert - 1].starts_with("server: data"), "{transcript}");
-            assert!(lines[..alert].iter().all(|line| !line.contains("FIN")), "{transcript}");
-            assert_eq!(transcript.count(Side::Server, Part::Fin), 1, "{transcript}");
+            let (asked, answered) = (transcript.data(Side::Client), transcript.data(Side::Server));
+            assert_eq!(
+                transcript.clone().close_part().lines(),
+                [
+                    format!("client: data {asked}"),
+                    format!("server: data {answered}"),
+                    "server: alert + FIN".to_owned(),
+                    "client: FIN".to_owned(),
+                ],
+                "{version:?}, {engine:?}: {transcript}"
+            );
         }
     }
 }
 
-/// CONFORMANCE 17: resumed sessions.
+/// CONFORMANCE 17, RFC 8446 §6.1: resumed sessions, by ticket in TLS 1.3 and by session id in TLS 1.2.
 pub(crate) async fn a_resumed_connection_ends_in_close_notify_too() {
     let certs = Certs::make();
-    let mut config = certs.server(&[Version::Tls13], ClientAuth::None);
-    config.send_tls13_tickets = 2;
-    let server = layered(Engine::Hyper, &LingerLayer::default(), config).await;
-    let tls = Arc::new(certs.client(&[Version::Tls13]));
-    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
-        let tcp = tokio::net::TcpStream::connect(server.address).await.expect("loopback");
-        let name = "localhost".try_into().expect("a name");
-        let connector = tokio_rustls::TlsConnector::from(tls.clone());
-        let mut client = connector.connect(name, tcp).await.expect("loopback");
-        client.write_all(LAST_REQUEST).await.expect("loopback");
-        let seen = receive(&mut client, End::CloseNotify).await;
-        assert_eq!((seen.complete, seen.end), (true, End::CloseNotify));
-        assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
+    for version in Version::ALL {
+        let mut config = certs.server(&[version], ClientAuth::None);
+        config.send_tls13_tickets = 2;
+        let server = layered(Engine::Hyper, &LingerLayer::default(), config).await;
+        let tls = Arc::new(certs.client(&[version]));
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let mut client = dial(server.address, tls.clone()).await;
+            client.write_all(LAST_REQUEST).await.expect("loopback");
+            let seen = receive(&mut client, End::CloseNotify).await;
+            assert_eq!((seen.complete, seen.end), (true, End::CloseNotify), "{version:?}");
+            assert_eq!(client.get_ref().1.handshake_kind(), Some(expected), "{version:?}");
+        }
     }
 }
 
@@ -75,14 +79,12 @@ pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
         for (server, is_layered) in [(&with, true), (&without, false)] {
             let before = Counters::read();
             let capture = Capture::start(server.address.port()).expect("captures");
-            let tls = Some(Arc::new(certs.client(&[version])));
-            let mut client = Client::connect(server.address, None, tls).await.expect("loopback");
+            let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
             client.write_all(LAST_REQUEST).await.expect("loopback");
             assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify);
-            // The bare server's socket may be gone.
-            let _ = client.shutdown().await;
-            drop(client);
+            answer_close_notify(&mut client).await;
             if is_layered {
+                drop(client);
                 let report = reports.recv().await.expect("reported");
                 assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
                 assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}");
@@ -121,7 +123,7 @@ pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
     }
 }
 
-/// CONFORMANCE 20.
+/// CONFORMANCE 20, RFC 8446 §6.1: closing without an alert of one's own is not done, and common.
 pub(crate) async fn a_fin_without_close_notify_is_a_normal_outcome() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -183,11 +185,20 @@ pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_boun
     }
 }
 
-/// CONFORMANCE 38: what a runtime that goes away can still say, in service and in the drain.
+/// Where a connection is when its runtime goes away. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Served,
+    Drained,
+    /// Served by a server that does not have the layer.
+    Bare,
+}
+
+/// CONFORMANCE 38, RFC 8446 §6.1: what a runtime that goes away can still say, in service and in the drain.
 pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
-        for drains in [false, true] {
+        for stage in [Stage::Served, Stage::Drained, Stage::Bare] {
             let (linger, _reports) = reporting(ClosePolicy::default());
             let serving =
                 tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -202,14 +213,10 @@ pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
                 tcp.set_nonblocking(true).expect("a socket");
                 let tcp = tokio::net::TcpStream::from_std(tcp).expect("a runtime");
                 let tls = tokio_rustls::TlsAcceptor::from(config).accept(tcp).await.expect("loopback");
-                let io = task.wrap(tls);
-                if drains {
-                    drop(io);
-                } else {
-                    tokio::spawn(async move {
-                        let _held = io;
-                        std::future::pending::<()>().await;
-                    });
+                match stage {
+                    Stage::Served => drop(tokio::spawn(hold(task.wrap(tls)))),
+                    Stage::Drained => drop(task.wrap(tls)),
+                    Stage::Bare => drop(tokio::spawn(hold(tls))),
                 }
             });
             let before = Counters::read();
@@ -219,9 +226,17 @@ pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
                 client.write_all(&vec![b'x'; 30_000]).await.expect("loopback");
                 accepting.await.expect("no panic");
                 serving.shutdown_background();
-                assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify, "{version:?}");
+                let end = receive(&mut client, End::CloseNotify).await.end;
+                assert_eq!(end == End::CloseNotify, stage != Stage::Bare, "{version:?}, {stage:?}: {end:?}");
             });
-            assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}, drains: {drains}");
+            let resets = Counters::read().since(&before).out_rsts();
+            assert_eq!(resets == 0, stage != Stage::Bare, "{version:?}, {stage:?}: {resets} resets");
         }
     }
+}
+
+/// A service that never ends by itself.
+async fn hold<T>(io: T) {
+    let _io = io;
+    std::future::pending::<()>().await;
 }

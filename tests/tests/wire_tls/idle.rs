@@ -1,0 +1,120 @@
+//! Connections that end while nobody says anything: by a timeout, or because the server shuts down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioTimer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tower::Layer;
+use tower_linger::axum::TlsLingerListener;
+use tower_linger::{LingerLayer, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::counters::Counters;
+use tower_linger_tests::peer::{End, head, receive};
+use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
+use tower_linger_tests::wire::{Capture, Side};
+
+use super::common::{MESSAGE, answer_close_notify, app, dial};
+
+/// CONFORMANCE 17, RFC 8446 §6.1: hyper drops an idle connection without shutting it down, so only the layer says
+/// `close_notify`.
+pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let config = || certs.server(&[version], ClientAuth::None);
+        let http = Http::new(app()).configured(|builder| {
+            let timeout = Duration::from_millis(100);
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+        });
+        let with = layered(&LingerLayer::default(), config(), http.clone()).await;
+        let without = bare(config(), http).await;
+        // After a response, and in the middle of a head. Before the first byte hyper-util has no timer: it waits to tell
+        // the version.
+        for bytes in [head("GET", "/small", 0), b"GET / HTTP/1.1\r\nHost: loc".to_vec()] {
+            for (server, end) in [(&with, End::CloseNotify), (&without, End::Fin)] {
+                let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
+                client.write_all(&bytes).await.expect("loopback");
+                let seen = receive(&mut client, End::CloseNotify).await;
+                assert_eq!(seen.end, end, "{version:?}, after {} bytes: {seen:?}", bytes.len());
+            }
+        }
+    }
+}
+
+/// CONFORMANCE 17 and 21, RFC 8446 §6.1: a bare server says `close_notify` here too, and resets the client that answers it.
+pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
+    let certs = Certs::make();
+    for version in Version::ALL {
+        let config = || certs.server(&[version], ClientAuth::None);
+        let linger = LingerLayer::default();
+
+        let before = Counters::read();
+        let http = Http::new(app());
+        let server = layered(&linger, config(), http.clone()).await;
+        let client = answered(server.address, &certs, version).await;
+        http.shut_down();
+        drop(is_told(client).await);
+
+        let stop = Arc::new(Notify::new());
+        let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config())), linger.clone());
+        let listener = TlsLingerListener::new(listen().await, tls);
+        let address = axum::serve::Listener::local_addr(&listener).expect("bound");
+        let stopped = Arc::clone(&stop);
+        let serving = axum::serve(listener, app())
+            .with_graceful_shutdown(async move { stopped.notified().await })
+            .into_future();
+        let serving = tokio::spawn(serving);
+        let client = answered(address, &certs, version).await;
+        stop.notify_one();
+        drop(is_told(client).await);
+        serving.await.expect("no panic").expect("axum's loop does not fail");
+
+        linger.tracker().wait().await;
+        assert_eq!(linger.tracker().summary().total(), 2);
+        let changed = Counters::read().since(&before);
+        assert_eq!(changed.out_rsts(), 0, "{version:?}: {changed}");
+
+        let http = Http::new(app());
+        let server = bare(config(), http.clone()).await;
+        let capture = Capture::start(server.address.port()).expect("captures");
+        let client = answered(server.address, &certs, version).await;
+        http.shut_down();
+        let _client = is_told(client).await;
+        let reset = capture.wait_until(|seen| seen.resets(Side::Server) > 0);
+        assert!(reset, "{version:?}, without the layer");
+    }
+}
+
+async fn layered(linger: &LingerLayer, config: ServerConfig, http: Http) -> Running {
+    let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), linger.clone());
+    accept_loop(listen().await, tls.layer(linger.layer(http)))
+}
+
+async fn bare(config: ServerConfig, http: Http) -> Running {
+    accept_loop(listen().await, BareTls::new(TlsAcceptor::from(Arc::new(config)), http))
+}
+
+type TlsClient = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// A client that has its whole response, so that its connection is idle.
+async fn answered(server: SocketAddr, certs: &Certs, version: Version) -> TlsClient {
+    let mut client = dial(server, Arc::new(certs.client(&[version]))).await;
+    client.write_all(&head("GET", "/small", 0)).await.expect("loopback");
+    let mut received = Vec::new();
+    while !received.ends_with(MESSAGE.as_bytes()) {
+        assert!(client.read_buf(&mut received).await.expect("an answer") > 0, "the connection stays open");
+    }
+    client
+}
+
+/// The client reads `close_notify`, and answers it as it should.
+async fn is_told(mut client: TlsClient) -> TlsClient {
+    assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify);
+    answer_close_notify(&mut client).await;
+    client
+}
