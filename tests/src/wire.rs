@@ -23,6 +23,7 @@
 
 mod flow;
 mod packet;
+mod resets;
 mod tls;
 mod transcript;
 
@@ -39,6 +40,7 @@ use nix::sys::socket::MsgFlags;
 
 use flow::Recorder;
 use packet::{Packet, Ports, WHOLE};
+pub use resets::ResetWatch;
 pub use transcript::{Event, Part, Side, Transcript};
 
 /// A running capture. Dropping it ends it.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_linger::{ClosePolicy, Outcome, close};
-use tower_linger_tests::counters::Counters;
+use tower_linger_tests::wire::ResetWatch;
 
-use super::scene::{connect, on_the_way_to_the_client, patient};
+use super::scene::{SERVER, connect, on_the_way_to_the_client, patient};
 
 static RESPONSE: [u8; 100_000] = [b'a'; 100_000];
 
@@ -17,20 +17,20 @@ fn early() -> ClosePolicy {
 /// A lazy client has everything and keeps its socket open: nginx would hold on to it for 5 s.
 pub(super) async fn a_client_that_has_everything_and_is_quiet_is_released_early() {
     let (mut server, mut client) = connect().await;
-    let before = Counters::read();
+    let resets = ResetWatch::start(SERVER.port()).expect("captures");
     server.write_all(&RESPONSE).await.expect("loopback");
     let report = close(server, &early()).await;
     assert_eq!((report.outcome, report.unacked), (Outcome::Acknowledged, Some(0)));
     assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
     drop(client);
-    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+    resets.assert_none(report);
 }
 
 /// Acknowledged is not read. The upload goes on in `FIN_WAIT2`, and nothing of it is answered by a reset.
 pub(super) async fn a_client_that_still_sends_is_not_released() {
     const UPLOAD: usize = 256 << 20;
     let (mut server, mut client) = connect().await;
-    let before = Counters::read();
+    let resets = ResetWatch::start(SERVER.port()).expect("captures");
     server.write_all(&RESPONSE).await.expect("loopback");
     let closing = tokio::spawn(async move { close(server, &early()).await });
     let chunk = vec![0; 1 << 20];
@@ -40,7 +40,7 @@ pub(super) async fn a_client_that_still_sends_is_not_released() {
     let report = closing.await.expect("no panic");
     assert_eq!((report.outcome, report.bytes_drained), (Outcome::Acknowledged, UPLOAD as u64));
     assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
-    assert_eq!(Counters::read().since(&before).out_rsts(), 0);
+    resets.assert_none(report);
 }
 
 /// Quiet alone is not enough: what is on the way may be lost, and only this socket can send it again.

@@ -10,8 +10,9 @@ use tower_linger::{ClosePolicy, Outcome, close};
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, Manner, head, receive};
 use tower_linger_tests::server::{Engine, listen, reporting};
+use tower_linger_tests::wire::ResetWatch;
 
-use super::common::{UPLOAD_BYTES, app, arrived, assert_no_reset, last_request};
+use super::common::{UPLOAD_BYTES, app, arrived, last_request};
 
 /// CONFORMANCE 27: at full speed, and not one byte over the limit. What the limit cuts off is cut off by a reset.
 pub(crate) async fn the_byte_limit_is_exact() {
@@ -95,8 +96,9 @@ pub(crate) async fn a_silent_client_is_released_without_a_reset() {
     let policy = policy.expect("makes sense");
     let listener = listen().await;
     let address = listener.local_addr().expect("is bound");
-    let before = Counters::read();
     for layer in [true, false] {
+        let before = Counters::read();
+        let resets = ResetWatch::start(address.port()).expect("captures");
         let mut client = Client::plain(address, None).await.expect("connects");
         let (mut server, _) = listener.accept().await.expect("accepts");
         server.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("writes");
@@ -106,7 +108,7 @@ pub(crate) async fn a_silent_client_is_released_without_a_reset() {
             assert_eq!((report.outcome, report.bytes_drained), (Outcome::DrainIdle, LATE.len() as u64));
             assert_eq!(receive(&mut client, End::Fin).await.end, End::Fin);
             drop(client);
-            assert_no_reset(&before, ());
+            resets.assert_none(());
         } else {
             arrived(address.port(), LATE.len());
             drop(server);

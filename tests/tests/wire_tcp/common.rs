@@ -5,7 +5,6 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::any;
 use tower_linger::CloseReport;
-use tower_linger_tests::counters::Counters;
 
 /// More than the buffers of two sockets hold: a client that sends so much is still sending when the response is there.
 pub(super) const UPLOAD_BYTES: usize = 64 << 20;
@@ -31,14 +30,6 @@ pub(super) fn app() -> Router {
 /// A request that is its connection's last.
 pub(super) fn last_request(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").into_bytes()
-}
-
-/// All connections must be over: a reset may leave with the last segment.
-#[track_caller]
-pub(super) fn assert_no_reset(before: &Counters, context: impl std::fmt::Debug) {
-    let changed = Counters::read().since(before);
-    let resets = (changed.out_rsts(), changed.aborts_on_close(), changed.aborts_on_data());
-    assert_eq!(resets, (0, 0, 0), "{context:?}: {changed}");
 }
 
 #[track_caller]

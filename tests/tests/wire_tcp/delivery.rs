@@ -11,14 +11,12 @@ use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
 use tower::Layer as _;
 use tower_linger::ClosePolicy;
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::library_client;
 use tower_linger_tests::peer::{Client, End, Manner, Seen, head, receive};
 use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting};
+use tower_linger_tests::wire::ResetWatch;
 
-use super::common::{
-    LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_no_reset, assert_peer_closed, last_request,
-};
+use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_peer_closed, last_request};
 
 /// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and after 150 ms, to raw clients and to reqwest.
 pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
@@ -54,12 +52,12 @@ pub(crate) async fn hypers_own_431_reaches_a_client_that_keeps_sending() {
         let server = engine.start(Some(&linger), app()).await;
         let bare = engine.start(None, app()).await;
         for manner in [Manner::StopsAtFailedWrite, Manner::ReadsWhileWriting] {
-            let before = Counters::read();
+            let resets = ResetWatch::start(server.address.port()).expect("captures");
             let seen = upload(&server, &request, manner).await;
             let expected = Seen { status: Some(431), body: 0, complete: true, end: End::Fin };
             assert_eq!(seen, expected, "{engine:?}, {manner:?}");
             assert_peer_closed(&reports.recv().await.expect("a report"));
-            assert_no_reset(&before, (engine, manner));
+            resets.assert_none((engine, manner));
         }
         let seen = upload(&bare, &request, Manner::StopsAtFailedWrite).await;
         assert_eq!((seen.status, seen.end), (None, End::Reset), "{engine:?} without the layer");
@@ -72,11 +70,11 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
         let (linger, mut reports) = reporting(ClosePolicy::default());
         let server = engine.start(Some(&linger), app()).await;
         let bare = engine.start(None, app()).await;
-        let before = Counters::read();
+        let resets = ResetWatch::start(server.address.port()).expect("captures");
         let seen = slow_upload(&server).await;
         assert_eq!(seen, Seen { status: Some(200), body: LARGE_BYTES, complete: true, end: End::Fin });
         assert_peer_closed(&reports.recv().await.expect("a report"));
-        assert_no_reset(&before, engine);
+        resets.assert_none(engine);
 
         // Where the machine is busy, the client may have read everything before the reset: a few tries.
         let mut lost = false;
@@ -96,11 +94,11 @@ pub(crate) async fn a_client_that_half_closes_gets_the_whole_response() {
     // The answer comes after hyper has read the client's FIN.
     let http = Http::new(late_app()).configured(|hyper| _ = hyper.http1().half_close(true));
     let server = accept_loop(listen().await, linger.layer(http));
-    let before = Counters::read();
+    let resets = ResetWatch::start(server.address.port()).expect("captures");
     let seen = half_closing(&server, "/large").await;
     assert_eq!(seen, Seen { status: Some(200), body: LARGE_BYTES, complete: true, end: End::Fin });
     assert_peer_closed(&reports.recv().await.expect("a report"));
-    assert_no_reset(&before, ());
+    resets.assert_none(());
 }
 
 /// CONFORMANCE 9: `axum::serve` does not set hyper's `half_close`, and without it hyper drops a request whose client
@@ -111,10 +109,10 @@ pub(crate) async fn without_half_close_hyper_does_not_answer_with_the_layer_eith
         let (linger, _reports) = reporting(ClosePolicy::default());
         for linger in [Some(&linger), None] {
             let server = engine.start(linger, app.clone()).await;
-            let before = Counters::read();
+            let resets = ResetWatch::start(server.address.port()).expect("captures");
             let seen = half_closing(&server, "/").await;
             assert_eq!((seen.status, seen.end), (None, End::Fin), "{engine:?}, {linger:?}");
-            assert_no_reset(&before, (engine, linger));
+            resets.assert_none((engine, linger));
         }
     }
 }
@@ -135,13 +133,13 @@ pub(crate) async fn requests_after_the_last_one_are_discarded() {
         });
         let server = engine.start(Some(&linger), app.clone()).await;
         let bare = engine.start(None, app).await;
-        let before = Counters::read();
+        let resets = ResetWatch::start(server.address.port()).expect("captures");
         let seen = client(&server, None).await.exchange(&requests, 0, Manner::StopsAtFailedWrite).await;
         let expected = Seen { status: Some(200), body: MESSAGE.len(), complete: true, end: End::Fin };
         assert_eq!(seen, expected, "{engine:?}");
         assert_eq!(calls.swap(0, Ordering::Relaxed), 1, "{engine:?}");
         assert_peer_closed(&reports.recv().await.expect("a report"));
-        assert_no_reset(&before, engine);
+        resets.assert_none(engine);
 
         let seen = client(&bare, None).await.exchange(&requests, 0, Manner::StopsAtFailedWrite).await;
         assert_eq!((seen.status, seen.end), (None, End::Reset), "{engine:?} without the layer");

@@ -9,11 +9,11 @@ use axum::routing::any;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tower_linger::{ClosePolicy, Outcome};
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::head;
 use tower_linger_tests::server::{Engine, listen, reporting};
+use tower_linger_tests::wire::ResetWatch;
 
-use super::common::{app, arrived, assert_no_reset, last_request};
+use super::common::{app, arrived, last_request};
 
 /// Fits into a new socket's receive buffer.
 static LATE: [u8; 30_000] = [b'x'; 30_000];
@@ -24,7 +24,7 @@ pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
         let runtime = runtime();
         let (linger, mut reports) = reporting(ClosePolicy::default());
         let server = runtime.block_on(engine.start(Some(&linger), app()));
-        let before = Counters::read();
+        let resets = ResetWatch::start(server.address.port()).expect("captures");
         let mut client = until_blocking(&runtime, server.address, |client| {
             client.write_all(&last_request("/small")).expect("writes");
             client.read_to_end(&mut Vec::new()).expect("reads to the FIN");
@@ -40,7 +40,7 @@ pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
         );
         assert_eq!(client.read(&mut [0; 1]).expect("no reset"), 0, "{engine:?}");
         drop(client);
-        assert_no_reset(&before, engine);
+        resets.assert_none(engine);
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
                 })
             });
             let server = runtime.block_on(engine.start(layer.then_some(&linger), app));
-            let before = Counters::read();
+            let resets = ResetWatch::start(server.address.port()).expect("captures");
             let mut client = until_blocking(&runtime, server.address, |client| {
                 client.write_all(&head("PUT", "/", LATE.len())).expect("writes");
             });
@@ -72,7 +72,7 @@ pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
                 let report = reports.try_recv().expect("reported before the runtime is gone");
                 assert_eq!((report.outcome, seen), (Outcome::Cancelled, Ok(0)), "{engine:?}: {report}");
                 drop(client);
-                assert_no_reset(&before, engine);
+                resets.assert_none(engine);
             } else {
                 assert_eq!(seen, Err(ErrorKind::ConnectionReset), "{engine:?} without the layer");
             }
@@ -86,7 +86,7 @@ pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_
     let listener = listen().await;
     let address = listener.local_addr().expect("is bound");
     for layer in [true, false] {
-        let before = Counters::read();
+        let resets = ResetWatch::start(address.port()).expect("captures");
         let mut client = TcpStream::connect(address).expect("connects");
         let (io, _) = listener.accept().await.expect("accepts");
         client.write_all(&LATE).expect("writes");
@@ -100,7 +100,7 @@ pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_
             assert_eq!((report.outcome, report.bytes_drained), (Outcome::Cancelled, LATE.len() as u64));
             assert_eq!(seen, Ok(0));
             drop(client);
-            assert_no_reset(&before, ());
+            resets.assert_none(());
         } else {
             assert_eq!(seen, Err(ErrorKind::ConnectionReset), "without the layer");
         }

@@ -6,11 +6,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower::Layer as _;
 use tower_linger::{ClosePolicy, Outcome, Shutdown, close};
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{Http, accept_loop, listen, reporting};
+use tower_linger_tests::wire::ResetWatch;
 
-use super::common::{LARGE_BYTES, app, assert_no_reset, last_request};
+use super::common::{LARGE_BYTES, app, last_request};
 
 /// CONFORMANCE 14: the drain's bound is over long before the client has read anything, and yet nothing is cut: the kernel
 /// goes on delivering what was flushed, and the FIN behind it.
@@ -20,7 +20,7 @@ pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() 
     let client = Client::plain(address, Some(64 << 10));
     let (client, accepted) = tokio::join!(client, listener.accept());
     let (mut client, server) = (client.expect("loopback"), accepted.expect("loopback").0);
-    let before = Counters::read();
+    let resets = ResetWatch::start(address.port()).expect("captures");
     server.set_nodelay(true).expect("a TCP socket");
     // As much as the socket takes at once: it is the kernel's from then on.
     let mut sent = 0;
@@ -37,7 +37,7 @@ pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() 
     client.read_to_end(&mut received).await.expect("no reset");
     assert_eq!(received.len(), sent);
     drop(client);
-    assert_no_reset(&before, report);
+    resets.assert_none(report);
 }
 
 /// CONFORMANCE 31: silent lingerers do not outlast the deadline, and a response in transfer does not suffer from it.

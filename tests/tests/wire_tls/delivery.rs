@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tower_linger::LingerLayer;
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::library_client;
 use tower_linger_tests::peer::{Client, End, Manner, Seen, head};
 use tower_linger_tests::server::{Engine, Running};
+use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, bare, layered};
 
@@ -47,18 +47,15 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
     let certs = Certs::make();
     for version in Version::ALL {
         let config = || certs.server(&[version], ClientAuth::None);
-        let before = Counters::read();
         for engine in Engine::ALL {
             let server = layered(engine, &LingerLayer::default(), config()).await;
+            let resets = ResetWatch::start(server.address.port()).expect("captures");
             let seen =
                 exchange(&server, &certs, version, "/large", UPLOAD_BYTES, Manner::ReadsWhileWriting).await;
             assert_eq!((seen.body, seen.end), (LARGE_BYTES, End::CloseNotify), "{engine:?}");
+            resets.assert_none((version, engine));
         }
-        assert_eq!(Counters::read().since(&before).out_rsts(), 0);
-    }
-    // After all that counts resets: the bare server's come late, too.
-    for version in Version::ALL {
-        let server = bare(certs.server(&[version], ClientAuth::None)).await;
+        let server = bare(config()).await;
         let mut lost = false;
         for _ in 0..TRIES {
             let seen =

@@ -7,10 +7,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::rustls::HandshakeKind;
 use tower_linger::{ClosePolicy, LingerLayer, Outcome, close};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{Engine, reporting};
-use tower_linger_tests::wire::{Capture, Side};
+use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{answer_close_notify, bare, connect, dial, layered};
 
@@ -77,7 +76,6 @@ pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
         let with = layered(Engine::Hyper, &linger, config()).await;
         let without = bare(config()).await;
         for (server, is_layered) in [(&with, true), (&without, false)] {
-            let before = Counters::read();
             let capture = Capture::start(server.address.port()).expect("captures");
             let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
             client.write_all(LAST_REQUEST).await.expect("loopback");
@@ -87,7 +85,8 @@ pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
                 drop(client);
                 let report = reports.recv().await.expect("reported");
                 assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
-                assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}");
+                let transcript = capture.finish().expect("captures");
+                assert_eq!(transcript.resets(Side::Server), 0, "{version:?}: {transcript}");
             } else {
                 assert!(
                     capture.wait_until(|seen| seen.resets(Side::Server) > 0),
@@ -105,7 +104,8 @@ pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
         let (server, mut client) =
             connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
         let (linger, mut reports) = reporting(ClosePolicy::default());
-        let before = Counters::read();
+        let port = server.get_ref().0.local_addr().expect("connected").port();
+        let resets = ResetWatch::start(port).expect("captures");
         let mut server = linger.wrap(server);
         client.get_mut().1.send_close_notify();
         client.flush().await.expect("loopback");
@@ -119,7 +119,7 @@ pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
         drop(client);
         let report = reports.recv().await.expect("reported");
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: true }, "{version:?}: {report}");
-        assert_eq!(Counters::read().since(&before).out_rsts(), 0, "{version:?}");
+        resets.assert_none(version);
     }
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
                     Stage::Bare => drop(tokio::spawn(hold(tls))),
                 }
             });
-            let before = Counters::read();
+            let capture = Capture::start(address.port()).expect("captures");
             watching.block_on(async {
                 let tls = Some(Arc::new(certs.client(&[version])));
                 let mut client = Client::connect(address, None, tls).await.expect("loopback");
@@ -229,8 +229,9 @@ pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
                 let end = receive(&mut client, End::CloseNotify).await.end;
                 assert_eq!(end == End::CloseNotify, stage != Stage::Bare, "{version:?}, {stage:?}: {end:?}");
             });
-            let resets = Counters::read().since(&before).out_rsts();
-            assert_eq!(resets == 0, stage != Stage::Bare, "{version:?}, {stage:?}: {resets} resets");
+            let transcript = capture.finish().expect("captures");
+            let reset = transcript.resets(Side::Server) > 0;
+            assert_eq!(reset, stage == Stage::Bare, "{version:?}, {stage:?}: {transcript}");
         }
     }
 }
