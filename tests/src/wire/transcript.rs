@@ -1,5 +1,6 @@
 //! What went over the wire, in words.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::discriminant;
 
@@ -167,10 +168,13 @@ impl Transcript {
         self.events.iter().filter(|event| event.has(side, part)).count()
     }
 
-    /// The number of resets that this side sent.
+    /// The number of connections that this side reset: the first reset on them is its own. A reset destroys the receiver's
+    /// socket too, whose kernel answers what is still on its way by resets that say nothing about it.
     #[must_use]
     pub fn resets(&self, side: Side) -> usize {
-        self.count(side, Part::Rst)
+        let mut seen = BTreeSet::new();
+        let resets = self.events.iter().filter(|event| event.has(event.side, Part::Rst));
+        resets.filter(|event| seen.insert(event.connection) && event.side == side).count()
     }
 
     /// The bytes of data that this side sent.

@@ -67,7 +67,7 @@ async fn all_are_told(alert: &str, server: ServerConfig, client: impl Fn() -> Cl
         linger.tracker().wait().await;
         let (summary, transcript) = (linger.tracker().summary(), capture.finish().expect("captures"));
         // Not the namespace's counter, which has the resets of both sides.
-        assert_eq!(transcript.resets(Side::Server), 0, "{engine:?}: {summary}");
+        assert_eq!(transcript.resets(Side::Server), 0, "{engine:?}: {summary}\n{transcript}");
     }
 }
 
