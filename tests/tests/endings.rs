@@ -184,20 +184,33 @@ async fn a_shutdown_before_the_first_byte_looks_clean() {
 /// What drops a connection's future usually is an operator, or a limit: the response before it was whole.
 #[tokio::test]
 async fn a_dropped_future_looks_clean() {
-    let (linger, mut reports) = reporting(ClosePolicy::default());
-    let mut connections =
-        linger.classify(HyperErrors).layer(Http::new(Router::new().route("/", get(async || "hello"))));
-    let listener = listen().await;
-    let mut client = Client::plain(listener.local_addr().expect("bound"), None).await.expect("loopback");
-    let (stream, _) = listener.accept().await.expect("loopback");
-    let connection = tokio::spawn(connections.call(stream));
-    client.write_all(GET).await.expect("loopback");
-    client.read_exact(&mut [0; 12]).await.expect("an answer");
-    connection.abort();
-    assert!(connection.await.expect_err("aborted").is_cancelled());
-    assert_eq!(receive(&mut client, End::Fin).await.end, End::Fin);
-    drop(client);
-    assert_eq!(reports.recv().await.expect("reported").outcome, PEER_CLOSED);
+    let certs = Certs::make();
+    for tls in [false, true] {
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let http = Http::new(Router::new().route("/", get(async || "hello")));
+        let mut connections = linger.clone().classify(HyperErrors).layer(http);
+        let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+        let listener = listen().await;
+        let address = listener.local_addr().expect("bound");
+        let connection = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("loopback");
+            if tls {
+                drop(TlsAcceptLayer::new(acceptor, linger).layer(connections).call(stream).await);
+            } else {
+                drop(connections.call(stream).await);
+            }
+        });
+        let config = tls.then(|| Arc::new(certs.client(&Version::ALL)));
+        let mut client = Client::connect(address, None, config).await.expect("loopback");
+        client.write_all(GET).await.expect("loopback");
+        client.read_exact(&mut [0; 12]).await.expect("an answer");
+        connection.abort();
+        assert!(connection.await.expect_err("aborted").is_cancelled());
+        let clean = if tls { End::CloseNotify } else { End::Fin };
+        assert_eq!(receive(&mut client, clean.clone()).await.end, clean);
+        drop(client);
+        assert_eq!(reports.recv().await.expect("reported").outcome, PEER_CLOSED);
+    }
 }
 
 /// An upgraded connection outlives its service: its close begins when the last owner drops it, and a half-close inside the

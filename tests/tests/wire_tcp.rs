@@ -6,6 +6,7 @@ mod wire_tcp {
     mod common;
     pub(super) mod delivery;
     pub(super) mod dropping;
+    pub(super) mod expect;
     pub(super) mod http2;
     pub(super) mod order;
     pub(super) mod patience;
@@ -22,6 +23,7 @@ tower_linger_tests::wire_tests! {
     async fn wire_tcp::delivery::a_client_that_half_closes_gets_the_whole_response;
     async fn wire_tcp::delivery::without_half_close_hyper_does_not_answer_with_the_layer_either;
     async fn wire_tcp::delivery::requests_after_the_last_one_are_discarded;
+    async fn wire_tcp::expect::a_refused_expectation_is_told_whenever_the_body_comes;
     async fn wire_tcp::http2::a_response_after_goaway_reaches_a_client_that_keeps_sending;
     async fn wire_tcp::http2::goaway_reaches_a_client_that_sends_garbage_after_the_preface;
     async fn wire_tcp::patience::a_slow_reader_gets_everything_although_the_drain_is_short;

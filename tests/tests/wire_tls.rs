@@ -5,6 +5,7 @@ mod wire_tls {
     pub(super) mod alerts;
     mod common;
     pub(super) mod delivery;
+    pub(super) mod half_rtt;
     pub(super) mod idle;
     pub(super) mod memory;
     pub(super) mod notify;
@@ -27,6 +28,7 @@ tower_linger_tests::wire_tests! {
     async fn wire_tls::alerts::a_failed_handshake_can_have_a_policy_of_its_own;
     async fn wire_tls::delivery::an_early_413_reaches_every_client_that_uploads;
     async fn wire_tls::delivery::a_large_response_reaches_a_client_that_keeps_sending;
+    async fn wire_tls::half_rtt::a_response_before_the_clients_finished_arrives_whole;
     async fn wire_tls::idle::an_idle_timeout_ends_in_close_notify;
     async fn wire_tls::idle::a_shutdown_ends_idle_connections_in_close_notify;
     fn wire_tls::memory::a_connection_in_the_drain_has_freed_its_tls12_session;

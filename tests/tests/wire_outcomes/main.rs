@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 mod early;
 #[cfg(target_os = "linux")]
+mod loss;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod ports;
@@ -31,6 +33,8 @@ tower_linger_tests::wire_tests! {
     async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
     async fn early::a_client_that_still_sends_is_not_released;
     async fn early::a_client_that_has_not_acknowledged_is_not_released;
+    async fn loss::an_early_answer_survives_the_loss_of_packets;
+    async fn loss::without_the_layer_an_early_answer_is_lost_with_the_packets;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;
     async fn soak::nothing_is_left_of_100_000_connections;
     async fn ports::a_client_reconnects_from_the_same_port_after_every_kind_of_close;

@@ -17,13 +17,13 @@ const ROUND: usize = 100;
 /// connections fit into a limit of 1024 descriptors.
 const REUSING_ROUNDS: usize = 3;
 
-/// DESIGN §4.6: the session is dropped before the drain, so connections to come can have its memory. A test for each
+/// The session is dropped before the drain, so connections to come can have its memory. A test for each
 /// version, because what one measurement frees would make the next one wrong.
 pub(crate) fn a_connection_in_the_drain_has_freed_its_tls12_session() {
     drains_without_a_session(Version::Tls12);
 }
 
-/// DESIGN §4.6.
+/// The same for the other version.
 pub(crate) fn a_connection_in_the_drain_has_freed_its_tls13_session() {
     drains_without_a_session(Version::Tls13);
 }
