@@ -1,0 +1,176 @@
+//! What a run found: the one value that every output format is made from.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The version of the probe.
+    pub version: &'static str,
+    /// Where the ladders come from.
+    pub ladders: Ladders,
+    /// What was judged, in the order in which it was named.
+    pub targets: Vec<TargetReport>,
+}
+
+/// What a ladder's events were seen by. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ladders {
+    /// The client's socket: what it wrote and what it read, in that order.
+    SocketEvents,
+    /// Packets, as they left.
+    Packets,
+}
+
+/// What one server did.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetReport {
+    /// How to call it, short: the host and port, or a program's name.
+    pub name: String,
+    /// What was probed.
+    pub url: String,
+    /// One row per scenario, in the battery's order.
+    pub rows: Vec<Row>,
+}
+
+/// One scenario against one server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The scenario's name, as `--only` takes it: `early.stops_at_error`.
+    pub scenario: &'static str,
+    /// What the client does, in a few words.
+    pub title: &'static str,
+    /// The clause that asks for it: `RFC 9112 §9.6`.
+    pub clause: &'static str,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// One sentence: why, in words about what a user of that server would see.
+    pub reason: String,
+    /// Each try.
+    pub attempts: Vec<Attempt>,
+    /// Of one try that shows the verdict: who sent what when.
+    pub ladder: Vec<Event>,
+}
+
+/// A judgement. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Each try went as it should.
+    Pass,
+    /// At least one did not.
+    Fail,
+    /// The server has nothing that this could be tried on.
+    NotApplicable,
+}
+
+/// One try.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// Whether it went as the scenario expects.
+    pub passed: bool,
+    /// What it saw, in a few words: `413, whole, then FIN`.
+    pub saw: String,
+    /// The status, where a response's head arrived.
+    pub status: Option<u16>,
+    /// Bytes of body that arrived.
+    pub body_bytes: u64,
+    /// Whether the whole response arrived.
+    pub complete: bool,
+    /// How the connection ended.
+    pub end: End,
+    /// Whether the server announced the end, by a `close_notify` or a fatal alert. None on plain TCP.
+    pub announced: Option<bool>,
+    /// From the first byte sent to the response's last byte.
+    #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
+    pub latency: Option<Duration>,
+    /// From the server's FIN to the moment when its socket was known to be released.
+    #[serde(serialize_with = "milliseconds", rename = "release_ms")]
+    pub release: Option<Duration>,
+}
+
+/// How a connection ended, for the client. Complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The server's FIN.
+    Fin,
+    /// A reset, met by a read or by a write.
+    Reset,
+    /// A fatal alert, by its name, and then a FIN.
+    Alert(String),
+    /// It did not: nothing came for the stated time.
+    TimedOut,
+    /// Anything else.
+    Failed(String),
+}
+
+/// One line of a ladder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Since the connection's beginning.
+    #[serde(serialize_with = "some_milliseconds", rename = "at_ms")]
+    pub at: Duration,
+    /// Who sent it.
+    pub side: Side,
+    /// What it is.
+    pub what: What,
+}
+
+/// A side of the connection. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The probe.
+    Client,
+    /// The server under test.
+    Server,
+}
+
+/// What was sent. Complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The connection, or the answer to it.
+    Connect,
+    /// The TLS handshake is done.
+    Handshake,
+    /// So many bytes of data, one or more segments of it.
+    Data(u64),
+    /// The TLS closure alert, RFC 8446 §6.1.
+    CloseNotify,
+    /// Any other alert, by its name.
+    Alert(String),
+    /// The end of this side's data.
+    Fin,
+    /// A reset: the connection is gone, with what was under way.
+    Reset,
+    /// A write that failed, after so many bytes: the side cannot send on.
+    WriteFailed(u64),
+    /// This side's socket was released.
+    Release,
+}
+
+/// What a number of tries comes to.
+impl TargetReport {
+    /// How many rows have this verdict.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.rows.iter().filter(|row| row.verdict == verdict).count()
+    }
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => some_milliseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn some_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,163 @@
+//! The report as one HTML page that needs no network, no script and no other file.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::words;
+use crate::model::{Ladders, Report, TargetReport, Verdict};
+
+mod compare;
+mod histogram;
+mod ladder;
+mod scenario;
+
+/// The page, whole.
+#[must_use]
+pub fn page(report: &Report) -> String {
+    let title = title(report);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Without it a browser asks the server for one.
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { (PreEscaped(include_str!("html/style.css"))) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p.lead { (lead(report)) }
+                }
+                main {
+                    (summary(report))
+                    @if report.targets.len() > 1 { (compare::matrix(&report.targets)) }
+                    @for (index, target) in report.targets.iter().enumerate() {
+                        (section(target, index, report.ladders))
+                    }
+                    (reading(report.ladders))
+                }
+                footer { p { "Made by linger-probe " (report.version) "." } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn title(report: &Report) -> String {
+    match report.targets.as_slice() {
+        [] => "No server was judged".to_owned(),
+        [target] => format!("How {} ends its connections", target.name),
+        several => format!("How {} servers end their connections", several.len()),
+    }
+}
+
+/// What came of it, in one sentence.
+fn lead(report: &Report) -> String {
+    let failures: usize = report.targets.iter().map(|target| target.count(Verdict::Fail)).sum();
+    let judged: usize = report.targets.iter().map(|target| target.rows.len()).sum();
+    match failures {
+        0 => format!("No failure in {judged} judgements."),
+        _ => format!("{failures} of {judged} judgements are failures. Each is explained below."),
+    }
+}
+
+fn summary(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="summary" {
+            h2 #summary { "Summary" }
+            ul.cards {
+                @for (index, target) in report.targets.iter().enumerate() {
+                    li.card {
+                        a.name href={ "#" (section_id(index)) } { (target.name) }
+                        @if target.url != target.name { span.url { (target.url) } }
+                        (bar(target))
+                        p.counts { (words::counts(target)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The counts as lengths. The same numbers stand below it in words.
+fn bar(target: &TargetReport) -> Markup {
+    html! {
+        div.bar role="img" aria-label=(words::counts(target)) {
+            @for verdict in [Verdict::Pass, Verdict::Fail, Verdict::NotApplicable] {
+                @let count = target.count(verdict);
+                @if count > 0 {
+                    span class=(class(verdict)) style={ "flex-grow:" (count) } {}
+                }
+            }
+        }
+    }
+}
+
+fn section(target: &TargetReport, index: usize, ladders: Ladders) -> Markup {
+    let id = section_id(index);
+    html! {
+        section aria-labelledby=(id) {
+            h2 id=(id) { (target.name) }
+            p.under { span.url { (target.url) } " · " (words::counts(target)) }
+            @for row in &target.rows {
+                (scenario::details(row, &scenario_id(index, row.scenario), ladders))
+            }
+        }
+    }
+}
+
+/// How to read the drawings.
+fn reading(ladders: Ladders) -> Markup {
+    let seen = match ladders {
+        Ladders::SocketEvents => {
+            "The ladders are made from socket events: what the probe's own socket wrote and read, in that \
+             order. What the server sent stands at the time when the probe read it."
+        }
+        Ladders::Packets => {
+            "The ladders are made from packets: what each side sent stands at the time when it left."
+        }
+    };
+    html! {
+        section aria-labelledby="reading" {
+            h2 #reading { "How to read this page" }
+            p { (seen) }
+            p {
+                "Time runs downwards, in milliseconds since the connection began. Each arrow goes from the \
+                 side that sent it to the other. A wait of more than " (words::milliseconds(ladder::LONG))
+                " is cut short, with a break in both lines. A cross is a reset (RST) or a write that failed; \
+                 a square is a socket's release, and from there on its line is dotted."
+            }
+            p {
+                "In the tables, a connection's end is announced if the server sent a close_notify or a fatal \
+                 alert before it; plain TCP has neither. Latency is from the first byte sent to the \
+                 response's last byte, release from the server's FIN to the moment when its socket was known \
+                 to be gone."
+            }
+        }
+    }
+}
+
+fn section_id(target: usize) -> String {
+    format!("target-{}", target + 1)
+}
+
+fn scenario_id(target: usize, scenario: &str) -> String {
+    format!("target-{}-{scenario}", target + 1)
+}
+
+/// The class that colours a verdict. Its word always stands beside the colour.
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::NotApplicable => "na",
+    }
+}
+
+/// A number of an SVG's, no longer than the eye can tell.
+fn px(value: f64) -> String {
+    format!("{value:.1}")
+}

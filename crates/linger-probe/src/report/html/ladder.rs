@@ -1,0 +1,216 @@
+//! Who sent what when, drawn: two lines downwards, and an arrow for each event.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::px;
+use crate::model::{Event, Ladders, Row, Side, What};
+use crate::report::words;
+
+/// A wait that is longer is not drawn to scale.
+pub(super) const LONG: Duration = Duration::from_millis(100);
+
+// In the drawing's own pixels. Its width is that of a telephone's screen, less the page's margins.
+const WIDTH: f64 = 360.0;
+const CLIENT: f64 = 86.0;
+const SERVER: f64 = 328.0;
+const TOP: f64 = 28.0;
+/// Between two events at the same time: room for a label.
+const PITCH: f64 = 32.0;
+const PER_MILLISECOND: f64 = 0.4;
+/// Between two events with a break between them.
+const CUT: f64 = 64.0;
+/// How far an arrow falls on its way.
+const FALL: f64 = 7.0;
+/// Characters of a label that fit between the lines.
+const LABEL: usize = 32;
+
+/// An event and its place.
+struct Step<'a> {
+    event: &'a Event,
+    y: f64,
+    /// The wait before it, if that is cut short.
+    cut: Option<Duration>,
+}
+
+/// The drawing, and below it where its times come from.
+pub(super) fn figure(row: &Row, id: &str, ladders: Ladders) -> Markup {
+    let steps = steps(&row.ladder);
+    let height = steps.last().map_or(TOP, |step| step.y) + PITCH;
+    let seen_by = match ladders {
+        Ladders::SocketEvents => "From socket events: what the probe wrote and read.",
+        Ladders::Packets => "From packets, as they left.",
+    };
+    html! {
+        figure.ladder {
+            h3 { "Who sent what" }
+            svg viewBox={ "0 0 " (WIDTH) " " (px(height)) } role="img"
+                aria-labelledby={ (id) "-ladder-title " (id) "-ladder-text" } {
+                title id={ (id) "-ladder-title" } { "Ladder diagram: " (row.title) }
+                desc id={ (id) "-ladder-text" } { (in_words(&row.ladder)) }
+                @for side in [Side::Client, Side::Server] {
+                    text.side x=(x(side)) y="14" text-anchor="middle" { (words::side(side)) }
+                    (lifeline(side, &steps, height - 6.0))
+                }
+                @for step in &steps {
+                    @if let Some(wait) = step.cut { (break_mark(step.y - CUT / 2.0, wait)) }
+                    g.event {
+                        title {
+                            (words::milliseconds(step.event.at)) ", " (words::side(step.event.side)) ": "
+                            (words::event(step.event))
+                        }
+                        text.time x="56" y=(px(step.y + 4.0)) text-anchor="end" {
+                            (words::milliseconds(step.event.at))
+                        }
+                        (event(step, ladders))
+                    }
+                }
+            }
+            figcaption { (seen_by) }
+        }
+    }
+}
+
+fn x(side: Side) -> f64 {
+    match side {
+        Side::Client => CLIENT,
+        Side::Server => SERVER,
+    }
+}
+
+fn steps(events: &[Event]) -> Vec<Step<'_>> {
+    let mut y = TOP;
+    let mut before = events.first().map_or(Duration::ZERO, |event| event.at);
+    let mut steps = Vec::new();
+    for event in events {
+        let wait = event.at.saturating_sub(before);
+        let cut = (wait > LONG).then_some(wait);
+        y += if cut.is_some() { CUT } else { PITCH + wait.as_secs_f64() * 1e3 * PER_MILLISECOND };
+        before = event.at;
+        steps.push(Step { event, y, cut });
+    }
+    steps
+}
+
+/// For who does not see the drawing.
+fn in_words(events: &[Event]) -> String {
+    let line = |event: &Event| {
+        format!("{}, {}: {}", words::milliseconds(event.at), words::side(event.side), words::event(event))
+    };
+    events.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+/// Solid while the socket is there, dotted when it is released, with gaps where time is cut.
+fn lifeline(side: Side, steps: &[Step<'_>], end: f64) -> Markup {
+    let is_release = |step: &&Step<'_>| step.event.side == side && step.event.what == What::Release;
+    let release = steps.iter().find(is_release).map_or(end, |step| step.y);
+    let line = |class: &str, from: f64, to: f64| {
+        html! {
+            @if from < to {
+                line class={ "life " (class) } x1=(x(side)) x2=(x(side)) y1=(px(from)) y2=(px(to)) {}
+            }
+        }
+    };
+    let cuts: Vec<f64> =
+        steps.iter().filter(|step| step.cut.is_some()).map(|step| step.y - CUT / 2.0).collect();
+    let starts = std::iter::once(TOP - 6.0).chain(cuts.iter().map(|cut| cut + 4.0));
+    let ends = cuts.iter().map(|cut| cut - 4.0).chain([end]);
+    html! {
+        @for (from, to) in starts.zip(ends) {
+            (line("held", from, to.min(release)))
+            (line("gone", from.max(release), to))
+        }
+    }
+}
+
+/// Across both lines, with the wait that it stands for.
+fn break_mark(y: f64, wait: Duration) -> Markup {
+    html! {
+        @for side in [Side::Client, Side::Server] {
+            @for edge in [y - 4.0, y + 4.0] {
+                line.break x1=(x(side) - 7.0) x2=(x(side) + 7.0) y1=(px(edge + 3.0)) y2=(px(edge - 3.0)) {}
+            }
+        }
+        text.wait x=(middle()) y=(px(y + 4.0)) text-anchor="middle" {
+            (words::milliseconds(wait)) " later"
+        }
+    }
+}
+
+fn middle() -> f64 {
+    f64::midpoint(CLIENT, SERVER)
+}
+
+fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
+    let (side, y) = (step.event.side, step.y);
+    let (away, anchor) = if side == Side::Client { (1.0, "start") } else { (-1.0, "end") };
+    match step.event.what {
+        What::Release => {
+            html! {
+                rect.release x=(x(side) - 5.0) y=(px(y - 5.0)) width="10" height="10" {}
+                (label(step, x(side) + away * 12.0, y + 4.0, anchor))
+            }
+        }
+        What::WriteFailed(_) => {
+            // It never left: a stub that ends in a cross.
+            let end = x(side) + away * 34.0;
+            html! {
+                line.arrow.bad x1=(x(side)) x2=(end) y1=(px(y)) y2=(px(y)) {}
+                (cross(end, y))
+                (label(step, end + away * 12.0, y + 4.0, anchor))
+            }
+        }
+        _ => arrow(step, ladders),
+    }
+}
+
+fn arrow(step: &Step<'_>, ladders: Ladders) -> Markup {
+    let (from, to, away) = match step.event.side {
+        Side::Client => (CLIENT, SERVER, 1.0),
+        Side::Server => (SERVER, CLIENT, -1.0),
+    };
+    // A socket's owner knows when it read, not when that was sent: the arrow's point is at that time.
+    let known_at_its_point = ladders == Ladders::SocketEvents && step.event.side == Side::Server;
+    let start = if known_at_its_point { step.y - FALL } else { step.y };
+    let (end, class) = (start + FALL, class(&step.event.what));
+    let reset = step.event.what == What::Reset;
+    // A reset's cross stands clear of the line that it ends at.
+    let tip = if reset { to - away * 9.0 } else { to - away * 2.0 };
+    let back = tip - away * 9.0;
+    let head = format!("M{tip} {} L{back} {} L{back} {} Z", px(end), px(end - 4.8), px(end + 3.8));
+    html! {
+        line class={ "arrow " (class) } x1=(from) x2=(tip) y1=(px(start)) y2=(px(end)) {}
+        @if reset { (cross(tip, end)) } @else { path class={ "head " (class) } d=(head) {} }
+        (label(step, middle(), start + FALL / 2.0 - 6.0, "middle"))
+    }
+}
+
+fn class(what: &What) -> &'static str {
+    match what {
+        What::Reset | What::WriteFailed(_) => "bad",
+        What::Alert(_) => "alert",
+        What::Data(_) => "data",
+        What::Connect | What::Handshake | What::CloseNotify | What::Fin | What::Release => "sign",
+    }
+}
+
+fn cross(x: f64, y: f64) -> Markup {
+    html! {
+        path.cross d={
+            "M" (px(x - 6.0)) " " (px(y - 6.0)) " L" (px(x + 6.0)) " " (px(y + 6.0))
+            " M" (px(x - 6.0)) " " (px(y + 6.0)) " L" (px(x + 6.0)) " " (px(y - 6.0))
+        } {}
+    }
+}
+
+fn label(step: &Step<'_>, x: f64, y: f64, anchor: &str) -> Markup {
+    let whole = words::event(step.event);
+    let shown = match whole.char_indices().nth(LABEL) {
+        Some((cut, _)) => format!("{}…", &whole[..cut]),
+        None => whole,
+    };
+    html! {
+        text class={ "label " (class(&step.event.what)) } x=(px(x)) y=(px(y)) text-anchor=(anchor) { (shown) }
+    }
+}

@@ -1,0 +1,76 @@
+//! One scenario against one server, to be opened: why, each try, who sent what when, how long it took.
+
+use maud::{Markup, html};
+
+use super::{class, histogram, ladder};
+use crate::model::{Attempt, Ladders, Row, Verdict};
+use crate::report::words;
+
+/// Open if it failed.
+///
+/// The id is inside what opens: a browser opens what it jumps into, not what it jumps to.
+pub(super) fn details(row: &Row, id: &str, ladders: Ladders) -> Markup {
+    html! {
+        details.scenario.(class(row.verdict)) open[row.verdict == Verdict::Fail] {
+            summary {
+                span.verdict.(class(row.verdict)) { (words::verdict(row.verdict)) }
+                span.title { (row.title) }
+                @if let Some(tries) = words::tries(row) { span.tries { (tries) " tries passed" } }
+            }
+            div.body id=(id) {
+                @if !row.reason.is_empty() { p.reason { (row.reason) } }
+                p.under { (row.clause) " · " code { (row.scenario) } }
+                @if !row.ladder.is_empty() || !row.attempts.is_empty() {
+                    div.evidence {
+                        @if !row.ladder.is_empty() { (ladder::figure(row, id, ladders)) }
+                        div.numbers {
+                            @if !row.attempts.is_empty() { (tries(row)) }
+                            (histogram::figures(row, id))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tries(row: &Row) -> Markup {
+    let label = format!("Tries of: {}", row.title);
+    html! {
+        h3 { "Tries" }
+        div.scroll.tall role="region" tabindex="0" aria-label=(label) {
+            table.tries {
+                thead {
+                    tr {
+                        @for title in ["Try", "What was seen"] { th scope="col" { (title) } }
+                        @for title in ["Status", "Body"] { th.number scope="col" { (title) } }
+                        @for title in ["Whole", "Ended by", "Announced"] { th scope="col" { (title) } }
+                        @for title in ["Latency", "Release"] { th.number scope="col" { (title) } }
+                    }
+                }
+                tbody {
+                    @for (index, attempt) in row.attempts.iter().enumerate() { (one_try(index, attempt)) }
+                }
+            }
+        }
+    }
+}
+
+fn one_try(index: usize, attempt: &Attempt) -> Markup {
+    let verdict = if attempt.passed { Verdict::Pass } else { Verdict::Fail };
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+    let none = || "–".to_owned();
+    html! {
+        tr {
+            td.index { (index + 1) " " span.verdict.(class(verdict)) { (words::verdict(verdict)) } }
+            td.saw { (attempt.saw) }
+            td.number { (attempt.status.map_or_else(none, |status| status.to_string())) }
+            td.number { (words::size(attempt.body_bytes)) }
+            td { (yes_no(attempt.complete)) }
+            td { (words::ending(&attempt.end)) }
+            td { (attempt.announced.map_or("–", yes_no)) }
+            td.number { (attempt.latency.map_or_else(none, words::milliseconds)) }
+            td.number { (attempt.release.map_or_else(none, words::milliseconds)) }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The report as `JUnit` XML, as build servers read it.
+
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
+
+use super::words;
+use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
+
+pub(super) fn render(report: &Report) -> String {
+    let mut junit = quick_junit::Report::new("linger-probe");
+    junit.add_test_suites(report.targets.iter().map(suite));
+    // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
+    junit.to_string().expect("an XML writer into memory cannot fail")
+}
+
+fn suite(target: &TargetReport) -> TestSuite {
+    let mut suite = TestSuite::new(&target.name);
+    suite.add_property(Property::new("url", &target.url));
+    suite.add_test_cases(target.rows.iter().map(|row| case(target, row)));
+    suite
+}
+
+fn case(target: &TargetReport, row: &Row) -> TestCase {
+    let mut case = TestCase::new(row.scenario, status(row));
+    case.set_classname(&target.name);
+    case.add_property(Property::new("title", row.title));
+    case.add_property(Property::new("clause", row.clause));
+    if row.verdict == Verdict::Pass && !row.attempts.is_empty() {
+        case.set_system_out(tries(row));
+    }
+    case
+}
+
+fn status(row: &Row) -> TestCaseStatus {
+    match row.verdict {
+        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Fail => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(&row.reason);
+            status.set_type(row.clause);
+            status.set_description(format!("{} ({})\n{}", row.reason, row.clause, tries(row)));
+            status
+        }
+        Verdict::NotApplicable => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(&row.reason);
+            status
+        }
+    }
+}
+
+/// One line per try.
+fn tries(row: &Row) -> String {
+    let line = |(index, attempt): (usize, &Attempt)| {
+        let outcome = if attempt.passed { "pass" } else { "FAIL" };
+        format!("try {}: {outcome}: {}", index + 1, words::plain(&attempt.saw))
+    };
+    row.attempts.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}

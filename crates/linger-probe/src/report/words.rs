@@ -1,0 +1,144 @@
+//! How the formats call things: sizes, times, verdicts, events.
+
+use std::time::Duration;
+
+use crate::model::{Attempt, End, Event, Row, Side, TargetReport, Verdict, What};
+
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::NotApplicable => "n/a",
+    }
+}
+
+pub(super) fn side(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Server => "server",
+    }
+}
+
+/// `6 pass, 2 fail, 1 not applicable`.
+pub(super) fn counts(target: &TargetReport) -> String {
+    format!(
+        "{} pass, {} fail, {} not applicable",
+        target.count(Verdict::Pass),
+        target.count(Verdict::Fail),
+        target.count(Verdict::NotApplicable),
+    )
+}
+
+/// How many tries went as they should, of how many: `8/10`. None without tries.
+pub(super) fn tries(row: &Row) -> Option<String> {
+    let passed = row.attempts.iter().filter(|attempt| attempt.passed).count();
+    (!row.attempts.is_empty()).then(|| format!("{passed}/{}", row.attempts.len()))
+}
+
+/// What the tries saw, what failed first, each different thing once and with its number.
+pub(super) fn seen(row: &Row) -> String {
+    const SHOWN: usize = 3;
+    let mut kinds: Vec<(&Attempt, usize)> = Vec::new();
+    let failed_first = [false, true].into_iter().flat_map(|passed| {
+        let same = move |attempt: &&Attempt| attempt.passed == passed;
+        row.attempts.iter().filter(same)
+    });
+    for attempt in failed_first {
+        match kinds.iter_mut().find(|(kind, _)| kind.saw == attempt.saw) {
+            Some((_, number)) => *number += 1,
+            None => kinds.push((attempt, 1)),
+        }
+    }
+    let times = |&(attempt, number): &(&Attempt, usize)| match number {
+        _ if kinds.len() == 1 => attempt.saw.clone(),
+        _ => format!("{} (×{number})", attempt.saw),
+    };
+    let mut parts: Vec<String> = kinds.iter().take(SHOWN).map(times).collect();
+    if kinds.len() > SHOWN {
+        parts.push(format!("and {} more", kinds.len() - SHOWN));
+    }
+    parts.join("; ")
+}
+
+/// `512 B`, `1.5 KiB`, `64 KiB`: rounded down, at most one decimal.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match UNITS.into_iter().find(|&(_, unit)| bytes >= unit) {
+        None => format!("{bytes} B"),
+        Some((name, unit)) => match (bytes / unit, bytes % unit * 10 / unit) {
+            (whole, 0) => format!("{whole} {name}"),
+            (whole, tenths) => format!("{whole}.{tenths} {name}"),
+        },
+    }
+}
+
+/// In milliseconds, with as many decimals as can matter: `0.41 ms`, `12.3 ms`, `150 ms`.
+pub(super) fn milliseconds(time: Duration) -> String {
+    let value = time.as_secs_f64() * 1e3;
+    match value {
+        ..10.0 => format!("{value:.2} ms"),
+        ..100.0 => format!("{value:.1} ms"),
+        _ => format!("{value:.0} ms"),
+    }
+}
+
+pub(super) fn ending(end: &End) -> String {
+    match end {
+        End::Fin => "FIN".to_owned(),
+        End::Reset => "RST".to_owned(),
+        End::Alert(name) => format!("alert {name}, then FIN"),
+        End::TimedOut => "nothing: timed out".to_owned(),
+        End::Failed(why) => format!("failed: {why}"),
+    }
+}
+
+/// An event, short: a label of the ladder.
+pub(super) fn event(event: &Event) -> String {
+    match (&event.what, event.side) {
+        (What::Connect, Side::Client) => "connect".to_owned(),
+        (What::Connect, Side::Server) => "connected".to_owned(),
+        (What::Handshake, _) => "TLS handshake done".to_owned(),
+        (What::Data(bytes), _) => format!("data {}", size(*bytes)),
+        (What::CloseNotify, _) => "close_notify".to_owned(),
+        (What::Alert(name), _) => format!("alert {name}"),
+        (What::Fin, _) => "FIN".to_owned(),
+        (What::Reset, _) => "RST".to_owned(),
+        (What::WriteFailed(bytes), _) => format!("write failed after {}", size(*bytes)),
+        (What::Release, _) => "socket released".to_owned(),
+    }
+}
+
+/// For a terminal: what could move its cursor or change its colours is made visible instead.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_never_rounded_up() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (2047, "1.9 KiB"),
+            (64 << 10, "64 KiB"),
+            (8 << 20, "8 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn times_keep_the_decimals_that_matter() {
+        let cases = [(412, "0.41 ms"), (12_345, "12.3 ms"), (1_203_400, "1203 ms")];
+        for (micros, expected) in cases {
+            assert_eq!(milliseconds(Duration::from_micros(micros)), expected);
+        }
+    }
+}

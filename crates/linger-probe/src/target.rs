@@ -1,0 +1,73 @@
+//! What is probed, and how the probe behaves there.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+/// One server, its name resolved and its TLS configuration read.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// How to call it, short.
+    pub name: String,
+    /// As it was given.
+    pub url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// For the `Host` header.
+    pub authority: String,
+    /// The path and query of each request.
+    pub path: String,
+    /// For `https`.
+    pub tls: Option<Tls>,
+}
+
+/// What a TLS connection to a target needs.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The name that its certificate must have.
+    pub name: ServerName<'static>,
+    /// Without ALPN: a scenario adds its own.
+    pub config: Arc<ClientConfig>,
+}
+
+/// How a client behaves, whatever the scenario.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Of the uploads.
+    pub method: String,
+    /// Added to each request, as `Name: value`.
+    pub headers: Vec<String>,
+    /// Size of the large uploads.
+    pub upload_bytes: u64,
+    /// A path whose response is larger than the sockets' buffers.
+    pub large_path: Option<String>,
+    /// A path that accepts a WebSocket.
+    pub websocket_path: Option<String>,
+    /// How often each scenario is tried.
+    pub repetitions: u32,
+    /// For connecting, for a response, and for the end after it, each.
+    pub timeout: Duration,
+    /// How long to wait for the server to end an idle connection.
+    pub idle_timeout: Duration,
+    /// How long a server may keep its socket open for a client that has everything and does not close.
+    pub release_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            method: "PUT".to_owned(),
+            headers: Vec::new(),
+            upload_bytes: 32 << 20,
+            large_path: None,
+            websocket_path: None,
+            repetitions: 5,
+            timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(5),
+            release_timeout: Duration::from_secs(35),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A made-up run: three servers, nine scenarios, every verdict, every ending and every kind of event.
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+use std::time::Duration;
+
+use linger_probe::model::{Attempt, End, Event, Ladders, Report, Row, Side, TargetReport, Verdict, What};
+
+/// A name that would be markup, and a terminal's escape, if it were not made harmless.
+pub(crate) const HOSTILE: &str = "<script>alert(\"1\")</script>\u{1b}[31m & co";
+
+const SCENARIOS: [(&str, &str, &str); 9] = [
+    ("plain.keeps_alive", "Two requests on one connection", "RFC 9112 §9.3"),
+    (
+        "early.stops_at_error",
+        "Upload of 8 MiB that the server refuses at once, by a client that stops at the first write error",
+        "RFC 9112 §9.6",
+    ),
+    ("early.reads_meanwhile", "Refused upload, by a client that reads while it writes", "RFC 9112 §9.5"),
+    (
+        "early.reads_later",
+        "Refused upload, by a client that reads after it wrote everything",
+        "RFC 9112 §9.6",
+    ),
+    ("close.pipelined", "A request behind the one that closes the connection", "RFC 9112 §9.6"),
+    ("close.half", "Half-close after the request", "RFC 9112 §9.6"),
+    ("tls.close_notify", "The end of a response without a length", "RFC 8446 §6.1"),
+    ("tls.handshake_alert", "A handshake with no shared protocol version", "RFC 8446 §6.2"),
+    ("idle.release", "An idle connection, and how long it is kept", "RFC 9112 §9.5"),
+];
+
+pub(crate) fn report() -> Report {
+    let target = |name: &str, url: &str, failing: &[usize], not_applicable: &[usize]| TargetReport {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        rows: (0..SCENARIOS.len()).map(|index| row(index, failing, not_applicable)).collect(),
+    };
+    Report {
+        version: "0.1.0",
+        ladders: Ladders::SocketEvents,
+        targets: vec![
+            target("127.0.0.1:8080", "http://127.0.0.1:8080/upload", &[1, 3, 4], &[6, 7]),
+            target(
+                "server-with-linger.internal.example",
+                "https://server-with-linger.internal.example/",
+                &[],
+                &[8],
+            ),
+            target(HOSTILE, "https://[::1]:8443/?<b>", &[1, 2, 6, 7], &[]),
+        ],
+    }
+}
+
+/// Every kind of event, on both sides where it makes sense.
+pub(crate) fn every_event() -> Vec<Event> {
+    use Side::{Client, Server};
+    [
+        (0, Client, What::Connect),
+        (310, Server, What::Connect),
+        (2_900, Server, What::Handshake),
+        (3_100, Client, What::Data(312)),
+        (3_350, Client, What::Data(1 << 20)),
+        (3_900, Server, What::Data(187)),
+        (4_050, Server, What::CloseNotify),
+        (4_060, Server, What::Fin),
+        (4_400, Client, What::Data(3_407_872)),
+        (31_000, Server, What::Alert("unexpected_message_with_a_very_long_name".to_owned())),
+        (31_200, Server, What::Reset),
+        (31_900, Client, What::WriteFailed(4_456_448)),
+        (32_000, Client, What::CloseNotify),
+        (32_100, Client, What::Fin),
+        (32_600, Client, What::Release),
+        (2_032_700, Server, What::Release),
+    ]
+    .map(|(micros, side, what)| Event { at: Duration::from_micros(micros), side, what })
+    .into()
+}
+
+fn row(index: usize, failing: &[usize], not_applicable: &[usize]) -> Row {
+    let (scenario, title, clause) = SCENARIOS[index];
+    let (verdict, reason) = if failing.contains(&index) {
+        let reason = "In 4 of 10 tries the client never saw the response: the server closed its socket with \
+                      unread data in it, and the reset overtook the 413.";
+        (Verdict::Fail, reason)
+    } else if not_applicable.contains(&index) {
+        (Verdict::NotApplicable, "The server answered nothing early, so there was nothing to lose.")
+    } else {
+        (Verdict::Pass, "Each response arrived whole.")
+    };
+    let attempts: Vec<Attempt> = match verdict {
+        Verdict::NotApplicable => vec![],
+        _ => (0..10).map(|number| attempt(number, verdict)).collect(),
+    };
+    let ladder = match verdict {
+        Verdict::NotApplicable => vec![],
+        Verdict::Fail => every_event(),
+        Verdict::Pass => whole_response(),
+    };
+    Row { scenario, title, clause, verdict, reason: reason.to_owned(), attempts, ladder }
+}
+
+fn attempt(number: u64, verdict: Verdict) -> Attempt {
+    let lost = verdict == Verdict::Fail && number.is_multiple_of(3);
+    let whole = if lost { None } else { Some(Duration::from_micros(900 + number * number * 210)) };
+    Attempt {
+        passed: !lost,
+        saw: if lost { "reset after 4.2 MiB, no response" } else { "413, whole, then FIN" }.to_owned(),
+        status: whole.map(|_| 413),
+        body_bytes: if lost { 0 } else { 187 },
+        complete: !lost,
+        end: match number {
+            _ if !lost => End::Fin,
+            0 => End::Reset,
+            3 => End::Alert("decode_error".to_owned()),
+            6 => End::TimedOut,
+            _ => End::Failed("no route to <host>".to_owned()),
+        },
+        announced: number.is_multiple_of(2).then_some(!lost),
+        latency: whole,
+        release: whole.map(|_| Duration::from_millis(1_000 + number % 4)),
+    }
+}
+
+fn whole_response() -> Vec<Event> {
+    use Side::{Client, Server};
+    [
+        (0, Client, What::Connect),
+        (280, Server, What::Connect),
+        (450, Client, What::Data(402)),
+        (1_300, Server, What::Data(187)),
+        (1_310, Server, What::Fin),
+        (2_100, Client, What::Fin),
+        (2_400, Client, What::Release),
+    ]
+    .map(|(micros, side, what)| Event { at: Duration::from_micros(micros), side, what })
+    .into()
+}
