@@ -1,14 +1,16 @@
 //! Judges how an HTTP server ends its connections.
 //!
-//! What is here so far: the model of what a run found, every format that it is shown in, and the client's connection that a
-//! scenario drives. The battery of scenarios comes next.
+//! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them, [`check`] runs them
+//! against a [`target`], and the [`model`] of what was found is what every [`report`] format is made from.
 
-#[allow(dead_code, reason = "the scenarios that drive it come next")]
+pub mod battery;
+pub mod check;
 mod connection;
+mod judge;
 pub mod model;
 pub mod report;
-#[allow(dead_code, reason = "the scenarios that read it come next")]
 mod response;
+mod run;
+pub mod scenario;
 pub mod target;
-#[allow(dead_code, reason = "the scenarios that keep it come next")]
 mod trace;

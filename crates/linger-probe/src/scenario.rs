@@ -1,0 +1,135 @@
+//! A scenario is data: what the client does, step by step, and what a server must make of it.
+
+use std::time::Duration;
+
+/// One row of the battery.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// As `--only` takes it.
+    pub name: &'static str,
+    /// What the client does, in a few words.
+    pub title: &'static str,
+    /// The clause that asks for what is expected.
+    pub clause: &'static str,
+    /// What a user of a server that fails it would see.
+    pub loss: &'static str,
+    /// What the server must have for this to be tried.
+    pub needs: &'static [Need],
+    /// How the connection begins.
+    pub opening: Opening,
+    /// What the client does when a write fails.
+    pub manner: Manner,
+    /// What it does, in order.
+    pub steps: &'static [Step],
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What a server must have. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// TLS.
+    Tls,
+    /// A path whose response is larger than the sockets' buffers.
+    LargePath,
+    /// A path that accepts a WebSocket.
+    WebsocketPath,
+    /// HTTP/2.
+    Http2,
+    /// TLS that refuses a protocol that it does not know (RFC 7301 §3.2).
+    Alpn,
+    /// TLS that asks for a client certificate.
+    ClientCertificate,
+}
+
+/// How a connection begins. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// As the target says.
+    Plain,
+    /// With a small receive buffer: the client takes little at a time.
+    SmallBuffer,
+    /// TLS that offers only a protocol that nobody knows.
+    UnknownProtocol,
+    /// A `ClientHello` of TLS 1.1, which is no longer spoken (RFC 8996).
+    OldVersion,
+    /// TLS without the client's certificate.
+    NoCertificate,
+    /// HTTP/2: by ALPN over TLS, by prior knowledge otherwise (RFC 9113 §3.3).
+    Http2,
+}
+
+/// How a client treats a write that fails, and when it reads. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Gives up at once, response or not, as an exception does in many client libraries.
+    StopsAtError,
+    /// Writes what it can, then reads what there is.
+    WritesThenReads,
+    /// Reads while it writes, as browsers and curl do.
+    ReadsWhileWriting,
+}
+
+/// One thing that a client does. In a text, `{path}`, `{large}`, `{websocket}`, `{authority}`, `{method}`, `{headers}` and
+/// `{upload}` stand for the target's and the options'. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Sends a text.
+    Send(&'static str),
+    /// Sends these bytes.
+    SendBytes(&'static [u8]),
+    /// Sends a body of the upload's size.
+    Upload,
+    /// Sends a body of the upload's size in chunks (RFC 9112 §7.1).
+    UploadChunked,
+    /// Sends so many pieces of a body, with a pause after each.
+    UploadSlowly {
+        /// How many.
+        pieces: u32,
+        /// Size of each.
+        bytes: usize,
+        /// The pause.
+        pause: Duration,
+    },
+    /// Sends this again and again.
+    Repeat(&'static [u8], usize),
+    /// Sends zeros below TLS, if there is any.
+    RepeatRaw(usize),
+    /// Waits a second for an interim or final response.
+    AwaitContinue,
+    /// Reads until a whole response is there.
+    AwaitResponse,
+    /// Waits for the server to end an idle connection.
+    AwaitIdleEnd,
+    /// FIN.
+    HalfClose,
+    /// Reads to the connection's end.
+    AwaitEnd,
+    /// Says `close_notify`, and looks for a reset.
+    AnswerCloseNotify,
+    /// Sends a byte after each pause, until the server's socket is gone.
+    Trickle(Duration),
+    /// Stays, silent, for the time that a server may keep its socket, and sees whether it is gone.
+    Stay,
+}
+
+/// What must come of a scenario. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// A whole response.
+    Response,
+    /// A whole response with a status that says that the client was wrong.
+    ClientError,
+    /// A whole response, then a FIN, and no reset at any time.
+    CleanEnd,
+    /// A `close_notify` before the FIN.
+    CloseNotify,
+    /// A fatal alert.
+    Alert,
+    /// A GOAWAY frame (RFC 9113 §6.8).
+    GoAway,
+    /// A Close frame (RFC 6455 §5.5.1), a FIN, and no reset.
+    WebsocketClose,
+    /// A whole response, and in the end no socket of the server's.
+    Release,
+}
