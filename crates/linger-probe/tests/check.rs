@@ -33,8 +33,9 @@ async fn checked(target: &Target) -> TargetReport {
         idle_timeout: Duration::from_millis(200),
         ..Options::default()
     };
-    // The release rows wait for a server's real bounds.
-    let scenarios = battery::ALL.iter().filter(|scenario| !scenario.name.starts_with("release."));
+    // The release rows wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without us.
+    let left_out = |name: &str| name.starts_with("release.") || name == "close.half_closed";
+    let scenarios = battery::ALL.iter().filter(|scenario| !left_out(scenario.name));
     check(target, &options, Abilities { http2: true, ..Abilities::default() }, scenarios, |_| ())
         .await
         .expect("it listens")
