@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign bench-build ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page bench-build ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release --example demo
@@ -14,6 +14,7 @@ fmt: ## Is everything formatted?
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
+	cargo clippy -p linger-probe --test browser -- -D warnings
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger
@@ -38,11 +39,14 @@ foreign: ## Peers that are not ours: needs curl, gnutls-cli, openssl and Python 
 wire: ## Each outcome caused for real: needs nft and ss
 	cargo test -p $(TEST_PACKAGE) --test wire_outcomes
 
+page: ## The probe's page in a real browser: needs Chromium and its driver
+	cargo test -p linger-probe --test browser
+
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run
 
-needs: ## Installs what `examples`, `wire` and `foreign` need (Debian, as root)
+needs: ## Installs what `examples`, `wire`, `foreign` and `page` need (Debian, as root)
 	apt-get update -q
-	apt-get install -yq --no-install-recommends curl gnutls-bin openssl iproute2 nftables procps python3 python3-requests strace
+	apt-get install -yq --no-install-recommends chromium chromium-driver curl gnutls-bin openssl iproute2 nftables procps python3 python3-requests strace
 
-ci: fmt lint features msrv doc test examples bench-build wire foreign
+ci: fmt lint features msrv doc test examples bench-build wire foreign page
