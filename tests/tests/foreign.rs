@@ -19,7 +19,7 @@ use tower::Layer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, serve};
+use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, midway, serve};
 
 /// How often each client tries.
 const TRIES: usize = 10;
@@ -32,7 +32,7 @@ async fn python_gets_the_early_413() {
     let certs = Certs::make();
     for (name, server, authority) in servers(&certs).await {
         for library in ["http.client", "urllib", "requests"] {
-            for path in ["/at-once", "/late"] {
+            for path in ["/at-once", "/midway"] {
                 let url = url(&server, authority.is_some(), path);
                 let complete = python_uploads(library, &url, authority.as_ref()).await;
                 assert_eq!(complete, format!("{TRIES}\n"), "{library}, {name}, {path}");
@@ -55,7 +55,7 @@ async fn curl_gets_the_early_413() {
     let body = file(&"x".repeat(UPLOAD_BYTES));
     for (name, server, authority) in servers(&certs).await {
         for expect in ["Expect: 100-continue", "Expect:"] {
-            for path in ["/at-once", "/late"] {
+            for path in ["/at-once", "/midway"] {
                 for _ in 0..TRIES {
                     let url = url(&server, authority.is_some(), path);
                     let mut args: Vec<&OsStr> =
@@ -145,9 +145,9 @@ fn app() -> Router {
         .route("/", get(async || "hello\n"))
         .route("/at-once", put(async || (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)))
         .route(
-            "/late",
-            put(async || {
-                tokio::time::sleep(Duration::from_millis(150)).await;
+            "/midway",
+            put(async |body| {
+                midway(body).await;
                 (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
             }),
         )

@@ -73,7 +73,8 @@ pub const ALL: &[Scenario] = &[
         title: "A slow upload is refused",
         loss: "users on slow lines get a broken connection instead of the response",
         steps: &[
-            Send(UPLOAD),
+            // 20 pieces of 16 KiB.
+            Send("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: 327680\r\n\r\n"),
             UploadSlowly { pieces: 20, bytes: 16 << 10, pause: Duration::from_millis(25) },
             AwaitResponse,
         ],

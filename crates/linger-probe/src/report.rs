@@ -9,7 +9,7 @@ mod text;
 mod words;
 
 /// How a report is written to the standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A table, and a sentence for each failure.
     Text,

@@ -62,7 +62,9 @@ impl Run {
             Step::SendBytes(bytes) => _ = self.send(bytes, reading, deadline).await,
             Step::Upload => self.repeat(&ZEROS, options.upload_bytes, reading, deadline).await,
             Step::UploadChunked => {
-                self.repeat(&chunk(), options.upload_bytes, reading, deadline).await;
+                // Whole chunks only: one that is cut would spoil the end.
+                let (block, times) = (chunk(), options.upload_bytes / ZEROS.len() as u64);
+                self.repeat(&block, times * block.len() as u64, reading, deadline).await;
                 self.send(b"0\r\n\r\n", reading, deadline).await;
             }
             Step::UploadSlowly { pieces, bytes, pause } => {

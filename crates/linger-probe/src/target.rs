@@ -67,6 +67,7 @@ impl Default for Options {
             repetitions: 5,
             timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(5),
+            // nginx's total, and some.
             release_timeout: Duration::from_secs(35),
         }
     }

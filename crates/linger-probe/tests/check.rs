@@ -1,76 +1,134 @@
-//! The battery against axum, bare and with tower-linger.
+//! The battery against axum, bare and with tower-linger, plain and over TLS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
 use linger_probe::model::{Ladders, Report, TargetReport, Verdict};
-use linger_probe::target::{Options, Target};
-use tokio::net::TcpListener;
-use tower_linger::LingerLayer;
-use tower_linger::axum::LingerListener;
+use linger_probe::report::{Format, render};
+use linger_probe::target::{Options, Target, Tls};
+use tokio_rustls::TlsAcceptor;
+use tower_linger::axum::{LingerListener, TlsLingerListener};
+use tower_linger::{LingerLayer, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, serve};
 
+/// Refuses every upload without a look at it.
 fn app() -> Router {
-    let large = axum::body::Bytes::from(vec![b'.'; 8 << 20]);
+    let large = Bytes::from(vec![b'.'; 8 << 20]);
     Router::new()
         .route("/", get(async || "hello\n").merge(put(async || (StatusCode::PAYLOAD_TOO_LARGE, "no\n"))))
         .route("/large", get(async move || large.clone()))
 }
 
-fn target(name: &str, address: SocketAddr) -> Target {
-    let url = format!("http://{address}/");
-    Target { name: name.into(), url, address, authority: address.to_string(), path: "/".into(), tls: None }
+fn target(server: &Running, tls: Option<&Certs>) -> Target {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tls = tls.map(|certs| Tls {
+        name: server.address.ip().into(),
+        config: Arc::new(certs.client(&[Version::Tls13])),
+    });
+    let (address, authority): (SocketAddr, _) = (server.address, server.address.to_string());
+    let url = format!("{scheme}://{authority}/");
+    Target { name: authority.clone(), url, address, authority, path: "/".into(), tls }
 }
 
-async fn checked(target: &Target) -> TargetReport {
+/// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without
+/// the layer, so that row is left out, too.
+async fn checked(target: &Target, abilities: Abilities) -> TargetReport {
     let options = Options {
         large_path: Some("/large".into()),
         repetitions: 3,
         idle_timeout: Duration::from_millis(200),
         ..Options::default()
     };
-    // The release rows wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without us.
     let left_out = |name: &str| name.starts_with("release.") || name == "close.half_closed";
     let scenarios = battery::ALL.iter().filter(|scenario| !left_out(scenario.name));
-    check(target, &options, Abilities { http2: true, ..Abilities::default() }, scenarios, |_| ())
-        .await
-        .expect("it listens")
+    check(target, &options, abilities, scenarios, |_| ()).await.expect("it listens")
 }
 
-fn failed(report: &TargetReport) -> Vec<&'static str> {
-    let failed = report.rows.iter().filter(|row| row.verdict == Verdict::Fail);
-    failed.map(|row| row.scenario).collect()
+fn with(report: &TargetReport, verdict: Verdict) -> Vec<&'static str> {
+    report.rows.iter().filter(|row| row.verdict == verdict).map(|row| row.scenario).collect()
 }
+
+#[track_caller]
+fn assert_nothing_fails(report: TargetReport) {
+    let failed = with(&report, Verdict::Fail);
+    let report = Report { version: "0", ladders: Ladders::SocketEvents, targets: vec![report] };
+    assert!(failed.is_empty(), "{}", render(&report, Format::Text, false));
+}
+
+#[track_caller]
+fn assert_fails(report: &TargetReport, names: &[&str]) {
+    let failed = with(report, Verdict::Fail);
+    for name in names {
+        assert!(failed.contains(name), "{name} is not among {failed:?}");
+    }
+    assert!(with(report, Verdict::Pass).contains(&"close.requested"), "{failed:?}");
+}
+
+const HTTP2: Abilities = Abilities { http2: true, alpn: false, client_certificate: false };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn axum_fails_where_it_loses_and_passes_with_the_layer() {
-    let bare = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let layered = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let bare_target = target("axum", bare.local_addr().expect("bound"));
-    let layered_target = target("axum + tower-linger", layered.local_addr().expect("bound"));
-    tokio::spawn(axum::serve(bare, app()).into_future());
-    tokio::spawn(axum::serve(LingerListener::new(layered, LingerLayer::default()), app()).into_future());
+    let layered = serve(LingerListener::new(listen().await, LingerLayer::default()), app());
+    let bare = serve(listen().await, app());
+    assert_nothing_fails(checked(&target(&layered, None), HTTP2).await);
+    let lost =
+        ["early.stops_at_error", "early.chunked", "early.slow", "large.unread_upload", "close.pipelined"];
+    assert_fails(&checked(&target(&bare, None), HTTP2).await, &lost);
+}
 
-    let report = checked(&layered_target).await;
-    assert_eq!(
-        failed(&report),
-        Vec::<&str>::new(),
-        "{}",
-        linger_probe::report::render(
-            &Report { version: "0", ladders: Ladders::SocketEvents, targets: vec![report.clone()] },
-            linger_probe::report::Format::Text,
-            false
-        )
-    );
-    let failed = failed(&checked(&bare_target).await);
-    for name in
-        ["early.stops_at_error", "early.chunked", "early.slow", "large.unread_upload", "close.pipelined"]
-    {
-        assert!(failed.contains(&name), "{name} is not among {failed:?}");
+#[tokio::test(flavor = "multi_thread")]
+async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
+    let certs = Certs::make();
+    let acceptor = |client_auth| {
+        let mut config = certs.server(&Version::ALL, client_auth);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    };
+    let linger = LingerLayer::default();
+    let abilities = Abilities { http2: true, alpn: true, client_certificate: false };
+
+    let tls = TlsAcceptLayer::new(acceptor(ClientAuth::None), linger.clone());
+    let layered = serve(TlsLingerListener::new(listen().await, tls), app());
+    assert_nothing_fails(checked(&target(&layered, Some(&certs)), abilities).await);
+    let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::None), Http::new(app())));
+    let lost =
+        ["early.stops_at_error", "large.unread_upload", "tls.answered", "alert.protocol", "alert.version"];
+    assert_fails(&checked(&target(&bare, Some(&certs)), abilities).await, &lost);
+
+    // A server that wants a certificate has only this to say to a client without one.
+    let alert = battery::ALL.iter().filter(|scenario| scenario.name == "alert.certificate");
+    let abilities = Abilities { client_certificate: true, ..abilities };
+    let tls = TlsAcceptLayer::new(acceptor(ClientAuth::Required), linger);
+    let layered = serve(TlsLingerListener::new(listen().await, tls), app());
+    let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::Required), Http::new(app())));
+    for (server, verdict) in [(layered, Verdict::Pass), (bare, Verdict::Fail)] {
+        let target = target(&server, Some(&certs));
+        let report = check(&target, &Options::default(), abilities, alert.clone(), |_| ()).await;
+        assert_eq!(with(&report.expect("it listens"), verdict), ["alert.certificate"]);
     }
-    assert!(!failed.contains(&"close.requested"), "{failed:?}");
+}
+
+/// A server that reads all of an upload before it answers has nothing to lose, chunks included.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_reads_everything_passes_every_early_row() {
+    let app = Router::new()
+        .route("/", put(async |body: Bytes| body.len().to_string()))
+        .layer(DefaultBodyLimit::disable());
+    let server = serve(listen().await, app);
+    let early = battery::ALL.iter().filter(|scenario| scenario.name.starts_with("early."));
+    let report =
+        check(&target(&server, None), &Options::default(), Abilities::default(), early, |_| ()).await;
+    let report = report.expect("it listens");
+    let statuses: Vec<_> = report.rows.iter().flat_map(|row| &row.attempts).map(|try_| try_.status).collect();
+    assert!(statuses.iter().all(|status| *status == Some(200)), "{statuses:?}");
+    assert_nothing_fails(report);
 }

@@ -18,6 +18,8 @@ pub struct ResetWatch {
 }
 
 impl ResetWatch {
+    /// Watches from now on.
+    ///
     /// # Errors
     /// As for [`Capture::start`].
     pub fn start(port: u16) -> io::Result<Self> {

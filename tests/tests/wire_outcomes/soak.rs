@@ -143,14 +143,14 @@ struct Held {
 /// A connection is counted as closed a moment before its task is gone: waits until only the accept loop's is left, and says
 /// how many there are if they do not go.
 async fn held_at_rest() -> Held {
-    for _ in 0..1000 {
-        let held = held();
-        if held.tasks == 1 {
-            return held;
+    let alone = async {
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 1 {
+            tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("what is left does not go away: {:?}", held());
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(60), alone).await;
+    assert!(gone.is_ok(), "what is left does not go away: {:?}", held());
+    held()
 }
 
 fn held() -> Held {

@@ -2,26 +2,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 use tower::Layer as _;
 use tower_linger::ClosePolicy;
 use tower_linger_tests::library_client;
 use tower_linger_tests::peer::{Client, End, Manner, Seen, head, receive};
-use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting};
+use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, midway, reporting};
 use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_peer_closed, last_request};
 
-/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and after 150 ms, to raw clients and to reqwest.
+/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and in the middle of the upload, to raw clients and to reqwest.
 pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     let body = Bytes::from(vec![0; UPLOAD_BYTES]);
-    for (engine, app) in Engine::ALL.into_iter().flat_map(|engine| [(engine, app()), (engine, late_app())]) {
+    for (engine, app) in Engine::ALL.into_iter().flat_map(|engine| [(engine, app()), (engine, midway_app())])
+    {
         let (linger, _reports) = reporting(ClosePolicy::default());
         let server = engine.start(Some(&linger), app.clone()).await;
         let bare = engine.start(None, app).await;
@@ -91,11 +93,22 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
 /// CONFORMANCE 9, RFC 9112 §9.6: the end of the client's data is not the end of its interest.
 pub(crate) async fn a_client_that_half_closes_gets_the_whole_response() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
-    // The answer comes after hyper has read the client's FIN.
-    let http = Http::new(late_app()).configured(|hyper| _ = hyper.http1().half_close(true));
+    // The answer comes after the client's FIN.
+    let half_closed = Arc::new(Notify::new());
+    let app = app().layer(from_fn({
+        let half_closed = Arc::clone(&half_closed);
+        move |request, next: Next| {
+            let half_closed = Arc::clone(&half_closed);
+            async move {
+                half_closed.notified().await;
+                next.run(request).await
+            }
+        }
+    }));
+    let http = Http::new(app).configured(|hyper| _ = hyper.http1().half_close(true));
     let server = accept_loop(listen().await, linger.layer(http));
     let resets = ResetWatch::start(server.address.port()).expect("captures");
-    let seen = half_closing(&server, "/large").await;
+    let seen = half_closing(&server, "/large", &half_closed).await;
     assert_eq!(seen, Seen { status: Some(200), body: LARGE_BYTES, complete: true, end: End::Fin });
     assert_peer_closed(&reports.recv().await.expect("a report"));
     resets.assert_none(());
@@ -110,7 +123,7 @@ pub(crate) async fn without_half_close_hyper_does_not_answer_with_the_layer_eith
         for linger in [Some(&linger), None] {
             let server = engine.start(linger, app.clone()).await;
             let resets = ResetWatch::start(server.address.port()).expect("captures");
-            let seen = half_closing(&server, "/").await;
+            let seen = half_closing(&server, "/", &Notify::new()).await;
             assert_eq!((seen.status, seen.end), (None, End::Fin), "{engine:?}, {linger:?}");
             resets.assert_none((engine, linger));
         }
@@ -160,17 +173,19 @@ async fn slow_upload(server: &Running) -> Seen {
     client.exchange(&head("PUT", "/large", UPLOAD_BYTES), UPLOAD_BYTES, Manner::ReadsWhileWriting).await
 }
 
-async fn half_closing(server: &Running, path: &str) -> Seen {
+async fn half_closing(server: &Running, path: &str, half_closed: &Notify) -> Seen {
     let mut client = client(server, Some(64 << 10)).await;
     client.write_all(&last_request(path)).await.expect("writes");
     client.shutdown().await.expect("half-closes");
+    half_closed.notify_one();
     receive(&mut client, End::Fin).await
 }
 
-/// Answers after 150 ms. That is part of the scenario: by then a client that uploads is blocked.
-fn late_app() -> Router {
-    app().layer(from_fn(async |request, next: Next| {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        next.run(request).await
+/// Answers in the middle of the upload.
+fn midway_app() -> Router {
+    app().layer(from_fn(async |request: Request, next: Next| {
+        let (head, body) = request.into_parts();
+        midway(body).await;
+        next.run(Request::from_parts(head, Body::empty())).await
     }))
 }

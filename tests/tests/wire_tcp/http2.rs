@@ -11,7 +11,7 @@ use tower::Layer as _;
 use tower_linger::ClosePolicy;
 use tower_linger_tests::peer::{Client, End};
 use tower_linger_tests::server::{Http, Running, accept_loop, listen, reporting};
-use tower_linger_tests::wire::ResetWatch;
+use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{LARGE_BYTES, TRIES, assert_peer_closed};
 
@@ -34,8 +34,10 @@ pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending(
         let gates = Gates::default();
         let http = Http::new(gates.app());
         let server = accept_loop(listen().await, http.clone());
+        let capture = Capture::start_cut(server.address.port(), 100).expect("captures");
         lost |= !goes_away(&server, &http, &gates).await.complete;
         if lost {
+            assert!(capture.wait_until(|seen| seen.resets(Side::Server) > 0), "without the layer");
             break;
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
@@ -12,11 +12,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_stream::StreamExt as _;
 use tower::Layer;
 use tower_linger::axum::TlsLingerListener;
 use tower_linger::{LingerLayer, TlsAcceptLayer};
-use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, serve};
+use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, midway, serve};
 
 pub(super) const UPLOAD_BYTES: usize = 64 << 20;
 /// More than the buffers of two sockets hold.
@@ -31,20 +30,13 @@ pub(super) fn app() -> Router {
         .route("/small", any(async || MESSAGE))
         .route("/large", any(async move || large.clone()))
         .route("/413", any(async || (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)))
-        .route("/413-midway", any(too_large_midway))
-}
-
-/// Answers in the middle of the upload, by its bytes and not by a clock.
-async fn too_large_midway(body: Body) -> (StatusCode, &'static str) {
-    let mut parts = body.into_data_stream();
-    let mut read = 0;
-    while read < UPLOAD_BYTES / 8 {
-        match parts.next().await {
-            Some(Ok(part)) => read += part.len(),
-            _ => return (StatusCode::BAD_REQUEST, "that was all?\n"),
-        }
-    }
-    (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
+        .route(
+            "/413-midway",
+            any(async |body| {
+                midway(body).await;
+                (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
+            }),
+        )
 }
 
 /// The app behind TLS and the layer, in a framework's loop or one's own.
