@@ -28,6 +28,15 @@ start() { # NAME
     address=$(sed -n 's/^listening on //p' "$log")
 }
 
+await() { # TEXT FILE
+    tries=0
+    until grep -q "$1" "$2"; do
+        tries=$((tries + 1))
+        [ $tries -lt 300 ] || { echo "no '$1' in:"; cat "$2"; exit 1; }
+        sleep 0.1
+    done
+}
+
 finish() { # NAME
     kill -INT "$server"
     wait "$server"
@@ -109,6 +118,39 @@ body = seen.split(b"\r\n\r\n", 1)[1]
 assert body.startswith(b"\x81\x05hello\x88") and body[9:11] == (4001).to_bytes(2, "big"), body
 PYTHON
 finish websocket
+
+# A request and an upload that are under way when the server is asked to end are both brought to theirs.
+start graceful_shutdown
+answer=$(mktemp)
+timeout 20 python3 - "$address" "$log" >"$answer" <<'PYTHON' &
+import socket, sys, time
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n" + bytes(65536))
+while "shutdown requested" not in open(sys.argv[2]).read():
+    print("sending", flush=True)
+    time.sleep(0.1)
+client.sendall(bytes(33554432 - 65536))
+seen = b""
+while chunk := client.recv(65536):
+    seen += chunk
+print(seen.decode().split("\r\n\r\n", 1)[1])
+PYTHON
+upload=$!
+await sending "$answer" # accepted before the next
+curl -sS -m 20 "http://$address/slow" >"$answer.slow" &
+slow=$!
+await '^a slow request has begun' "$log"
+kill -TERM "$server"
+wait $slow
+wait $upload
+wait "$server"
+server=
+grep -qx 'slow, but whole' "$answer.slow" && grep -qx 'too large, said the handler' "$answer" ||
+    { echo 'graceful_shutdown lost an answer'; cat "$answer" "$answer.slow" "$log"; exit 1; }
+grep -qx '2 closed: peer_closed 2' "$log" || { echo 'graceful_shutdown lost count'; cat "$log"; exit 1; }
+rm "$answer" "$answer.slow"
+echo 'graceful_shutdown: ok'
 
 # Bad input: one line and a non-zero status, no backtrace.
 for wrong in 'axum 192.0.2.1:80' 'axum_tls --cert /nonexistent --key /nonexistent' \

@@ -7,12 +7,14 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
 use tokio_rustls::TlsAcceptor;
+use tower_linger::axum::LingerListener;
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
 use tower_linger::{LingerLayer, Outcome, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, head};
+use tower_linger_tests::server::{listen, serve};
 
-const UPLOAD_BYTES: usize = 32 << 20;
+const UPLOAD_BYTES: usize = 64 << 20;
 
 fn app() -> Router {
     Router::new().route("/", put(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n")))
@@ -66,12 +68,33 @@ async fn axum_server_over_tls_keeps_its_early_answer_and_its_alerts() {
     assert_eq!(linger.tracker().summary().count(Outcome::PeerClosed { close_notify: false }), 2);
 }
 
+/// A listener that does the handshakes itself, of another crate, inside ours.
+#[tokio::test]
+async fn tls_listener_keeps_its_early_answer() {
+    let certs = Certs::make();
+    let linger = LingerLayer::default();
+    let listener = async || {
+        let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+        tls_listener::builder(acceptor).listen(listen().await)
+    };
+    let layered = serve(LingerListener::new(listener().await, linger.clone()), app());
+    let bare = serve(listener().await, app());
+    for (server, expected) in [(layered, (Some(413), End::CloseNotify)), (bare, (None, End::Reset))] {
+        let config = Arc::new(certs.client(&[Version::Tls13]));
+        let client = Client::tls(server.address, None, config).await.expect("loopback");
+        let request = head("PUT", "/", UPLOAD_BYTES);
+        let seen = client.exchange(&request, UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
+        assert_eq!((seen.status, seen.end), expected);
+    }
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
+}
+
 /// A Unix socket knows no RST, but closing it with bytes unread tells the peer ECONNRESET all the same.
 #[cfg(unix)]
 #[tokio::test]
 async fn axum_on_a_unix_socket_keeps_its_early_answer() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tower_linger::axum::LingerListener;
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("socket");
