@@ -93,6 +93,12 @@ impl Certs {
         (&self.server.chain_pem, &self.server.key_pem)
     }
 
+    /// The client's certificate and key, PEM, for clients that read files.
+    #[must_use]
+    pub fn client_pem(&self) -> (&str, &str) {
+        (&self.client.chain_pem, &self.client.key_pem)
+    }
+
     /// A server of these versions. No session tickets, so that a transcript has nothing but the exchange in it.
     ///
     /// # Panics

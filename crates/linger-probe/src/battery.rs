@@ -98,7 +98,7 @@ pub const ALL: &[Scenario] = &[
         name: "close.requested",
         title: "A request with Connection: close",
         loss: "the connection breaks instead of ending",
-        steps: &[Send(LAST), AwaitEnd],
+        steps: &[Send(GET_LAST), AwaitEnd],
         ..CLOSE
     },
     Scenario {
@@ -112,14 +112,14 @@ pub const ALL: &[Scenario] = &[
         name: "close.pipelined",
         title: "More requests behind one with Connection: close",
         loss: "a client that pipelines loses the one response that it was due",
-        steps: &[Send(LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
+        steps: &[Send(GET_LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
         ..CLOSE
     },
     Scenario {
         name: "close.half_closed",
         title: "The client ends its own side right after the request",
         loss: "a client that half-closes gets no response",
-        steps: &[Send(LAST), HalfClose, AwaitEnd],
+        steps: &[Send(GET_LAST), HalfClose, AwaitEnd],
         ..CLOSE
     },
     Scenario {
@@ -152,7 +152,7 @@ pub const ALL: &[Scenario] = &[
         name: "release.silent",
         title: "The client has everything, says nothing, and does not close",
         loss: "anyone can hold this server's sockets open for free",
-        steps: &[Send(LAST), AwaitEnd, Stay],
+        steps: &[Send(GET_LAST), AwaitEnd, Stay],
         expect: Release,
         ..CLOSE
     },
@@ -160,7 +160,7 @@ pub const ALL: &[Scenario] = &[
         name: "release.trickle",
         title: "The client sends a byte a second for ever",
         loss: "anyone can hold this server's sockets open for the price of a byte a second",
-        steps: &[Send(LAST), AwaitEnd, Trickle(Duration::from_secs(1))],
+        steps: &[Send(GET_LAST), AwaitEnd, Trickle(Duration::from_secs(1))],
         expect: Release,
         ..CLOSE
     },
@@ -170,7 +170,7 @@ pub const ALL: &[Scenario] = &[
         clause: NOTIFY,
         loss: "the client cannot tell the end from a cut; OpenSSL 3 and GnuTLS report an error",
         needs: &[Need::Tls],
-        steps: &[Send(LAST), AwaitEnd],
+        steps: &[Send(GET_LAST), AwaitEnd],
         expect: CloseNotify,
         ..CLOSE
     },
@@ -190,7 +190,7 @@ pub const ALL: &[Scenario] = &[
         clause: NOTIFY,
         loss: "a client that does as TLS says is answered by a reset",
         needs: &[Need::Tls],
-        steps: &[Send(LAST), AwaitEnd, AnswerCloseNotify],
+        steps: &[Send(GET_LAST), AwaitEnd, AnswerCloseNotify],
         ..CLOSE
     },
     Scenario {
@@ -272,11 +272,12 @@ const ALERT: Scenario =
     Scenario { needs: &[Need::Tls], steps: &[RepeatRaw(8 << 20), AwaitEnd], expect: Alert, ..EARLY };
 
 const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
-const LAST: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n";
+pub(crate) const GET_LAST: &str =
+    "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n";
 const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 /// RFC 9113 §3.4, with an empty SETTINGS frame.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 #[cfg(test)]
 mod tests {

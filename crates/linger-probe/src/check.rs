@@ -1,11 +1,15 @@
 //! The battery against one server.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
 
 use crate::judge::{Judged, judge};
 use crate::model::{Row, TargetReport, Verdict};
 use crate::run::run;
-use crate::scenario::{Need, Scenario};
+use crate::scenario::{Need, Scenario, Step};
 use crate::target::{Options, Target};
 
 /// What a server can do, so that what it cannot is not held against it.
@@ -19,10 +23,39 @@ pub struct Abilities {
     pub client_certificate: bool,
 }
 
-/// Runs these scenarios, one after the other, and calls `progress` after each.
+/// Most that a run asks of each server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Connections, one after the other but for those that mostly wait.
+    pub connections: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+/// What these scenarios will cost a server that can do everything.
+#[must_use]
+pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Options) -> Cost {
+    let of_step = |step: &Step| match *step {
+        Step::Upload | Step::UploadChunked => options.upload_bytes,
+        Step::UploadSlowly { pieces, bytes, .. } => u64::from(pieces) * bytes as u64,
+        Step::Repeat(_, bytes) | Step::RepeatRaw(bytes) => bytes as u64,
+        _ => 0,
+    };
+    let tries = u64::from(options.repetitions);
+    scenarios.into_iter().fold(Cost { connections: 0, bytes: 0 }, |cost, scenario| Cost {
+        connections: cost.connections + tries,
+        bytes: cost.bytes + tries * scenario.steps.iter().map(of_step).sum::<u64>(),
+    })
+}
+
+/// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that mostly wait, beside
+/// them, since a server's bounds are up to half a minute long.
 ///
 /// # Errors
 /// Those of connecting: a server that cannot be reached has no verdict.
+///
+/// # Cancel safety
+/// Dropping it ends its connections.
 pub async fn check(
     target: &Target,
     options: &Options,
@@ -30,16 +63,54 @@ pub async fn check(
     scenarios: impl IntoIterator<Item = &'static Scenario>,
     mut progress: impl FnMut(&Row),
 ) -> io::Result<TargetReport> {
-    let mut rows = Vec::new();
-    for scenario in scenarios {
-        let row = match missing(scenario, target, options, abilities) {
-            Some(why) => blank(scenario, why.to_owned()),
-            None => tried(scenario, target, options).await?,
-        };
-        progress(&row);
-        rows.push(row);
+    let shared = Arc::new((target.clone(), options.clone()));
+    let (mut rows, mut busy, mut waiting) = (BTreeMap::new(), Vec::new(), JoinSet::new());
+    for (index, scenario) in scenarios.into_iter().enumerate() {
+        if let Some(why) = missing(scenario, target, options, abilities) {
+            let row = blank(scenario, why.to_owned());
+            progress(&row);
+            rows.insert(index, row);
+        } else if scenario.mostly_waits() {
+            let shared = shared.clone();
+            waiting.spawn(async move { (index, at_once(scenario, shared).await) });
+        } else {
+            busy.push((index, scenario));
+        }
     }
-    Ok(TargetReport { name: target.name.clone(), url: target.url.clone(), rows })
+    for (index, scenario) in busy {
+        let mut tries = Vec::new();
+        for _ in 0..options.repetitions {
+            tries.push(judge(scenario, run(scenario, target, options).await?));
+        }
+        let row = summed_up(scenario, options, tries);
+        progress(&row);
+        rows.insert(index, row);
+    }
+    while let Some(joined) = waiting.join_next().await {
+        let (index, row) = joined.map_err(io::Error::other)?;
+        let row = row?;
+        progress(&row);
+        rows.insert(index, row);
+    }
+    Ok(TargetReport {
+        name: target.name.clone(),
+        url: target.url.clone(),
+        rows: rows.into_values().collect(),
+    })
+}
+
+/// All tries of a scenario beside each other.
+async fn at_once(scenario: &'static Scenario, shared: Arc<(Target, Options)>) -> io::Result<Row> {
+    let mut runs = JoinSet::new();
+    for _ in 0..shared.1.repetitions {
+        let shared = shared.clone();
+        runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
+    }
+    let mut tries = Vec::new();
+    while let Some(joined) = runs.join_next().await {
+        tries.push(joined.map_err(io::Error::other)??);
+    }
+    Ok(summed_up(scenario, &shared.1, tries))
 }
 
 fn missing(
@@ -49,7 +120,9 @@ fn missing(
     abilities: Abilities,
 ) -> Option<&'static str> {
     let missing = |need: &Need| match need {
-        Need::Tls if target.tls.is_none() => Some("this URL is plain HTTP"),
+        Need::Tls | Need::Alpn | Need::ClientCertificate if target.tls.is_none() => {
+            Some("this URL is plain HTTP")
+        }
         Need::LargePath if options.large_path.is_none() => Some("no --large-path was given"),
         Need::WebsocketPath if options.websocket_path.is_none() => Some("no --websocket-path was given"),
         Need::Http2 if !abilities.http2 => Some("it does not speak HTTP/2 here"),
@@ -60,13 +133,12 @@ fn missing(
     scenario.needs.iter().find_map(missing)
 }
 
-async fn tried(scenario: &'static Scenario, target: &Target, options: &Options) -> io::Result<Row> {
+fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Row {
     let (mut attempts, mut shown, mut shows_failure) = (Vec::new(), Vec::new(), false);
-    for _ in 0..options.repetitions {
-        let Judged { attempt, ladder } = judge(scenario, run(scenario, target, options).await?);
+    for Judged { attempt, ladder } in tries {
         let Some(attempt) = attempt else {
             let seconds = options.idle_timeout.as_secs_f64();
-            return Ok(blank(scenario, format!("it keeps an idle connection for longer than {seconds} s")));
+            return blank(scenario, format!("it keeps an idle connection for longer than {seconds} s"));
         };
         // The first, or the first that fails.
         if attempts.is_empty() || (!attempt.passed && !shows_failure) {
@@ -80,7 +152,7 @@ async fn tried(scenario: &'static Scenario, target: &Target, options: &Options) 
     } else {
         (Verdict::Fail, format!("{} of {}: {}", attempts.len() - passed, attempts.len(), scenario.loss))
     };
-    Ok(Row { verdict, reason, attempts, ladder: shown, ..blank(scenario, String::new()) })
+    Row { verdict, reason, attempts, ladder: shown, ..blank(scenario, String::new()) }
 }
 
 fn blank(scenario: &'static Scenario, reason: String) -> Row {

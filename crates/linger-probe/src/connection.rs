@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) close_notify: bool,
     /// A fatal alert of the server's, by its name.
     pub(crate) alert: Option<String>,
+    /// What made TLS give up.
+    pub(crate) tls_error: Option<rustls::Error>,
     /// What ended what the server sends. After it there is nothing to read.
     pub(crate) ended: Option<Ended>,
     /// Whether a write failed. After it there is nothing to write.
@@ -77,6 +79,7 @@ impl Connection {
             received: Vec::new(),
             close_notify: false,
             alert: None,
+            tls_error: None,
             ended: None,
             write_failed: false,
             chunk: vec![0; CHUNK_BYTES],
@@ -182,6 +185,10 @@ impl Connection {
             (false, true) => Interest::WRITABLE,
             (false, false) => return Moved::Nothing,
         };
+        // A socket that is always ready would keep the timeout from being looked at.
+        if Instant::now() >= deadline {
+            return Moved::TimedOut;
+        }
         let Ok(ready) = timeout_at(deadline, self.tcp.ready(interest)).await else { return Moved::TimedOut };
         match ready {
             Ok(ready) => {
@@ -216,6 +223,12 @@ impl Connection {
         if !tls.wants_write() {
             // Into memory, which does not fail.
             let taken = tls.writer().write(&bytes[..bytes.len().min(RECORD_BYTES)]).unwrap_or_default();
+            if taken == 0 && !bytes.is_empty() {
+                // The session is over, or was never there: trying again would not end.
+                self.write_failed = true;
+                self.trace.add(Side::Client, What::WriteFailed(self.trace.bytes_sent()));
+                return;
+            }
             self.trace.data(Side::Client, taken as u64);
             *bytes = &bytes[taken..];
         }
@@ -278,7 +291,10 @@ impl Connection {
                 self.trace.add(Side::Server, What::Alert(name.clone()));
                 self.alert = Some(name);
             }
-            Err(error) => self.ended = Some(Ended::Failed(error.to_string())),
+            Err(error) => {
+                self.ended = Some(Ended::Failed(error.to_string()));
+                self.tls_error = Some(error);
+            }
         }
     }
 

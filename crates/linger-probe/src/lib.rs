@@ -1,11 +1,13 @@
 //! Judges how an HTTP server ends its connections.
 //!
 //! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them, [`check`] runs them
-//! against a [`target`], and the [`model`] of what was found is what every [`report`] format is made from.
+//! against a [`target`] that [`discover`] has looked at, and the [`model`] of what was found is what every [`report`] format is made from.
 
 pub mod battery;
 pub mod check;
 mod connection;
+pub mod discover;
+pub mod error;
 mod judge;
 pub mod model;
 pub mod report;
@@ -14,3 +16,4 @@ mod run;
 pub mod scenario;
 pub mod target;
 mod trace;
+pub mod trust;

@@ -43,6 +43,15 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Response>, h
     }
 }
 
+/// Where a redirect leads (RFC 9110 §10.2.2).
+pub(crate) fn location(bytes: &[u8]) -> Option<String> {
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut response = httparse::Response::new(&mut headers);
+    response.parse(bytes).ok()?;
+    let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"))?;
+    Some(String::from_utf8_lossy(header.value).into_owned())
+}
+
 /// Bytes of data in the chunks that are there, and whether the last one is (RFC 9112 §7.1).
 fn dechunk(mut body: &[u8]) -> (u64, bool) {
     let mut sum = 0;

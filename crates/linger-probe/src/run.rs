@@ -163,7 +163,7 @@ impl Run {
 }
 
 /// The session of a TLS opening; none where the handshake is sent by hand.
-fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientConnection>> {
+pub(crate) fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientConnection>> {
     let with = |change: fn(&mut ClientConfig)| {
         let mut config = ClientConfig::clone(&tls.config);
         change(&mut config);
@@ -196,7 +196,7 @@ impl tokio_rustls::rustls::client::ResolvesClientCert for NoCertificate {
     }
 }
 
-fn fill(text: &str, target: &Target, options: &Options) -> String {
+pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
     let headers: String = options.headers.iter().flat_map(|header| [header, "\r\n"]).collect();
     text.replace("{path}", &target.path)
         .replace("{large}", options.large_path.as_deref().unwrap_or("/"))
@@ -218,7 +218,7 @@ const CONTINUE: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_millis(250);
 
 /// TLS 1.1 (RFC 4346 §7.4.1.2): record, handshake, version, random, no session, three suites, no compression.
-const OLD_HELLO: &[u8] = &[
+pub(crate) const OLD_HELLO: &[u8] = &[
     22, 3, 1, 0, 49, 1, 0, 0, 45, 3, 2, //
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
     29, 30, 31, 32, //

@@ -25,6 +25,15 @@ pub struct Scenario {
     pub expect: Expect,
 }
 
+impl Scenario {
+    /// Whether it waits for a server's bounds, and sends next to nothing meanwhile.
+    #[must_use]
+    pub fn mostly_waits(&self) -> bool {
+        let waits = |step: &Step| matches!(step, Step::AwaitIdleEnd | Step::Stay | Step::Trickle(_));
+        self.steps.iter().any(waits)
+    }
+}
+
 /// What a server must have. Complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {

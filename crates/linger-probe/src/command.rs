@@ -1,0 +1,93 @@
+//! What the commands share: how a value is read, how a result is written.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Subcommand;
+use linger_probe::battery;
+
+pub(crate) mod check;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the battery of scenarios against servers, and says how each of them did.
+    ///
+    /// Exit status: 0 if every scenario passed, 1 if one failed, 2 if a server could not be judged.
+    Check(Box<check::CheckArgs>),
+    /// Lists the scenarios, as `--only` and `--skip` take them.
+    Scenarios,
+}
+
+/// Why a command could not run, in one line.
+#[derive(Debug)]
+pub(crate) struct CommandError(pub(crate) String);
+
+impl<E: std::error::Error> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) fn scenarios() -> Result<bool, CommandError> {
+    for scenario in battery::ALL {
+        print(format_args!("{:24} {} ({})\n", scenario.name, scenario.title, scenario.clause))?;
+    }
+    Ok(true)
+}
+
+/// To stdout: `println!` would panic where that is full or closed.
+pub(crate) fn print(what: impl Display) -> Result<(), CommandError> {
+    let mut stdout = std::io::stdout().lock();
+    write!(stdout, "{what}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| CommandError(format!("cannot write the result: {error}")))
+}
+
+/// `2.5`: seconds, more than zero, at most an hour.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("seconds, more than 0 and at most 3600".to_owned()),
+    }
+}
+
+/// `32MiB`, `100k`, `5000`: at least a byte, at most 1 TiB. All units are powers of 1024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => 64,
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1u64.checked_shl(shift)?));
+    match bytes {
+        Some(bytes) if (1..=1 << 40).contains(&bytes) => Ok(bytes),
+        _ => Err("a size such as 500000, 64KiB or 32MiB, at most 1024GiB".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_or_refused() {
+        let sizes =
+            [("1", 1), ("32MiB", 32 << 20), ("32m", 32 << 20), ("100k", 100 << 10), ("1 GB", 1 << 30)];
+        for (text, bytes) in sizes {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1", "1.5M", "M", "1MM", "12x", "99999999999999999999", "2000G"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(seconds("0.2"), Ok(Duration::from_millis(200)));
+        for text in ["", "0", "-1", "nan", "inf", "1e9", "5s"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A first look at a server: is it there, does it speak what its URL says, and what else can it do?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::rustls;
+use url::Url;
+
+use crate::battery::{GET_LAST, PREFACE};
+use crate::check::Abilities;
+use crate::connection::{Connection, Ended, Moved};
+use crate::error::Error;
+use crate::judge::raw_alert;
+use crate::response;
+use crate::run::{fill, session};
+use crate::scenario::Opening;
+use crate::target::{Options, Target, Tls};
+use crate::trust::Trust;
+
+/// Finds the server of a URL: its address, and for `https` its TLS configuration. One that is not on this machine is taken
+/// where it may be `anywhere` only.
+///
+/// # Errors
+/// The URL is not one of HTTP, its name has no address, nobody listens there, or a file of `trust` cannot be used. Takes at
+/// most the options' timeout.
+pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -> Result<Target, Error> {
+    let bad = |why: &str| Error::Url { url: url.to_owned(), why: why.to_owned() };
+    let parsed =
+        Url::parse(url).map_err(|error| bad(&format!("not a URL ({error}): http://… or https://…")))?;
+    let is_tls = match parsed.scheme() {
+        "http" => false,
+        "https" => true,
+        _ => return Err(bad("only http:// and https:// can be probed")),
+    };
+    let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else {
+        return Err(bad("it names no host"));
+    };
+    // An IPv6 address is in brackets in a URL, and nowhere else.
+    let bare_host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = || bare_host.to_owned().try_into().map_err(|_| bad("its host cannot have a certificate"));
+    let tls = if is_tls { Some(Tls { name: name()?, config: Arc::new(trust.client()?) }) } else { None };
+    let address = reach(bare_host, port, options, anywhere).await?;
+    let authority = parsed.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let path =
+        parsed.query().map_or_else(|| parsed.path().to_owned(), |query| format!("{}?{query}", parsed.path()));
+    Ok(Target { name: authority.clone(), url: parsed.into(), address, authority, path, tls })
+}
+
+/// The first of a host's addresses that takes a connection.
+async fn reach(host: &str, port: u16, options: &Options, anywhere: bool) -> Result<SocketAddr, Error> {
+    let deadline = Instant::now() + options.timeout;
+    let no_address = |why| Error::Name { host: host.to_owned(), why };
+    let found = timeout_at(deadline, lookup_host((host, port))).await;
+    let addresses = found.map_err(|late| no_address(late.into()))?.map_err(no_address)?;
+    let mut failed = no_address(std::io::ErrorKind::NotFound.into());
+    for address in addresses {
+        if !anywhere && !address.ip().is_loopback() {
+            return Err(Error::NotAllowed { address });
+        }
+        failed = match timeout_at(deadline, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Ok(address),
+            Ok(Err(why)) => Error::Unreachable { address, why },
+            Err(late) => return Err(Error::Unreachable { address, why: late.into() }),
+        };
+    }
+    Err(failed)
+}
+
+/// What this server can do, once it has shown that it answers a request.
+///
+/// # Errors
+/// It does not speak what its URL says, is not trusted, redirects, or does not answer within the options' timeout.
+pub async fn discover(target: &Target, options: &Options) -> Result<Abilities, Error> {
+    let look = Look { target, options };
+    timeout(options.timeout, look.answer()).await.unwrap_or_else(|_| Err(look.silent()))?;
+    let bounded = async |look_for| timeout(options.timeout, look_for).await.unwrap_or(Ok(false));
+    Ok(Abilities {
+        http2: bounded(look.speaks(Ability::Http2)).await?,
+        alpn: target.tls.is_some() && bounded(look.speaks(Ability::Alpn)).await?,
+        client_certificate: target.tls.is_some() && bounded(look.speaks(Ability::ClientCertificate)).await?,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Ability {
+    Http2,
+    Alpn,
+    ClientCertificate,
+}
+
+struct Look<'a> {
+    target: &'a Target,
+    options: &'a Options,
+}
+
+impl Look<'_> {
+    /// An ordinary request has an ordinary answer.
+    async fn answer(&self) -> Result<(), Error> {
+        let mut connection = self.open(Opening::Plain).await?;
+        let url = || self.target.url.clone();
+        if connection.is_handshaking() {
+            return Err(match (connection.alert.take(), connection.tls_error.take()) {
+                (Some(alert), _) => Error::Refused { url: url(), alert },
+                (None, Some(rustls::Error::InvalidCertificate(why))) => {
+                    Error::Certificate { url: url(), why: format!("{why:?}") }
+                }
+                (None, Some(_)) => Error::NotTls { url: url() },
+                (None, None) if connection.ended.is_some() => Error::NoResponse { url: url() },
+                (None, None) => self.silent(),
+            });
+        }
+        let received = self.request(&mut connection).await;
+        if let Some(alert) = connection.alert.take() {
+            return Err(Error::Refused { url: url(), alert });
+        }
+        let ended = connection.ended.is_some();
+        let clean = connection.ended == Some(Ended::Fin);
+        match response::parse(&received, clean) {
+            Ok(Some(found)) if (300..400).contains(&found.status) => {
+                let location = response::location(&received).unwrap_or_else(|| "nowhere".to_owned());
+                Err(Error::Redirect { url: url(), location })
+            }
+            // A TLS server's word to a plain client is 400, too.
+            Ok(Some(found)) if found.status != 400 => Ok(()),
+            _ if self.target.tls.is_none() && self.hides_tls().await? => Err(Error::NotPlain { url: url() }),
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if !received.is_empty() && ended => Err(Error::NotHttp { url: url() }),
+            Ok(None) if ended => Err(Error::NoResponse { url: url() }),
+            Ok(None) => Err(self.silent()),
+            Err(_) => Err(Error::NotHttp { url: url() }),
+        }
+    }
+
+    /// Whether a TLS hello has an answer in TLS. Any hello will do: that is alert or handshake.
+    async fn hides_tls(&self) -> Result<bool, Error> {
+        let mut connection = self.connect(None).await?;
+        let deadline = Instant::now() + self.options.timeout;
+        connection.send_raw(crate::run::OLD_HELLO, deadline).await;
+        while connection.received.is_empty() && connection.receive(deadline).await == Moved::Some {}
+        Ok(raw_alert(&connection.received).is_some()
+            || connection.received.first() == Some(&HANDSHAKE_RECORD))
+    }
+
+    async fn speaks(&self, ability: Ability) -> Result<bool, Error> {
+        let opening = match ability {
+            Ability::Http2 => Opening::Http2,
+            Ability::Alpn => Opening::UnknownProtocol,
+            Ability::ClientCertificate => Opening::NoCertificate,
+        };
+        let mut connection = self.open(opening).await?;
+        let is_open = !connection.is_handshaking();
+        let deadline = Instant::now() + self.options.timeout;
+        Ok(match ability {
+            // It refuses what it does not know, in whatever words.
+            Ability::Alpn => !is_open,
+            Ability::ClientCertificate if is_open => {
+                let received = self.request(&mut connection).await;
+                !matches!(response::parse(&received, true), Ok(Some(_)))
+            }
+            Ability::ClientCertificate => true,
+            Ability::Http2 if is_open => {
+                connection.send(PREFACE, true, deadline).await;
+                while connection.received.len() < 4 && connection.receive(deadline).await == Moved::Some {}
+                connection.received.get(3) == Some(&SETTINGS)
+            }
+            Ability::Http2 => false,
+        })
+    }
+
+    async fn open(&self, opening: Opening) -> Result<Connection, Error> {
+        let tls = self.target.tls.as_ref();
+        let session =
+            tls.map(|tls| session(tls, opening)).transpose().map_err(|why| self.unreachable(why))?;
+        let mut connection = self.connect(session.flatten()).await?;
+        connection.handshake(self.options.timeout).await;
+        Ok(connection)
+    }
+
+    async fn connect(&self, session: Option<rustls::ClientConnection>) -> Result<Connection, Error> {
+        let opened = Connection::open(self.target, session, None, self.options.timeout).await;
+        opened.map_err(|why| self.unreachable(why))
+    }
+
+    /// Sends a request and reads to the end of its response, or of the connection.
+    async fn request(&self, connection: &mut Connection) -> Vec<u8> {
+        let deadline = Instant::now() + self.options.timeout;
+        connection.send(fill(GET_LAST, self.target, self.options).as_bytes(), true, deadline).await;
+        let whole = |received: &[u8]| match response::parse(received, false) {
+            Ok(found) => found.is_some_and(|found| found.complete),
+            Err(_) => true,
+        };
+        while !whole(&connection.received) && connection.receive(deadline).await == Moved::Some {}
+        connection.received.clone()
+    }
+
+    fn unreachable(&self, why: std::io::Error) -> Error {
+        Error::Unreachable { address: self.target.address, why }
+    }
+
+    fn silent(&self) -> Error {
+        Error::Silent { url: self.target.url.clone(), bound: self.options.timeout }
+    }
+}
+
+const HANDSHAKE_RECORD: u8 = 22;
+const SETTINGS: u8 = 4;

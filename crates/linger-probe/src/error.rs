@@ -1,0 +1,140 @@
+//! Why a server could not be judged.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Something that keeps the probe from judging a server. It prints as one line that says what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL cannot be probed.
+    Url {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A certificate or key cannot be used.
+    File {
+        /// The option that names it.
+        option: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The host's name has no address.
+    Name {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        why: io::Error,
+    },
+    /// It is on another machine, and nobody said that it may be probed.
+    NotAllowed {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Nobody takes the connection.
+    Unreachable {
+        /// Where to.
+        address: SocketAddr,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// It takes a connection, and says nothing for this long.
+    Silent {
+        /// The server.
+        url: String,
+        /// How long.
+        bound: Duration,
+    },
+    /// It ends the connection without a response.
+    NoResponse {
+        /// The server.
+        url: String,
+    },
+    /// What it says is not HTTP.
+    NotHttp {
+        /// The server.
+        url: String,
+    },
+    /// It speaks TLS, and the URL says plain.
+    NotPlain {
+        /// The server.
+        url: String,
+    },
+    /// It does not speak TLS, and the URL says so.
+    NotTls {
+        /// The server.
+        url: String,
+    },
+    /// Its certificate is not to be trusted.
+    Certificate {
+        /// The server.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It refuses the handshake.
+    Refused {
+        /// The server.
+        url: String,
+        /// Its alert.
+        alert: String,
+    },
+    /// Another URL has what is asked for.
+    Redirect {
+        /// The server.
+        url: String,
+        /// Where it sends its clients.
+        location: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, why } => write!(f, "{url}: {why}"),
+            Self::File { option, path, why } => write!(f, "{option} {}: {why}", path.display()),
+            Self::Name { host, why } => write!(f, "{host} has no address: {why}"),
+            Self::NotAllowed { address } => {
+                write!(f, "{address} is another host: --i-may-test-this-host if you may")
+            }
+            Self::Unreachable { address, why } => write!(f, "{address} cannot be reached: {why}"),
+            Self::Silent { url, bound } => {
+                write!(
+                    f,
+                    "{url} says nothing for {} s: is it up? --timeout waits longer",
+                    bound.as_secs_f64()
+                )
+            }
+            Self::NoResponse { url } => write!(f, "{url} ends the connection without a response"),
+            Self::NotHttp { url } => write!(f, "{url} does not speak HTTP/1.1"),
+            Self::NotPlain { url } => write!(f, "{url} speaks TLS: use https://"),
+            Self::NotTls { url } => write!(f, "{url} does not speak TLS: use http://"),
+            Self::Certificate { url, why } => {
+                write!(f, "{url} has a certificate that is not trusted ({why}): --ca FILE or --insecure")
+            }
+            Self::Refused { url, alert } if alert.to_lowercase().contains("certificate") => {
+                write!(f, "{url} refuses the handshake ({alert}): give it a --cert and its --key")
+            }
+            Self::Refused { url, alert } => write!(f, "{url} refuses the handshake: {alert}"),
+            Self::Redirect { url, location } => {
+                write!(f, "{url} redirects to {location}: probe that, or another --path")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Name { why, .. } | Self::Unreachable { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+}

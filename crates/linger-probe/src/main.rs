@@ -1,0 +1,38 @@
+//! The command: `linger-probe check URL …`.
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::{Command, CommandError};
+
+/// Judges how any HTTP server ends its connections: does it lose responses, alerts or `close_notify` when it closes?
+#[derive(Debug, Parser)]
+#[command(name = "linger-probe", version, propagate_version = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Check(args) => command::check::main(&args).await,
+        Command::Scenarios => command::scenarios(),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(CommandError(line)) => {
+            eprintln!("error: {line}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+/// A server failed a scenario.
+const FAILED: u8 = 1;
+/// The same that clap gives to a wrong option.
+const COULD_NOT_RUN: u8 = 2;

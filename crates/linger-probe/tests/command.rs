@@ -1,0 +1,176 @@
+//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a server at all.
+
+use std::ffi::OsStr;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::routing::{get, put};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio_rustls::TlsAcceptor;
+use tower_linger::LingerLayer;
+use tower_linger::TlsAcceptLayer;
+use tower_linger::axum::{LingerListener, TlsLingerListener};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::{Running, listen, serve};
+
+/// A probe that does not end by itself fails the test.
+const BOUND: Duration = Duration::from_secs(120);
+
+async fn probe<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linger-probe"));
+    let output = command.args(args).env("RUST_BACKTRACE", "1").kill_on_drop(true).output();
+    tokio::time::timeout(BOUND, output).await.expect("it ends").expect("it starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it prints UTF-8")
+}
+
+fn app() -> Router {
+    Router::new()
+        .route("/", get(async || "hello\n").merge(put(async || (StatusCode::PAYLOAD_TOO_LARGE, "no\n"))))
+        .route("/moved", get(async || (StatusCode::FOUND, [(LOCATION, "/elsewhere")])))
+}
+
+async fn bare() -> Running {
+    serve(listen().await, app())
+}
+
+async fn layered() -> Running {
+    serve(LingerListener::new(listen().await, LingerLayer::default()), app())
+}
+
+async fn over_tls(certs: &Certs, client_auth: ClientAuth) -> Running {
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, client_auth)));
+    let tls = TlsAcceptLayer::new(acceptor, LingerLayer::default());
+    serve(TlsLingerListener::new(listen().await, tls), app())
+}
+
+/// A server of raw connections.
+async fn raw<F: Future<Output = ()> + Send>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String {
+    let listener: TcpListener = listen().await;
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            serve(connection).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_status_tells_a_server_that_loses_from_one_that_does_not() {
+    let (bare, layered) = (bare().await, layered().await);
+    let [bare, layered] = [bare, layered].map(|server| (format!("http://{}/", server.address), server));
+    let only = ["--only", "early,close.requested", "-n", "2"];
+    let output = probe(&[&["check", &layered.0][..], &only].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("7 pass, 0 fail"), "{}", text(&output.stdout));
+    let announced = text(&output.stderr);
+    assert!(announced.contains("7 scenarios, at most 14 connections and 320.62 MiB"), "{announced}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("page.html");
+    let report = ["--report", page.to_str().expect("UTF-8"), "--format", "json"];
+    let output = probe(&[&["check", &bare.0, &layered.0][..], &only, &report].concat()).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let verdict = |server: usize, row: usize| found["targets"][server]["rows"][row]["verdict"].clone();
+    assert_eq!((verdict(0, 0), verdict(1, 0)), ("fail".into(), "pass".into()));
+    let page = std::fs::read_to_string(page).expect("it is written");
+    assert!(page.contains("How 2 servers end their connections"));
+
+    let output = probe(&[&["check", &bare.0, "--format", "junit"][..], &only].concat()).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("<testsuite "), "{}", text(&output.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_authority_a_client_certificate_and_header_fields_are_used() {
+    let certs = Certs::make();
+    let server = over_tls(&certs, ClientAuth::Required).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, contents: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, contents).expect("a temporary folder takes it");
+        path.display().to_string()
+    };
+    let (cert, key) = certs.client_pem();
+    let (ca, cert, key) = (file("ca", certs.authority_pem()), file("cert", cert), file("key", key));
+    let url = format!("https://localhost:{}/", server.address.port());
+    let only =
+        ["--only", "early.stops_at_error,tls.close_notify,alert.certificate", "-n", "2", "-H", "X-A: b"];
+    let identity = ["--cert", &cert, "--key", &key, "--ca", &ca];
+    let output = probe(&[&["check", &url][..], &only, &identity].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("3 pass, 0 fail"), "{}", text(&output.stdout));
+    assert_refused(&["check", &url, "--ca", &ca], "give it a --cert").await;
+    assert_refused(&["check", &url, "--ca", &key], "there is no PEM certificate in it").await;
+}
+
+/// One line on stderr, nothing on stdout, exit status 2.
+async fn assert_refused(args: &[&str], line: &str) {
+    let output = probe(args).await;
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    assert!(said.contains(line), "{args:?}: {said}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{args:?}: {said}");
+    assert!(!said.contains("panicked"), "{args:?}: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_judged_is_one_line_and_status_2() {
+    let certs = Certs::make();
+    let (plain, tls) = (bare().await, over_tls(&certs, ClientAuth::None).await);
+    let at = |scheme: &str, server: &Running, path: &str| format!("{scheme}://{}{path}", server.address);
+    let free = listen().await.local_addr().expect("bound");
+    let cases = [
+        (format!("http://{free}/"), "cannot be reached"),
+        (at("http", &plain, "/moved"), "redirects to /elsewhere"),
+        (at("http", &tls, "/"), "speaks TLS: use https://"),
+        (at("https", &plain, "/"), "does not speak TLS: use http://"),
+        (at("https", &tls, "/"), "a certificate that is not trusted"),
+        ("http://192.0.2.1/".into(), "--i-may-test-this-host"),
+        ("http://does-not-exist.invalid/".into(), "has no address"),
+        ("localhost:3000".into(), "only http:// and https://"),
+        ("nonsense".into(), "not a URL"),
+    ];
+    for (url, line) in cases {
+        assert_refused(&["check", &url], line).await;
+    }
+    let url = at("http", &plain, "/");
+    let wrong = [
+        (vec!["--only", "early,nothing"], "no scenario or group \"nothing\""),
+        (vec!["--skip", "earl"], "no scenario or group \"earl\""),
+        (vec!["--only", "early", "--http", "2"], "no scenario is left"),
+        (vec!["--upload-size", "0"], "a size such as"),
+        (vec!["--timeout", "0"], "seconds, more than 0"),
+        (vec!["-H", "no colon"], "not a header field"),
+        (vec!["--method", "A B"], "not a token"),
+        (vec!["--path", "here"], "begins with /"),
+        (vec!["--cert", "file"], "--key"),
+        (vec!["--report", "/nonexistent/page.html"], "--report /nonexistent/page.html"),
+    ];
+    for (options, line) in wrong {
+        assert_refused(&[&["check", &url][..], &options].concat(), line).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_server_is_said_to_be_none() {
+    use tokio::io::AsyncWriteExt;
+    let ssh = raw(async |mut connection| _ = connection.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await).await;
+    assert_refused(&["check", &ssh], "does not speak HTTP/1.1").await;
+    let closing = raw(async |connection| drop(connection)).await;
+    assert_refused(&["check", &closing], "without a response").await;
+    let hanging = raw(async |connection| std::mem::forget(connection)).await;
+    assert_refused(&["check", &hanging, "--timeout", "0.5"], "says nothing for 0.5 s").await;
+    let https = hanging.replace("http", "https");
+    assert_refused(&["check", &https, "--timeout", "0.5"], "says nothing for 0.5 s").await;
+}

@@ -1,0 +1,170 @@
+//! Servers that are wrong on purpose: each is caught by the row that is about its fault, and the same server without the fault
+//! passes that row.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use linger_probe::battery;
+use linger_probe::check::{Abilities, check};
+use linger_probe::model::{Row, Verdict};
+use linger_probe::target::{Options, Target, Tls};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::{Running, accept_loop, listen};
+
+/// What a server does wrong after its response. Complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// Lets go of the socket while the request is on its way.
+    ClosesAtOnce,
+    /// FIN, and lets go of the socket while the request is on its way.
+    FinWithoutReading,
+    /// Over TLS: FIN, without the alert. An alert behind the FIN would be the same: nothing can follow a FIN.
+    NoCloseNotify,
+    /// Half the body, then an end as if it were all.
+    Truncates,
+    /// FIN, and then keeps the socket for good.
+    NeverReleases,
+    /// Says nothing, and ends.
+    NoResponse,
+}
+
+const RESPONSE: &[u8] =
+    b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big\n";
+
+/// Reads a request's head, answers it, and ends the connection as the fault says.
+async fn serve<IO: AsyncRead + AsyncWrite + Unpin>(
+    mut io: IO,
+    fault: Fault,
+    raw: fn(&IO) -> &TcpStream,
+) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        match io.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return Ok(()),
+        }
+    }
+    let response = match fault {
+        Fault::NoResponse => &[],
+        Fault::Truncates => &RESPONSE[..RESPONSE.len() - 4],
+        _ => RESPONSE,
+    };
+    io.write_all(response).await?;
+    io.flush().await?;
+    match fault {
+        Fault::ClosesAtOnce => return Ok(()),
+        Fault::NoCloseNotify => socket2::SockRef::from(raw(&io)).shutdown(std::net::Shutdown::Write)?,
+        _ => io.shutdown().await?,
+    }
+    if fault == Fault::FinWithoutReading {
+        return Ok(());
+    }
+    let mut chunk = vec![0; 64 << 10];
+    let drained = async { while discard(raw(&io), &mut chunk).await {} };
+    match fault {
+        Fault::NeverReleases => {
+            drained.await;
+            std::future::pending::<()>().await;
+        }
+        // A bound on the drain, as a server has one.
+        _ => _ = tokio::time::timeout(Duration::from_millis(500), drained).await,
+    }
+    Ok(())
+}
+
+/// Below TLS. Whether there may be more.
+async fn discard(tcp: &TcpStream, chunk: &mut [u8]) -> bool {
+    if tcp.readable().await.is_err() {
+        return false;
+    }
+    match tcp.try_read(chunk) {
+        Ok(bytes) => bytes > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+async fn plain(fault: Fault) -> Running {
+    accept_loop(listen().await, tower::service_fn(move |io: TcpStream| serve(io, fault, |io| io)))
+}
+
+async fn tls(fault: Fault, certs: &Certs) -> Running {
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    let connections = tower::service_fn(move |io: TcpStream| {
+        let acceptor = acceptor.clone();
+        async move { serve(acceptor.accept(io).await?, fault, |io| io.get_ref().0).await }
+    });
+    accept_loop(listen().await, connections)
+}
+
+/// The one row of this name.
+async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
+    let (address, authority) = (server.address, server.address.to_string());
+    let tls = certs
+        .map(|certs| Tls { name: address.ip().into(), config: Arc::new(certs.client(&[Version::Tls13])) });
+    let url = format!("http://{authority}/");
+    let target = Target { name: authority.clone(), url, address, authority, path: "/".into(), tls };
+    let options = Options {
+        repetitions: 3,
+        timeout: Duration::from_secs(10),
+        release_timeout: Duration::from_secs(4),
+        ..Options::default()
+    };
+    let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
+    let report = check(&target, &options, Abilities::default(), scenarios, |_| ()).await.expect("it listens");
+    report.rows.into_iter().next().expect("there is a scenario of this name")
+}
+
+#[track_caller]
+fn assert_verdict(fault: Fault, row: &Row, expected: Verdict) {
+    assert_eq!(row.verdict, expected, "{fault:?}: {row:#?}");
+}
+
+async fn assert_caught(fault: Fault, names: &[&str]) {
+    let (right, wrong) = (plain(Fault::None).await, plain(fault).await);
+    for name in names {
+        assert_verdict(Fault::None, &row(&right, None, name).await, Verdict::Pass);
+        assert_verdict(fault, &row(&wrong, None, name).await, Verdict::Fail);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_closes_at_once_is_caught() {
+    assert_caught(Fault::ClosesAtOnce, &["early.stops_at_error", "early.chunked", "error.bad_request"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_fin_and_does_not_read_is_caught() {
+    assert_caught(Fault::FinWithoutReading, &["early.stops_at_error", "close.pipelined"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_truncates_is_caught() {
+    assert_caught(Fault::Truncates, &["close.requested", "early.reads_while_writing"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_is_caught() {
+    assert_caught(Fault::NoResponse, &["close.requested", "close.half_closed"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_releases_is_caught() {
+    assert_caught(Fault::NeverReleases, &["release.silent", "release.trickle"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_close_notify_is_caught() {
+    let certs = Certs::make();
+    let (right, wrong) = (tls(Fault::None, &certs).await, tls(Fault::NoCloseNotify, &certs).await);
+    for name in ["tls.close_notify", "tls.answered"] {
+        assert_verdict(Fault::None, &row(&right, Some(&certs), name).await, Verdict::Pass);
+    }
+    let row = row(&wrong, Some(&certs), "tls.close_notify").await;
+    assert_verdict(Fault::NoCloseNotify, &row, Verdict::Fail);
+    assert!(row.attempts.iter().all(|attempt| attempt.announced == Some(false)), "{row:#?}");
+}
