@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page bench-build ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx bench-build ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release --example demo
@@ -14,7 +14,7 @@ fmt: ## Is everything formatted?
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
-	cargo clippy -p linger-probe --test browser -- -D warnings
+	cargo clippy -p linger-probe --test browser --test nginx -- -D warnings
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger
@@ -33,7 +33,7 @@ examples: ## Each example server, started, used by curl, stopped: needs curl, op
 	cargo build --examples
 	sh tests/examples.sh
 
-foreign: ## Peers that are not ours: needs curl, gnutls-cli, openssl and Python with `requests`
+foreign: ## Peers that are not ours: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
 	cargo test -p $(TEST_PACKAGE) --test foreign
 
 wire: ## Each outcome caused for real: needs nft and ss
@@ -42,11 +42,14 @@ wire: ## Each outcome caused for real: needs nft and ss
 page: ## The probe's page in a real browser: needs Chromium and its driver
 	cargo test -p linger-probe --test browser
 
+nginx: ## The probe against nginx: needs nginx
+	cargo test -p linger-probe --test nginx
+
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run
 
-needs: ## Installs what `examples`, `wire`, `foreign` and `page` need (Debian, as root)
+needs: ## Installs what `examples`, `wire`, `foreign`, `page` and `nginx` need (Debian, as root)
 	apt-get update -q
-	apt-get install -yq --no-install-recommends chromium chromium-driver curl gnutls-bin openssl iproute2 nftables procps python3 python3-requests strace
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends chromium chromium-driver curl gnutls-bin openssl iproute2 nftables nginx procps python3 python3-requests strace
 
-ci: fmt lint features msrv doc test examples bench-build wire foreign page
+ci: fmt lint features msrv doc test examples bench-build wire foreign page nginx

@@ -7,6 +7,8 @@ pub mod counters;
 pub mod library_client;
 #[cfg(target_os = "linux")]
 pub mod netns;
+#[cfg(unix)]
+pub mod nginx;
 pub mod peer;
 pub mod scripted;
 pub mod server;
