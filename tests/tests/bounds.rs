@@ -1,7 +1,6 @@
 //! Every bound of a close, on a paused clock: the times are exact, and nothing waits for them.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -82,7 +81,6 @@ async fn a_flood_makes_the_others_wait_for_one_turn_at_most() {
     script.send(1 << 40);
     let policy = ClosePolicy::builder().drain_limit_bytes(4 << 30).build().expect("makes sense");
     let closing = tokio::spawn(async move { close(io, &policy).await });
-    let script = Arc::new(script);
     let others: Vec<_> = (0..OTHERS)
         .map(|_| {
             let script = script.clone();

@@ -1,4 +1,5 @@
-//! Clients and judges that are not ours: Python's `http.client`, `urllib` and `requests`, curl, gnutls-cli, openssl, and nginx in front.
+//! Clients and judges that are not ours: Python's `http.client`, `urllib` and `requests`, curl, gnutls-cli,
+//! openssl, and nginx in front.
 //!
 //! A suite of its own: `make foreign`. What it needs, `make needs` installs on Debian.
 
