@@ -51,8 +51,7 @@ pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Opt
 /// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that mostly wait, beside
 /// them, since a server's bounds are up to half a minute long.
 ///
-/// # Errors
-/// Those of connecting: a server that cannot be reached has no verdict.
+/// A server that takes no more connections is [lost](TargetReport::lost): what was found until then stands.
 ///
 /// # Cancel safety
 /// Dropping it ends its connections.
@@ -62,9 +61,10 @@ pub async fn check(
     abilities: Abilities,
     scenarios: impl IntoIterator<Item = &'static Scenario>,
     mut progress: impl FnMut(&Row),
-) -> io::Result<TargetReport> {
+) -> TargetReport {
     let shared = Arc::new((target.clone(), options.clone()));
     let (mut rows, mut busy, mut waiting) = (BTreeMap::new(), Vec::new(), JoinSet::new());
+    let mut lost = None;
     for (index, scenario) in scenarios.into_iter().enumerate() {
         if let Some(why) = missing(scenario, target, options, abilities) {
             let row = blank(scenario, why.to_owned());
@@ -72,41 +72,51 @@ pub async fn check(
             rows.insert(index, row);
         } else if scenario.mostly_waits() {
             let shared = shared.clone();
-            waiting.spawn(async move { (index, at_once(scenario, shared).await) });
+            waiting.spawn(async move { (index, tries(scenario, &shared, true).await) });
         } else {
             busy.push((index, scenario));
         }
     }
-    for (index, scenario) in busy {
-        let mut tries = Vec::new();
-        for _ in 0..options.repetitions {
-            tries.push(judge(scenario, run(scenario, target, options).await?));
+    let mut note = |index, row: io::Result<Row>| match row {
+        Ok(row) => {
+            progress(&row);
+            rows.insert(index, row);
+            true
         }
-        let row = summed_up(scenario, options, tries);
-        progress(&row);
-        rows.insert(index, row);
+        Err(error) => {
+            lost.get_or_insert_with(|| format!("it took no more connections: {error}"));
+            false
+        }
+    };
+    for (index, scenario) in busy {
+        if !note(index, tries(scenario, &shared, false).await) {
+            break;
+        }
     }
     while let Some(joined) = waiting.join_next().await {
-        let (index, row) = joined.map_err(io::Error::other)?;
-        let row = row?;
-        progress(&row);
-        rows.insert(index, row);
+        match joined {
+            Ok((index, row)) => _ = note(index, row),
+            Err(error) => _ = note(usize::MAX, Err(io::Error::other(error))),
+        }
     }
-    Ok(TargetReport {
-        name: target.name.clone(),
-        url: target.url.clone(),
-        rows: rows.into_values().collect(),
-    })
+    let rows = rows.into_values().collect();
+    TargetReport { name: target.name.clone(), url: target.url.clone(), rows, lost }
 }
 
-/// All tries of a scenario beside each other.
-async fn at_once(scenario: &'static Scenario, shared: Arc<(Target, Options)>) -> io::Result<Row> {
-    let mut runs = JoinSet::new();
+/// All tries of a scenario, one after the other or beside each other.
+async fn tries(
+    scenario: &'static Scenario,
+    shared: &Arc<(Target, Options)>,
+    at_once: bool,
+) -> io::Result<Row> {
+    let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
     for _ in 0..shared.1.repetitions {
         let shared = shared.clone();
         runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
+        if !at_once && let Some(joined) = runs.join_next().await {
+            tries.push(joined.map_err(io::Error::other)??);
+        }
     }
-    let mut tries = Vec::new();
     while let Some(joined) = runs.join_next().await {
         tries.push(joined.map_err(io::Error::other)??);
     }

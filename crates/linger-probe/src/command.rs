@@ -8,6 +8,7 @@ use clap::Subcommand;
 use linger_probe::battery;
 
 pub(crate) mod check;
+mod options;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls;
 use url::Url;
 
@@ -19,13 +19,17 @@ use crate::scenario::Opening;
 use crate::target::{Options, Target, Tls};
 use crate::trust::Trust;
 
-/// Finds the server of a URL: its address, and for `https` its TLS configuration. One that is not on this machine is taken
-/// where it may be `anywhere` only.
+/// Finds the server of a URL, `http://…`, `https://…` or `name=http://…`: its addresses, and for `https` its TLS
+/// configuration. It does not connect. A server that is not on this machine is taken where it may be `anywhere` only.
 ///
 /// # Errors
-/// The URL is not one of HTTP, its name has no address, nobody listens there, or a file of `trust` cannot be used. Takes at
-/// most the options' timeout.
+/// The URL is not one of HTTP, its name has no address, or a file of `trust` cannot be used. Takes at most the options'
+/// timeout.
 pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -> Result<Target, Error> {
+    let (name, url) = match url.split_once('=') {
+        Some((name, url)) if !name.is_empty() && !name.contains("://") => (Some(name), url),
+        _ => (None, url),
+    };
     let bad = |why: &str| Error::Url { url: url.to_owned(), why: why.to_owned() };
     let parsed =
         Url::parse(url).map_err(|error| bad(&format!("not a URL ({error}): http://… or https://…")))?;
@@ -39,48 +43,67 @@ pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -
     };
     // An IPv6 address is in brackets in a URL, and nowhere else.
     let bare_host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = || bare_host.to_owned().try_into().map_err(|_| bad("its host cannot have a certificate"));
-    let tls = if is_tls { Some(Tls { name: name()?, config: Arc::new(trust.client()?) }) } else { None };
-    let address = reach(bare_host, port, options, anywhere).await?;
+    let server = || bare_host.to_owned().try_into().map_err(|_| bad("its host cannot have a certificate"));
+    let tls = if is_tls { Some(Tls { name: server()?, config: Arc::new(trust.client()?) }) } else { None };
+    let mut addresses = resolve(bare_host, port, options).await?;
+    if let Some(&address) = addresses.iter().find(|address| !anywhere && !address.ip().is_loopback()) {
+        return Err(Error::NotAllowed { address });
+    }
     let authority = parsed.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let path =
         parsed.query().map_or_else(|| parsed.path().to_owned(), |query| format!("{}?{query}", parsed.path()));
-    Ok(Target { name: authority.clone(), url: parsed.into(), address, authority, path, tls })
+    Ok(Target {
+        name: name.unwrap_or(&authority).to_owned(),
+        url: parsed.into(),
+        address: addresses.remove(0),
+        others: addresses,
+        authority,
+        path,
+        tls,
+    })
 }
 
-/// The first of a host's addresses that takes a connection.
-async fn reach(host: &str, port: u16, options: &Options, anywhere: bool) -> Result<SocketAddr, Error> {
-    let deadline = Instant::now() + options.timeout;
+/// A host's addresses, at least one.
+async fn resolve(host: &str, port: u16, options: &Options) -> Result<Vec<SocketAddr>, Error> {
     let no_address = |why| Error::Name { host: host.to_owned(), why };
-    let found = timeout_at(deadline, lookup_host((host, port))).await;
+    let found = timeout(options.timeout, lookup_host((host, port))).await;
     let addresses = found.map_err(|late| no_address(late.into()))?.map_err(no_address)?;
-    let mut failed = no_address(std::io::ErrorKind::NotFound.into());
-    for address in addresses {
-        if !anywhere && !address.ip().is_loopback() {
-            return Err(Error::NotAllowed { address });
-        }
-        failed = match timeout_at(deadline, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => return Ok(address),
-            Ok(Err(why)) => Error::Unreachable { address, why },
-            Err(late) => return Err(Error::Unreachable { address, why: late.into() }),
-        };
+    match addresses.collect::<Vec<_>>() {
+        none if none.is_empty() => Err(no_address(std::io::ErrorKind::NotFound.into())),
+        addresses => Ok(addresses),
     }
-    Err(failed)
 }
 
-/// What this server can do, once it has shown that it answers a request.
+/// What this server can do, once it has shown that it answers a request. Settles on the address that takes connections.
+/// It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
 ///
 /// # Errors
-/// It does not speak what its URL says, is not trusted, redirects, or does not answer within the options' timeout.
-pub async fn discover(target: &Target, options: &Options) -> Result<Abilities, Error> {
+/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does not answer within
+/// the options' timeout.
+pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
+    timeout(options.timeout, reach(target))
+        .await
+        .unwrap_or_else(|late| Err(Error::Unreachable { address: target.address, why: late.into() }))?;
     let look = Look { target, options };
     timeout(options.timeout, look.answer()).await.unwrap_or_else(|_| Err(look.silent()))?;
     let bounded = async |look_for| timeout(options.timeout, look_for).await.unwrap_or(Ok(false));
     Ok(Abilities {
         http2: bounded(look.speaks(Ability::Http2)).await?,
-        alpn: target.tls.is_some() && bounded(look.speaks(Ability::Alpn)).await?,
-        client_certificate: target.tls.is_some() && bounded(look.speaks(Ability::ClientCertificate)).await?,
+        alpn: look.target.tls.is_some() && bounded(look.speaks(Ability::Alpn)).await?,
+        client_certificate: look.target.tls.is_some()
+            && bounded(look.speaks(Ability::ClientCertificate)).await?,
     })
+}
+
+/// Settles on the first of a target's addresses that takes a connection.
+async fn reach(target: &mut Target) -> Result<(), Error> {
+    loop {
+        let Err(why) = TcpStream::connect(target.address).await else { return Ok(()) };
+        if target.others.is_empty() {
+            return Err(Error::Unreachable { address: target.address, why });
+        }
+        target.address = target.others.remove(0);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -204,5 +227,7 @@ impl Look<'_> {
     }
 }
 
+/// One that is only opened, one request, a hello, and one for each ability.
+pub const LOOK_CONNECTIONS: u64 = 6;
 const HANDSHAKE_RECORD: u8 = 22;
 const SETTINGS: u8 = 4;

@@ -15,6 +15,13 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
 }
 
+impl Default for Report {
+    /// One of nothing yet, with this version.
+    fn default() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION"), ladders: Ladders::SocketEvents, targets: Vec::new() }
+    }
+}
+
 /// What a ladder's events were seen by. Complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +41,9 @@ pub struct TargetReport {
     pub url: String,
     /// One row per scenario, in the battery's order.
     pub rows: Vec<Row>,
+    /// Why the rest could not be tried: it took no more connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 /// One scenario against one server.

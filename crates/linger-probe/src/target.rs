@@ -16,6 +16,8 @@ pub struct Target {
     pub url: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its name's other addresses, should nobody listen at the first.
+    pub others: Vec<SocketAddr>,
     /// For the `Host` header.
     pub authority: String,
     /// The path and query of each request.

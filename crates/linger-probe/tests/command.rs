@@ -12,11 +12,12 @@ use axum::routing::{get, put};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
+use tower::{Layer, Service};
 use tower_linger::LingerLayer;
 use tower_linger::TlsAcceptLayer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::server::{Running, listen, serve};
+use tower_linger_tests::server::{Http, Running, listen, serve};
 
 /// A probe that does not end by itself fails the test.
 const BOUND: Duration = Duration::from_secs(120);
@@ -72,16 +73,18 @@ async fn the_exit_status_tells_a_server_that_loses_from_one_that_does_not() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).contains("7 pass, 0 fail"), "{}", text(&output.stdout));
     let announced = text(&output.stderr);
-    assert!(announced.contains("7 scenarios, at most 14 connections and 320.62 MiB"), "{announced}");
+    assert!(announced.contains("7 scenarios, at most 20 connections and 320.62 MiB"), "{announced}");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("page.html");
     let report = ["--report", page.to_str().expect("UTF-8"), "--format", "json"];
-    let output = probe(&[&["check", &bare.0, &layered.0][..], &only, &report].concat()).await;
+    let named = format!("bare={}", bare.0);
+    let output = probe(&[&["check", &named, &layered.0][..], &only, &report].concat()).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let verdict = |server: usize, row: usize| found["targets"][server]["rows"][row]["verdict"].clone();
     assert_eq!((verdict(0, 0), verdict(1, 0)), ("fail".into(), "pass".into()));
+    assert_eq!(found["targets"][0]["name"], "bare");
     let page = std::fs::read_to_string(page).expect("it is written");
     assert!(page.contains("How 2 servers end their connections"));
 
@@ -160,6 +163,29 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
     for (options, line) in wrong {
         assert_refused(&[&["check", &url][..], &options].concat(), line).await;
     }
+}
+
+/// What was found stands, and says where it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_in_the_middle_does_not_take_its_rows_with_it() {
+    const FIRST_LOOK: u32 = 3;
+    let listener = listen().await;
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    let mut connections = LingerLayer::default().layer(Http::new(app()));
+    tokio::spawn(async move {
+        for _ in 0..FIRST_LOOK {
+            let (connection, _) = listener.accept().await.expect("the first look comes");
+            tokio::spawn(connections.call(connection));
+        }
+        let (connection, _) = listener.accept().await.expect("the first row comes");
+        drop(listener);
+        connections.call(connection).await
+    });
+    let output = probe(&["check", &url, "--only", "early.stops_at_error,close.requested", "-n", "1"]).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("took no more connections"), "{output:?}");
+    let found = text(&output.stdout);
+    assert!(found.contains("1 pass, 0 fail") && found.contains("took no more connections"), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

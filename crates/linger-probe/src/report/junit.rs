@@ -16,6 +16,13 @@ fn suite(target: &TargetReport) -> TestSuite {
     let mut suite = TestSuite::new(&target.name);
     suite.add_property(Property::new("url", &target.url));
     suite.add_test_cases(target.rows.iter().map(|row| case(target, row)));
+    if let Some(why) = &target.lost {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(why);
+        let mut case = TestCase::new("the rest", status);
+        case.set_classname(&target.name);
+        suite.add_test_case(case);
+    }
     suite
 }
 

@@ -19,10 +19,11 @@ pub(super) fn side(side: Side) -> &'static str {
     }
 }
 
-/// `6 pass, 2 fail, 1 not applicable`.
+/// `6 pass, 2 fail, 1 not applicable`, and why that is not all.
 pub(super) fn counts(target: &TargetReport) -> String {
+    let lost = target.lost.as_ref().map(|why| format!("; then {why}")).unwrap_or_default();
     format!(
-        "{} pass, {} fail, {} not applicable",
+        "{} pass, {} fail, {} not applicable{lost}",
         target.count(Verdict::Pass),
         target.count(Verdict::Fail),
         target.count(Verdict::NotApplicable),

@@ -33,6 +33,7 @@ pub(crate) fn report() -> Report {
         name: name.to_owned(),
         url: url.to_owned(),
         rows: (0..SCENARIOS.len()).map(|index| row(index, failing, not_applicable)).collect(),
+        lost: None,
     };
     Report {
         version: "0.1.0",

@@ -1,0 +1,175 @@
+//! The options that the commands share: whom to probe, whom to trust, and how a result is written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use linger_probe::discover::find;
+use linger_probe::model::Report;
+use linger_probe::report::{self, html, render};
+use linger_probe::target::{Options, Target};
+use linger_probe::trust::Trust;
+
+use super::{CommandError, print, seconds};
+
+/// Which servers, and how to talk to them.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// What to probe: http://… or https://…, or name=http://…; several are compared.
+    #[arg(required = true)]
+    urls: Vec<String>,
+    /// Needed for a server that is not on this machine.
+    #[arg(long)]
+    i_may_test_this_host: bool,
+
+    /// Method of the uploads.
+    #[arg(long, default_value = "PUT", value_parser = token, help_heading = "Requests")]
+    method: String,
+    /// Path of each request, instead of the URL's.
+    #[arg(long, value_parser = path, help_heading = "Requests")]
+    path: Option<String>,
+    /// A header field for each request, as `Name: value`. Repeatable.
+    #[arg(short = 'H', long = "header", value_parser = header, help_heading = "Requests")]
+    headers: Vec<String>,
+    /// A path whose response is larger than sockets buffer, some MiB.
+    #[arg(long, value_parser = path, help_heading = "Requests")]
+    large_path: Option<String>,
+    /// For connecting, for a response and for the end after it, each, in seconds.
+    #[arg(long, default_value = "10", value_parser = seconds, help_heading = "Requests")]
+    timeout: Duration,
+
+    /// Trusts any certificate.
+    #[arg(long, conflicts_with = "ca", help_heading = "TLS")]
+    insecure: bool,
+    /// Authorities to trust instead of the system's, PEM.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    ca: Option<PathBuf>,
+    /// The client's certificate chain, PEM.
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+}
+
+impl TargetArgs {
+    /// What of the options these say.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            large_path: self.large_path.clone(),
+            timeout: self.timeout,
+            ..Options::default()
+        }
+    }
+
+    /// The servers, before anything is asked of them.
+    pub(crate) async fn find(&self, options: &Options) -> Result<Vec<Target>, CommandError> {
+        let trust = Trust {
+            insecure: self.insecure,
+            authorities: self.ca.clone(),
+            identity: self.cert.clone().zip(self.key.clone()),
+        };
+        let mut found = Vec::new();
+        for url in &self.urls {
+            let mut target = find(url, &trust, options, self.i_may_test_this_host).await?;
+            if let Some(path) = &self.path {
+                target.path.clone_from(path);
+            }
+            found.push(target);
+        }
+        Ok(found)
+    }
+}
+
+/// `a, b`.
+pub(crate) fn names(targets: &[Target]) -> String {
+    targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// How a result is written.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// How the result is written to stdout.
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    format: Format,
+    /// Writes a page for a browser, too. It needs no network.
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+impl OutputArgs {
+    /// Whether the page can be written, before a server is bothered.
+    pub(crate) fn prepare(&self) -> Result<(), CommandError> {
+        if let Some(path) = &self.report {
+            let opened = OpenOptions::new().append(true).create(true).open(path);
+            opened.map_err(|error| unwritable(path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the page first: a closed stdout does not take it away.
+    pub(crate) fn tell(&self, report: &Report) -> Result<(), CommandError> {
+        let format = match self.format {
+            Format::Text => report::Format::Text,
+            Format::Json => report::Format::Json,
+            Format::Junit => report::Format::Junit,
+        };
+        if let Some(path) = &self.report {
+            fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
+        }
+        let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        print(render(report, format, colours))
+    }
+}
+
+/// A bar on stderr, where that is a terminal.
+pub(crate) fn progress(length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
+    let bar = ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> CommandError {
+    CommandError(format!("--report {}: {error}", path.display()))
+}
+
+/// RFC 9110 §5.6.2.
+fn token(text: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_token) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a token".into())
+    }
+}
+
+fn header(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((name, value)) if token(name).is_ok() && !value.contains(['\r', '\n', '\0']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("not a header field: `Name: value`".into()),
+    }
+}
+
+pub(crate) fn path(text: &str) -> Result<String, String> {
+    let is_visible = |byte: u8| byte.is_ascii_graphic();
+    if text.starts_with('/') && text.bytes().all(is_visible) {
+        Ok(text.to_owned())
+    } else {
+        Err("a path begins with / and has no blanks: encode them as %20".into())
+    }
+}
