@@ -271,7 +271,7 @@ const CLOSE: Scenario = Scenario { expect: CleanEnd, ..EARLY };
 const ALERT: Scenario =
     Scenario { needs: &[Need::Tls], steps: &[RepeatRaw(8 << 20), AwaitEnd], expect: Alert, ..EARLY };
 
-const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
+pub(crate) const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
 pub(crate) const GET_LAST: &str =
     "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n";
 const UPLOAD: &str =

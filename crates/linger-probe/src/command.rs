@@ -8,6 +8,7 @@ use clap::Subcommand;
 use linger_probe::battery;
 
 pub(crate) mod check;
+pub(crate) mod load;
 mod options;
 
 /// What can be done.
@@ -17,6 +18,10 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if every scenario passed, 1 if one failed, 2 if a server could not be judged.
     Check(Box<check::CheckArgs>),
+    /// Loads servers with many clients at once, one server after the other, and compares them.
+    ///
+    /// Exit status: 0 if every response arrived whole, 1 if one did not, 2 if a server could not be loaded.
+    Load(Box<load::LoadArgs>),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,
 }

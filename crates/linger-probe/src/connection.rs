@@ -91,6 +91,12 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
+    /// Makes ready for the next request: what came of the last one is forgotten.
+    pub(crate) fn forget(&mut self) {
+        self.received.clear();
+        self.trace = Trace::begin();
+    }
+
     /// The TLS session, if this is TLS.
     pub(crate) fn session(&self) -> Option<&ClientConnection> {
         self.tls.as_deref()

@@ -1,4 +1,4 @@
-//! The command: `linger-probe check URL …`.
+//! The command: `linger-probe check URL …`, and its siblings.
 
 mod command;
 
@@ -20,6 +20,7 @@ struct Args {
 async fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Check(args) => command::check::main(&args).await,
+        Command::Load(args) => command::load::main(&args).await,
         Command::Scenarios => command::scenarios(),
     };
     match result {

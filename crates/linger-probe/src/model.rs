@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use self::load::LoadReport;
+
+pub mod load;
+
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -13,12 +17,20 @@ pub struct Report {
     pub ladders: Ladders,
     /// What was judged, in the order in which it was named.
     pub targets: Vec<TargetReport>,
+    /// What was loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<LoadReport>,
 }
 
 impl Default for Report {
     /// One of nothing yet, with this version.
     fn default() -> Self {
-        Self { version: env!("CARGO_PKG_VERSION"), ladders: Ladders::SocketEvents, targets: Vec::new() }
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            ladders: Ladders::SocketEvents,
+            targets: Vec::new(),
+            load: Vec::new(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
-use linger_probe::model::{Ladders, Report, TargetReport, Verdict};
+use linger_probe::model::{Report, TargetReport, Verdict};
 use linger_probe::report::{Format, render};
 use linger_probe::target::{Options, Target, Tls};
 use tokio_rustls::TlsAcceptor;
@@ -67,7 +67,7 @@ fn with(report: &TargetReport, verdict: Verdict) -> Vec<&'static str> {
 #[track_caller]
 fn assert_nothing_fails(report: TargetReport) {
     let failed = with(&report, Verdict::Fail);
-    let report = Report { version: "0", ladders: Ladders::SocketEvents, targets: vec![report] };
+    let report = Report { targets: vec![report], ..Report::default() };
     assert!(failed.is_empty(), "{}", render(&report, Format::Text, false));
 }
 

@@ -3,11 +3,13 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::words;
+use crate::model::load::LoadReport;
 use crate::model::{Ladders, Report, TargetReport, Verdict};
 
 mod compare;
 mod histogram;
 mod ladder;
+mod load;
 mod scenario;
 
 /// The page, whole.
@@ -32,12 +34,13 @@ pub fn page(report: &Report) -> String {
                     p.lead { (lead(report)) }
                 }
                 main {
-                    (summary(report))
+                    @if !report.targets.is_empty() { (summary(report)) }
                     @if report.targets.len() > 1 { (compare::matrix(&report.targets)) }
+                    @if !report.load.is_empty() { (load::section(&report.load)) }
                     @for (index, target) in report.targets.iter().enumerate() {
                         (section(target, index, report.ladders))
                     }
-                    (reading(report.ladders))
+                    @if !report.targets.is_empty() { (reading(report.ladders)) }
                 }
                 footer { p { "Made by linger-probe " (report.version) "." } }
             }
@@ -48,7 +51,11 @@ pub fn page(report: &Report) -> String {
 
 fn title(report: &Report) -> String {
     match report.targets.as_slice() {
-        [] => "No server was judged".to_owned(),
+        [] => match report.load.as_slice() {
+            [] => "No server was judged".to_owned(),
+            [load] => format!("{} under load", load.name),
+            several => format!("{} servers under load", several.len()),
+        },
         [target] => format!("How {} ends its connections", target.name),
         several => format!("How {} servers end their connections", several.len()),
     }
@@ -58,10 +65,19 @@ fn title(report: &Report) -> String {
 fn lead(report: &Report) -> String {
     let failures: usize = report.targets.iter().map(|target| target.count(Verdict::Fail)).sum();
     let judged: usize = report.targets.iter().map(|target| target.rows.len()).sum();
-    match failures {
+    let lost: u64 = report.load.iter().map(|load| load.requests() - load.complete()).sum();
+    let asked: u64 = report.load.iter().map(LoadReport::requests).sum();
+    let loaded = match (asked, lost) {
+        (0, _) => String::new(),
+        (_, 0) => format!("All {asked} responses arrived whole under load."),
+        _ => format!("{lost} of {asked} responses did not arrive whole under load."),
+    };
+    let checked = match failures {
+        _ if report.targets.is_empty() => String::new(),
         0 => format!("No failure in {judged} judgements."),
         _ => format!("{failures} of {judged} judgements are failures. Each is explained below."),
-    }
+    };
+    [checked, loaded].join(" ").trim().to_owned()
 }
 
 fn summary(report: &Report) -> Markup {

@@ -3,11 +3,13 @@
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::words;
+use crate::model::load::{KindReport, LoadReport};
 use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
     junit.add_test_suites(report.targets.iter().map(suite));
+    junit.add_test_suites(report.load.iter().map(load));
     // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
     junit.to_string().expect("an XML writer into memory cannot fail")
 }
@@ -22,6 +24,36 @@ fn suite(target: &TargetReport) -> TestSuite {
         let mut case = TestCase::new("the rest", status);
         case.set_classname(&target.name);
         suite.add_test_case(case);
+    }
+    suite
+}
+
+/// A suite of a case for each kind of request, and one for what keeps it from beginning.
+fn load(load: &LoadReport) -> TestSuite {
+    let mut suite = TestSuite::new(format!("{} under load", load.name));
+    suite.add_property(Property::new("url", &load.url));
+    suite.add_property(Property::new("plan", &load.plan));
+    let failure = |message: String| {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(message);
+        status
+    };
+    let case = |name: &str, status| {
+        let mut case = TestCase::new(format!("load.{name}"), status);
+        case.set_classname(&load.name);
+        case
+    };
+    suite.add_test_cases(load.kinds.iter().map(|kind: &KindReport| {
+        let lost = kind.requests - kind.complete;
+        let status = match lost {
+            0 => TestCaseStatus::success(),
+            _ => failure(format!("{lost} of {} responses did not arrive whole", kind.requests)),
+        };
+        case(kind.kind, status)
+    }));
+    if let Some((number, why)) = &load.unopened {
+        let status = failure(format!("{number} connections could not be opened: {why}"));
+        suite.add_test_case(case("connect", status));
     }
     suite
 }

@@ -1,4 +1,4 @@
-//! The report for a terminal: a table, then a sentence for each failure, then the counts.
+//! The report for a terminal: a table, then a sentence for each failure, then the counts; then what was loaded.
 
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
@@ -6,6 +6,8 @@ use comfy_table::{
 
 use super::words::{self, plain};
 use crate::model::{Report, Row, TargetReport, Verdict};
+
+mod load;
 
 /// What a terminal, a mail and a build log show without wrapping.
 const WIDTH: u16 = 100;
@@ -19,7 +21,8 @@ const SIDE_BY_SIDE: usize = 4;
 pub(super) fn render(report: &Report, colours: bool) -> String {
     let style = Style { colours };
     let mut parts = match report.targets.as_slice() {
-        [] => vec!["No server was judged.".to_owned()],
+        [] if report.load.is_empty() => vec!["No server was judged.".to_owned()],
+        [] => Vec::new(),
         [target] => vec![heading(target), style.one(target)],
         several => several.chunks(SIDE_BY_SIDE).map(|targets| style.comparison(targets)).collect(),
     };
@@ -41,6 +44,11 @@ pub(super) fn render(report: &Report, colours: bool) -> String {
         let gap = if index + report.targets.len() > parts.len() { "" } else { "\n" };
         text += if index == 0 { "" } else { gap };
         text += part;
+        text.push('\n');
+    }
+    if !report.load.is_empty() {
+        text += if text.is_empty() { "" } else { "\n" };
+        text += &load::render(&style, &report.load);
         text.push('\n');
     }
     text

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::load::LoadReport;
 use crate::model::{Attempt, End, Event, Row, Side, TargetReport, Verdict, What};
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
@@ -107,6 +108,38 @@ pub(super) fn event(event: &Event) -> String {
         (What::WriteFailed(bytes), _) => format!("write failed after {}", size(*bytes)),
         (What::Release, _) => "socket released".to_owned(),
     }
+}
+
+/// What came of a load, but for its numbers by kind.
+pub(super) fn load(load: &LoadReport) -> String {
+    let mut parts = vec![format!(
+        "{:.0} responses a second for {:.1} s ({})",
+        load.rate(),
+        load.took.as_secs_f64(),
+        load.plan
+    )];
+    if let Some(resumed) = load.resumed {
+        parts.push(format!("{resumed} of {} handshakes resumed a session", load.connections));
+    }
+    if let Some((number, why)) = &load.unopened {
+        parts.push(format!("{number} connections could not be opened, the first because {why}"));
+    }
+    if load.unsent > 0 {
+        parts.push(format!(
+            "{} requests were due and found no free connection before the end: more --connections, or a lower --rate",
+            load.unsent
+        ));
+    }
+    if let Some(held) = load.held {
+        parts.push(format!("it holds a socket for {} after its end, on average", milliseconds(held)));
+    }
+    if let Some(cpu) = load.server_cpu {
+        parts.push(format!("it spends {} of processor time on a request", milliseconds(cpu)));
+    }
+    if let Some(cpu) = load.probe_cpu {
+        parts.push(format!("the probe spends {} on it", milliseconds(cpu)));
+    }
+    parts.join("; ")
 }
 
 /// For a terminal: what could move its cursor or change its colours is made visible instead.

@@ -38,6 +38,7 @@ pub(crate) fn report() -> Report {
     Report {
         version: "0.1.0",
         ladders: Ladders::SocketEvents,
+        load: Vec::new(),
         targets: vec![
             target("127.0.0.1:8080", "http://127.0.0.1:8080/upload", &[1, 3, 4], &[6, 7]),
             target(
