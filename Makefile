@@ -3,10 +3,10 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx bench-build ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build ci needs
 
 demo: ## The side-by-side demo on a real upload
-	cargo run --release --example demo
+	cargo run --release -p linger-probe -- demo
 
 fmt: ## Is everything formatted?
 	cargo fmt --all --check
@@ -14,7 +14,7 @@ fmt: ## Is everything formatted?
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
-	cargo clippy -p linger-probe --test browser --test nginx -- -D warnings
+	cargo clippy -p linger-probe --test browser --test nginx --test peers -- -D warnings
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger
@@ -45,11 +45,14 @@ page: ## The probe's page in a real browser: needs Chromium and its driver
 nginx: ## The probe against nginx: needs nginx
 	cargo test -p linger-probe --test nginx
 
+peers: ## The probe starts servers of all kinds and tells them apart: needs Apache, Go, HAProxy, lighttpd and nginx
+	cargo test -p linger-probe --test peers
+
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run
 
-needs: ## Installs what `examples`, `wire`, `foreign`, `page` and `nginx` need (Debian, as root)
+needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx` and `peers` need (Debian, as root)
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends chromium chromium-driver curl gnutls-bin openssl iproute2 nftables nginx procps python3 python3-requests strace
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace
 
-ci: fmt lint features msrv doc test examples bench-build wire foreign page nginx
+ci: fmt lint features msrv doc test examples bench-build wire foreign page nginx peers

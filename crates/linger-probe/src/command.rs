@@ -8,8 +8,12 @@ use clap::Subcommand;
 use linger_probe::battery;
 
 pub(crate) mod check;
+pub(crate) mod demo;
 pub(crate) mod load;
 mod options;
+#[cfg(unix)]
+pub(crate) mod peers;
+pub(crate) mod serve;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -22,6 +26,16 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if every response arrived whole, 1 if one did not, 2 if a server could not be loaded.
     Load(Box<load::LoadArgs>),
+    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain and over TLS.
+    ///
+    /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
+    Demo(demo::DemoArgs),
+    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with tower-linger, and checks
+    /// and loads them side by side. What is missing is a named gap.
+    #[cfg(unix)]
+    Peers(Box<peers::PeersArgs>),
+    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large` is 8 MiB.
+    Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,
 }
@@ -29,6 +43,17 @@ pub(crate) enum Command {
 /// Why a command could not run, in one line.
 #[derive(Debug)]
 pub(crate) struct CommandError(pub(crate) String);
+
+/// Ctrl-C, or a polite request to end.
+#[cfg(unix)]
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
 
 impl<E: std::error::Error> From<E> for CommandError {
     fn from(error: E) -> Self {

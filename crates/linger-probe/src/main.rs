@@ -1,6 +1,9 @@
 //! The command: `linger-probe check URL …`, and its siblings.
 
 mod command;
+#[cfg(unix)]
+mod peers;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,10 @@ async fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Check(args) => command::check::main(&args).await,
         Command::Load(args) => command::load::main(&args).await,
+        #[cfg(unix)]
+        Command::Peers(args) => command::peers::main(&args).await,
+        Command::Demo(args) => command::demo::main(&args).await,
+        Command::Serve(args) => command::serve::main(&args).await,
         Command::Scenarios => command::scenarios(),
     };
     match result {

@@ -20,6 +20,18 @@ pub struct Report {
     /// What was loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<LoadReport>,
+    /// What should have been judged, and is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// A server that could not be started.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    /// How to call it, short.
+    pub name: String,
+    /// Why, in a few words: `not installed: …`.
+    pub why: String,
 }
 
 impl Default for Report {
@@ -30,6 +42,7 @@ impl Default for Report {
             ladders: Ladders::SocketEvents,
             targets: Vec::new(),
             load: Vec::new(),
+            gaps: Vec::new(),
         }
     }
 }

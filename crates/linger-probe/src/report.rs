@@ -13,6 +13,8 @@ mod words;
 pub enum Format {
     /// A table, and a sentence for each failure.
     Text,
+    /// A table with one line for each server.
+    Summary,
     /// Everything that was found, one JSON object.
     Json,
     /// For build servers: one test suite per target, one test case per scenario.
@@ -21,11 +23,12 @@ pub enum Format {
 
 /// The report in this format, with a line's end after the last line.
 ///
-/// `colours` is for [`Format::Text`] alone: whether it may hold ANSI escapes.
+/// `colours` is for text alone: whether it may hold ANSI escapes.
 #[must_use]
 pub fn render(report: &Report, format: Format, colours: bool) -> String {
     match format {
         Format::Text => text::render(report, colours),
+        Format::Summary => text::summary(report, colours),
         Format::Json => json::render(report),
         Format::Junit => junit::render(report),
     }

@@ -93,6 +93,22 @@ async fn the_exit_status_tells_a_server_that_loses_from_one_that_does_not() {
     assert!(text(&output.stdout).contains("<testsuite "), "{}", text(&output.stdout));
 }
 
+/// The README's first command.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_loses_nothing_with_the_layer() {
+    let output = probe(&["demo", "--runs", "1", "--upload-size", "64MiB", "--format", "json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stderr).contains("with it 0 of the same 9."), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (server, name, verdict) in
+        [(0, "bare", "fail"), (1, "layered", "pass"), (2, "bare, TLS", "fail"), (3, "layered, TLS", "pass")]
+    {
+        let target = &found["targets"][server];
+        assert_eq!((&target["name"], &target["rows"][0]["verdict"]), (&name.into(), &verdict.into()));
+        assert_eq!(target["rows"][2]["scenario"], "early.reqwest");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_own_authority_a_client_certificate_and_header_fields_are_used() {
     let certs = Certs::make();

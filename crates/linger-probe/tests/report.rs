@@ -10,6 +10,7 @@ use serde_json::Value;
 fn alone() -> Report {
     let mut report = sample::report();
     report.targets.truncate(1);
+    report.load.clear();
     report
 }
 
@@ -58,16 +59,17 @@ fn junit_has_a_suite_per_target_and_a_case_per_scenario() {
         }
     }
     let count = |name: &str| elements.iter().filter(|element| *element == name).count();
-    assert_eq!((count("testsuite"), count("testcase")), (3, 27));
-    assert_eq!((count("failure"), count("skipped")), (7, 3));
+    // Three servers with nine scenarios each; eight loads with two kinds of request each, one of which could not connect.
+    assert_eq!((count("testsuite"), count("testcase")), (3 + 8, 27 + 17));
+    assert_eq!((count("failure"), count("skipped")), (7 + 10, 3));
     assert!(xml.contains(r#"type="RFC 9112 §9.6""#), "{xml}");
     assert!(xml.contains("try 1: FAIL: reset after 4.2 MiB, no response"), "{xml}");
 }
 
 #[test]
 fn text_without_colours_has_no_escapes_and_fits_100_columns() {
-    for report in [alone(), sample::report(), many()] {
-        let text = render(&report, Format::Text, false);
+    let formats = |report| [Format::Text, Format::Summary].map(|format| render(&report, format, false));
+    for text in [alone(), sample::report(), many()].into_iter().flat_map(formats) {
         assert!(!text.contains('\u{1b}'), "{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= 100, "{line}");
@@ -85,6 +87,10 @@ fn text_tells_verdicts_tries_reasons_and_counts() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.ends_with("4 pass, 3 fail, 2 not applicable\n"), "{text}");
+    let text = render(&sample::report(), Format::Summary, false);
+    for part in ["127.0.0.1:8080", "not installed", "early.stops_at_error", "server number 7"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let text = render(&sample::report(), Format::Text, false);
     println!("{text}");
     for part in

@@ -19,6 +19,9 @@ pub(crate) struct LoadArgs {
     target: TargetArgs,
     #[command(flatten)]
     load: PlanArgs,
+    /// Size of the uploads.
+    #[arg(long, default_value = "1MiB", value_parser = size, help_heading = "Load")]
+    upload_size: u64,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -46,14 +49,12 @@ pub(crate) struct PlanArgs {
     /// Resumes TLS sessions, instead of a full handshake for each connection.
     #[arg(long, help_heading = "Load")]
     resume: bool,
-    /// Size of the uploads.
-    #[arg(long, default_value = "1MiB", value_parser = size, help_heading = "Load")]
-    upload_size: u64,
 }
 
 /// Whether every response arrived whole.
 pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
-    let (plan, options) = (args.load.plan(), args.load.options(args.target.options()));
+    let plan = args.load.plan();
+    let options = Options { upload_bytes: args.upload_size, ..args.target.options() };
     if plan.mix.has(Kind::Large) && options.large_path.is_none() {
         return Err(CommandError("--mix has large: give it a --large-path".to_owned()));
     }
@@ -106,10 +107,6 @@ impl PlanArgs {
             keep_alive: self.keep_alive,
             resume: self.resume,
         }
-    }
-
-    pub(crate) fn options(&self, options: Options) -> Options {
-        Options { upload_bytes: self.upload_size, ..options }
     }
 }
 

@@ -119,10 +119,20 @@ impl OutputArgs {
         Ok(())
     }
 
-    /// Writes the page first: a closed stdout does not take it away.
+    /// Writes it.
     pub(crate) fn tell(&self, report: &Report) -> Result<(), CommandError> {
+        self.write(report, report::Format::Text)
+    }
+
+    /// Writes it, as text with one line for each server.
+    pub(crate) fn tell_summary(&self, report: &Report) -> Result<(), CommandError> {
+        self.write(report, report::Format::Summary)
+    }
+
+    /// The page first: a closed stdout does not take it away.
+    fn write(&self, report: &Report, text: report::Format) -> Result<(), CommandError> {
         let format = match self.format {
-            Format::Text => report::Format::Text,
+            Format::Text => text,
             Format::Json => report::Format::Json,
             Format::Junit => report::Format::Junit,
         };

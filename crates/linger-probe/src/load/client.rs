@@ -107,8 +107,11 @@ impl Client {
         }
         let mut end = None;
         if came == Came::Whole && !requests.keep_alive {
-            connection.receive_to_end(now + requests.timeout).await;
-            end = connection.ended.is_some().then(|| now.elapsed());
+            // `close_notify` ends what the server has to say: clients close then, and some servers wait for that.
+            let deadline = now + requests.timeout;
+            while !connection.close_notify && connection.receive(deadline).await == Moved::Some {}
+            let told = connection.close_notify || connection.ended.is_some();
+            end = told.then(|| now.elapsed());
             if connection.close_notify {
                 // As OpenSSL and rustls do: it tells the server that this side is done, too.
                 connection.answer_close_notify(deadline).await;
@@ -118,7 +121,7 @@ impl Client {
         if came == Came::Cut && reset {
             came = Came::Reset;
         }
-        let over = connection.ended.is_some() || connection.write_failed;
+        let over = connection.ended.is_some() || connection.close_notify || connection.write_failed;
         let exchange = Exchange {
             came,
             latency: now.saturating_duration_since(due),

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::words;
 use crate::model::load::LoadReport;
-use crate::model::{Ladders, Report, TargetReport, Verdict};
+use crate::model::{Gap, Ladders, Report, TargetReport, Verdict};
 
 mod compare;
 mod histogram;
@@ -36,6 +36,7 @@ pub fn page(report: &Report) -> String {
                 main {
                     @if !report.targets.is_empty() { (summary(report)) }
                     @if report.targets.len() > 1 { (compare::matrix(&report.targets)) }
+                    @if !report.gaps.is_empty() { (gaps(&report.gaps)) }
                     @if !report.load.is_empty() { (load::section(&report.load)) }
                     @for (index, target) in report.targets.iter().enumerate() {
                         (section(target, index, report.ladders))
@@ -108,6 +109,16 @@ fn bar(target: &TargetReport) -> Markup {
                     span class=(class(verdict)) style={ "flex-grow:" (count) } {}
                 }
             }
+        }
+    }
+}
+
+/// What is not there.
+fn gaps(gaps: &[Gap]) -> Markup {
+    html! {
+        section aria-labelledby="gaps" {
+            h2 #gaps { "Not compared" }
+            ul { @for gap in gaps { li { strong { (gap.name) } ": " (gap.why) } } }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::words::{self, plain};
 use crate::model::{Report, Row, TargetReport, Verdict};
 
 mod load;
+mod summary;
 
 /// What a terminal, a mail and a build log show without wrapping.
 const WIDTH: u16 = 100;
@@ -52,6 +53,10 @@ pub(super) fn render(report: &Report, colours: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+pub(super) fn summary(report: &Report, colours: bool) -> String {
+    summary::render(&Style { colours }, report)
 }
 
 fn heading(target: &TargetReport) -> String {

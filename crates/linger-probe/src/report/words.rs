@@ -121,15 +121,7 @@ pub(super) fn load(load: &LoadReport) -> String {
     if let Some(resumed) = load.resumed {
         parts.push(format!("{resumed} of {} handshakes resumed a session", load.connections));
     }
-    if let Some((number, why)) = &load.unopened {
-        parts.push(format!("{number} connections could not be opened, the first because {why}"));
-    }
-    if load.unsent > 0 {
-        parts.push(format!(
-            "{} requests were due and found no free connection before the end: more --connections, or a lower --rate",
-            load.unsent
-        ));
-    }
+    parts.extend(trouble(load));
     if let Some(held) = load.held {
         parts.push(format!("it holds a socket for {} after its end, on average", milliseconds(held)));
     }
@@ -140,6 +132,21 @@ pub(super) fn load(load: &LoadReport) -> String {
         parts.push(format!("the probe spends {} on it", milliseconds(cpu)));
     }
     parts.join("; ")
+}
+
+/// What kept a load from being what was asked for.
+pub(super) fn trouble(load: &LoadReport) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some((number, why)) = &load.unopened {
+        parts.push(format!("{number} connections could not be opened, the first because {why}"));
+    }
+    if load.unsent > 0 {
+        parts.push(format!(
+            "{} requests were due and found no free connection before the end: more --connections, or a lower --rate",
+            load.unsent
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// For a terminal: what could move its cursor or change its colours is made visible instead.

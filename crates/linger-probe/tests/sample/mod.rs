@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use linger_probe::model::{Attempt, End, Event, Ladders, Report, Row, Side, TargetReport, Verdict, What};
+use linger_probe::model::load::{KindReport, LoadReport, Quantile, Times};
+use linger_probe::model::{
+    Attempt, End, Event, Gap, Ladders, Report, Row, Side, TargetReport, Verdict, What,
+};
 
 /// A name that would be markup, and a terminal's escape, if it were not made harmless.
 pub(crate) const HOSTILE: &str = "<script>alert(\"1\")</script>\u{1b}[31m & co";
@@ -38,7 +41,11 @@ pub(crate) fn report() -> Report {
     Report {
         version: "0.1.0",
         ladders: Ladders::SocketEvents,
-        load: Vec::new(),
+        load: (0..8).map(load).collect(),
+        gaps: vec![Gap {
+            name: HOSTILE.to_owned(),
+            why: "not installed: there is no such thing in PATH".to_owned(),
+        }],
         targets: vec![
             target("127.0.0.1:8080", "http://127.0.0.1:8080/upload", &[1, 3, 4], &[6, 7]),
             target(
@@ -49,6 +56,45 @@ pub(crate) fn report() -> Report {
             ),
             target(HOSTILE, "https://[::1]:8443/?<b>", &[1, 2, 6, 7], &[]),
         ],
+    }
+}
+
+/// More servers than a drawing has lines for, one of them without anything.
+fn load(index: u64) -> LoadReport {
+    let times = |micros: u64| Times {
+        count: 1000,
+        quantiles: [0.0, 0.5, 0.9, 0.99, 0.999, 1.0]
+            .into_iter()
+            .zip(1..)
+            .map(|(quantile, step)| Quantile { quantile, time: Duration::from_micros(micros * step * step) })
+            .collect(),
+    };
+    let kind = |kind, complete| KindReport {
+        kind,
+        requests: 1000,
+        complete,
+        reset: 1000 - complete,
+        timed_out: 0,
+        cut: 0,
+        ended: 1000,
+        ended_in_reset: 1000 - complete,
+        announced: index.is_multiple_of(2).then_some(complete),
+        latency: if complete > 0 { times(100 * (index + 1)) } else { Times::default() },
+        end: if complete > 0 { times(5) } else { Times::default() },
+    };
+    LoadReport {
+        name: if index == 0 { HOSTILE.to_owned() } else { format!("server number {index}") },
+        url: "https://127.0.0.1:8443/".to_owned(),
+        plan: "closed loop, 50 connections, one request on each".to_owned(),
+        took: Duration::from_secs(10),
+        kinds: vec![kind("get", if index == 7 { 0 } else { 1000 }), kind("early413", 125 * index)],
+        connections: 2000,
+        unopened: (index == 3).then(|| (7, HOSTILE.to_owned())),
+        resumed: Some(0),
+        unsent: index,
+        held: Some(Duration::from_micros(300)),
+        probe_cpu: Some(Duration::from_micros(70)),
+        server_cpu: None,
     }
 }
 

@@ -27,11 +27,22 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
     html! {
         section aria-labelledby="load" {
             h2 #load { "Under load" }
-            @for load in loads { p { strong { (load.name) } ": " (words::load(load)) "." } }
-            div.scroll role="region" tabindex="0" aria-label="Each server under load" { (table(loads)) }
+            @if let Some(load) = loads.first() {
+                p { (load.plan) ", for " (format!("{:.1}", load.took.as_secs_f64())) " s each." }
+            }
+            div.scroll role="region" tabindex="0" aria-label="Each server under load" { (servers(loads)) }
+            @for load in loads { @if let Some(why) = words::trouble(load) { p { strong { (load.name) } ": " (why) "." } } }
+            h3.above { "By request" }
+            div.scroll role="region" tabindex="0" aria-label="Each request of each server under load" { (requests(loads)) }
+            p.under {
+                "Latency is from the moment when a request was due, connecting included, to its response's last byte, corrected for "
+                "coordinated omission. End is from there to the end of the server's data. Resets are connections that ended in one, "
+                "after the response or instead of it. Held is how long the server's process keeps a socket after its end, on average. "
+                "Processor time is of a request."
+            }
             div.histograms {
                 @for kind in kinds {
-                    (figure(kind, &loads.iter().filter_map(|load| of_kind(load, kind)).collect::<Vec<_>>()))
+                    (figures(kind, &loads.iter().filter_map(|load| of_kind(load, kind)).collect::<Vec<_>>()))
                 }
             }
         }
@@ -42,19 +53,50 @@ fn of_kind<'a>(load: &'a LoadReport, kind: &str) -> Option<(&'a str, &'a KindRep
     load.kinds.iter().find(|found| found.kind == kind).map(|found| (load.name.as_str(), found))
 }
 
-fn table(loads: &[LoadReport]) -> Markup {
-    let time = |time: Option<Duration>| time.map_or("–".to_owned(), words::milliseconds);
+fn time(time: Option<Duration>) -> String {
+    time.map_or("–".to_owned(), words::milliseconds)
+}
+
+fn head(columns: &[&str], numbers: &[&str]) -> Markup {
+    html! {
+        thead {
+            tr {
+                @for title in columns { th scope="col" { (title) } }
+                @for title in numbers { th.number scope="col" { (title) } }
+            }
+        }
+    }
+}
+
+fn servers(loads: &[LoadReport]) -> Markup {
     html! {
         table {
-            thead {
-                tr {
-                    th scope="col" { "Server" }
-                    th scope="col" { "Request" }
-                    @for title in ["Whole", "Resets", "Announced", "p50", "p99", "p99.9", "Longest", "End p99"] {
-                        th.number scope="col" { (title) }
+            (head(
+                &["Server"],
+                &["Whole a second", "Connections", "Resumed", "Held", "Its processor time", "The probe's"],
+            ))
+            tbody {
+                @for load in loads {
+                    tr {
+                        th scope="row" { (load.name) }
+                        td.number { (format!("{:.0}", load.rate())) }
+                        td.number { (load.connections) }
+                        td.number { (load.resumed.map_or("–".to_owned(), |resumed| resumed.to_string())) }
+                        @for value in [load.held, load.server_cpu, load.probe_cpu] { td.number { (time(value)) } }
                     }
                 }
             }
+        }
+    }
+}
+
+fn requests(loads: &[LoadReport]) -> Markup {
+    html! {
+        table {
+            (head(
+                &["Server", "Request"],
+                &["Whole", "Resets", "Announced", "p50", "p99", "p99.9", "Longest", "End p99"],
+            ))
             tbody {
                 @for load in loads {
                     @for kind in &load.kinds {
@@ -85,42 +127,64 @@ fn table(loads: &[LoadReport]) -> Markup {
     }
 }
 
-/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the slowest.
-fn figure(kind: &str, found: &[(&str, &KindReport)]) -> Markup {
+/// The latencies of one kind of request, a few servers in each drawing, all to the same scale.
+fn figures(kind: &str, found: &[(&str, &KindReport)]) -> Markup {
     let values = found.iter().flat_map(|(_, kind)| &kind.latency.quantiles).map(|point| ms(point.time));
     let (least, most) = values.fold((f64::MAX, 0.0_f64), |(least, most), ms| (least.min(ms), most.max(ms)));
     if most <= 0.0 {
         return html! {};
     }
-    let (low, high) = (least.log10().floor(), most.log10().ceil().max(least.log10().floor() + 1.0));
-    let y = |ms: f64| BOTTOM - (ms.max(least).log10() - low) / (high - low) * (BOTTOM - TOP);
-    #[expect(clippy::cast_possible_truncation, reason = "a power of ten between a microsecond and an hour")]
-    let decades = low as i32..=high as i32;
-    let height = BOTTOM + 44.0 + KEY * f64::from(u32::try_from(found.len()).unwrap_or_default());
-    let id = format!("load-{kind}");
+    let (low, high) = (least.log10().floor(), most.log10().ceil());
+    let scale = Scale { low, high: high.max(low + 1.0) };
+    html! {
+        @for (index, some) in found.chunks(SERIES).enumerate() {
+            (figure(kind, some, &scale, &format!("load-{kind}-{index}")))
+        }
+    }
+}
+
+/// A logarithmic axis, in powers of ten of a millisecond.
+struct Scale {
+    low: f64,
+    high: f64,
+}
+
+impl Scale {
+    fn y(&self, ms: f64) -> f64 {
+        BOTTOM - (ms.log10().max(self.low) - self.low) / (self.high - self.low) * (BOTTOM - TOP)
+    }
+
+    fn decades(&self) -> impl Iterator<Item = f64> {
+        std::iter::successors(Some(self.low), |decade| Some(decade + 1.0))
+            .take_while(|decade| *decade <= self.high)
+            .map(|decade| 10_f64.powf(decade))
+    }
+}
+
+/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the slowest.
+fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) -> Markup {
+    let key = |index: usize| BOTTOM + 40.0 + KEY * f64::from(u32::try_from(index).unwrap_or_default());
+    let marks = [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (1.0, "100 %")];
     html! {
         figure.histogram {
             h3 { "Latency of " code { (kind) } }
-            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-labelledby={ (id) "-title" } {
+            svg viewBox={ "0 0 " (WIDTH) " " (key(found.len())) } role="img" aria-labelledby={ (id) "-title" } {
                 title id={ (id) "-title" } {
                     "Latency of " (kind) ", in milliseconds, by the part of the requests that it does not exceed"
                 }
-                @for decade in decades {
-                    @let value = 10_f64.powi(decade);
-                    line.grid x1=(LEFT) x2=(RIGHT) y1=(px(y(value.max(least)))) y2=(px(y(value.max(least)))) {}
-                    @if value >= least {
-                        text.tick x=(LEFT - 6.0) y=(px(y(value) + 4.0)) text-anchor="end" { (value) }
-                    }
+                @for value in scale.decades() {
+                    @let y = scale.y(value);
+                    line.grid x1=(LEFT) x2=(RIGHT) y1=(px(y)) y2=(px(y)) {}
+                    text.tick x=(LEFT - 6.0) y=(px(y + 4.0)) text-anchor="end" { (value) }
                 }
-                @for (quantile, label) in [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (1.0, "100 %")] {
+                @for (quantile, label) in marks {
                     line.grid x1=(px(x(quantile))) x2=(px(x(quantile))) y1=(TOP) y2=(BOTTOM) {}
                     text.tick x=(px(x(quantile))) y=(px(BOTTOM + 16.0)) text-anchor="middle" { (label) }
                 }
                 @for (index, (name, kind)) in found.iter().enumerate() {
-                    @let series = index % SERIES;
-                    polyline.series.{ "s" (series) } points=(points(kind, y)) {}
-                    @let line = BOTTOM + 40.0 + KEY * f64::from(u32::try_from(index).unwrap_or_default());
-                    line.series.{ "s" (series) } x1=(LEFT) x2=(LEFT + 28.0) y1=(px(line - 4.0)) y2=(px(line - 4.0)) {}
+                    polyline.series.{ "s" (index) } points=(points(kind, scale)) {}
+                    @let line = key(index);
+                    line.series.{ "s" (index) } x1=(LEFT) x2=(LEFT + 28.0) y1=(px(line - 4.0)) y2=(px(line - 4.0)) {}
                     text.tick x=(LEFT + 36.0) y=(px(line)) { (name) }
                 }
             }
@@ -129,9 +193,10 @@ fn figure(kind: &str, found: &[(&str, &KindReport)]) -> Markup {
     }
 }
 
-fn points(kind: &KindReport, y: impl Fn(f64) -> f64) -> String {
-    let point =
-        |point: &crate::model::load::Quantile| format!("{},{}", px(x(point.quantile)), px(y(ms(point.time))));
+fn points(kind: &KindReport, scale: &Scale) -> String {
+    let point = |point: &crate::model::load::Quantile| {
+        format!("{},{}", px(x(point.quantile)), px(scale.y(ms(point.time))))
+    };
     kind.latency.quantiles.iter().map(point).collect::<Vec<_>>().join(" ")
 }
 
@@ -146,5 +211,5 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Kinds of line in the style sheet.
+/// Kinds of line in the style sheet, and the most servers in a drawing.
 const SERIES: usize = 6;

@@ -21,8 +21,11 @@ pub(super) fn render(style: &Style, loads: &[LoadReport]) -> String {
             table.add_row(row);
         }
     }
-    let sentences = loads.iter().map(|load| format!("{}: {}.", plain(&load.name), plain(&words::load(load))));
-    std::iter::once(lines(&table)).chain(sentences).collect::<Vec<_>>().join("\n")
+    let mut sentences = style.table(presets::NOTHING);
+    for load in loads {
+        sentences.add_row([plain(&load.name), plain(&words::load(load))]);
+    }
+    format!("{}\n{}", lines(&table), lines(&sentences))
 }
 
 fn cells(style: &Style, kind: &KindReport) -> [Cell; 8] {

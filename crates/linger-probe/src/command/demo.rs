@@ -1,0 +1,126 @@
+//! `linger-probe demo`: the same axum app bare and with tower-linger, under clients that behave as real ones do.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use clap::Args;
+use linger_probe::battery;
+use linger_probe::check::check;
+use linger_probe::discover::{discover, find};
+use linger_probe::model::{Report, Row, TargetReport};
+use linger_probe::scenario::Scenario;
+use linger_probe::target::{Options, Target};
+use linger_probe::trust::Trust;
+
+use super::options::{OutputArgs, progress};
+use super::{CommandError, size};
+use crate::servers::Stack;
+use crate::servers::certs::{self, Certs};
+
+mod library;
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How often each client tries each server.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Size of the uploads.
+    #[arg(long, default_value = "32MiB", value_parser = size)]
+    upload_size: u64,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What is tried: what people lose today.
+const SCENARIOS: [&str; 4] =
+    ["early.stops_at_error", "early.reads_while_writing", "large.unread_upload", "alert.certificate"];
+
+/// Whether the layer lost nothing.
+pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
+    args.output.prepare()?;
+    let options = Options {
+        upload_bytes: args.upload_size,
+        large_path: Some("/large".to_owned()),
+        repetitions: args.runs,
+        ..Options::default()
+    };
+    let folder = tempfile::tempdir()?;
+    let certs = Certs::make(folder.path())?;
+    let trust = Trust {
+        authorities: Some(certs.authority.clone()),
+        identity: Some(certs.client.clone()),
+        ..Trust::default()
+    };
+    let scenarios: Vec<&Scenario> =
+        battery::ALL.iter().filter(|scenario| SCENARIOS.contains(&scenario.name)).collect();
+    let mut targets = Vec::new();
+    for (scheme, is_tls) in [("http", false), ("https", true)] {
+        for (name, layered) in [("bare", false), ("layered", true)] {
+            let address = start(&certs, is_tls, layered)?;
+            let name = if is_tls { format!("{name}, TLS") } else { name.to_owned() };
+            let target = find(&format!("{name}={scheme}://{address}/"), &trust, &options, false).await?;
+            targets.push((target, layered));
+        }
+    }
+
+    // reqwest is one row more.
+    let progress = progress((targets.len() * (scenarios.len() + 1)) as u64);
+    let mut report = Report::default();
+    let (mut tried, mut lost, mut missing) = (0, 0, 0);
+    for (target, layered) in &mut targets {
+        let found = compare(target, &options, &scenarios, &trust, |row| {
+            progress.set_message(row.title);
+            progress.inc(1);
+        });
+        let found = found.await?;
+        let attempts = || found.rows.iter().flat_map(|row| &row.attempts);
+        let failed = attempts().filter(|attempt| !attempt.passed).count();
+        if *layered {
+            missing += failed;
+        } else {
+            tried += attempts().count();
+            lost += failed;
+        }
+        report.targets.push(found);
+    }
+    progress.finish_and_clear();
+
+    args.output.tell(&report)?;
+    eprintln!(
+        "Without the layer {lost} of {tried} answers were lost, with it {missing} of the same {tried}."
+    );
+    Ok(missing == 0)
+}
+
+/// The scenarios, and a real client crate.
+async fn compare(
+    target: &mut Target,
+    options: &Options,
+    scenarios: &[&'static Scenario],
+    trust: &Trust,
+    mut progress: impl FnMut(&Row),
+) -> Result<TargetReport, CommandError> {
+    let abilities = discover(target, options).await?;
+    let mut found = check(target, options, abilities, scenarios.iter().copied(), &mut progress).await;
+    if let Some(why) = found.lost {
+        return Err(CommandError(format!("{}: {why}", target.url)));
+    }
+    let row = library::row(target, options, trust).await?;
+    progress(&row);
+    found.rows.insert(2.min(found.rows.len()), row);
+    Ok(found)
+}
+
+/// A server that lives as long as the process. Over TLS it asks for a client certificate.
+fn start(certs: &Certs, is_tls: bool, layered: bool) -> Result<SocketAddr, CommandError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let (chain, key) = &certs.server;
+    let config = is_tls.then(|| certs::config(chain, key, Some(&certs.authority))).transpose();
+    let served = Stack::Axum.serve(listener, config.map_err(CommandError)?, layered);
+    tokio::spawn(async move {
+        if let Err(error) = served.await {
+            eprintln!("{address} has ended: {error}");
+        }
+    });
+    Ok(address)
+}

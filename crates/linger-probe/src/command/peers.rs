@@ -1,0 +1,196 @@
+//! `linger-probe peers`: what is installed of the servers that people run, checked and loaded side by side.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use linger_probe::check::check;
+use linger_probe::discover::{discover, find};
+use linger_probe::model::{Gap, Report};
+use linger_probe::scenario::Scenario;
+use linger_probe::target::{Options, Target};
+use linger_probe::trust::Trust;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::CommandError;
+use super::check::BatteryArgs;
+use super::load::{self, PlanArgs};
+use super::options::{OutputArgs, progress};
+use crate::peers::{ALL, Ground, Peer, Running};
+
+#[derive(Debug, Args)]
+pub(crate) struct PeersArgs {
+    /// Only the servers whose names begin so, such as nginx, apache or hyper. All without it.
+    names: Vec<String>,
+    /// Over TLS, or plainly, only.
+    #[arg(long, value_enum)]
+    scheme: Option<Scheme>,
+    /// Without the other.
+    #[arg(long, value_enum)]
+    just: Option<Half>,
+    #[command(flatten)]
+    battery: BatteryArgs,
+    #[command(flatten)]
+    load: PlanArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+/// Half of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Half {
+    Check,
+    Load,
+}
+
+/// Compares them, and stops them all, also where it is interrupted. True: they did what they do, whatever that is.
+pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
+    let peers = args.peers()?;
+    let scenarios = args.battery.scenarios()?;
+    args.output.prepare()?;
+    let mut running = Vec::new();
+    let compared = tokio::select! {
+        compared = compare(args, &peers, scenarios, &mut running) => compared,
+        () = super::interrupted() => Err(CommandError("interrupted: the servers are stopped".to_owned())),
+    };
+    let mut stops = JoinSet::new();
+    for server in running {
+        stops.spawn(server.stop());
+    }
+    stops.join_all().await;
+    args.output.tell_summary(&compared?)?;
+    Ok(true)
+}
+
+/// One scheme of a peer.
+struct Found {
+    target: Target,
+    options: Options,
+    /// Its index.
+    server: usize,
+}
+
+async fn compare(
+    args: &PeersArgs,
+    peers: &[&'static Peer],
+    scenarios: Vec<&'static Scenario>,
+    running: &mut Vec<Running>,
+) -> Result<Report, CommandError> {
+    let mut report = Report::default();
+    let (found, gaps) = start(args, peers, running).await?;
+    report.gaps = gaps;
+    let names = || found.iter().map(|found| found.target.name.as_str()).collect::<Vec<_>>().join("; ");
+    if args.just != Some(Half::Load) {
+        eprintln!("checking {}", names());
+        report.targets = checked(&found, scenarios).await?;
+    }
+    if args.just != Some(Half::Check) {
+        let plan = args.load.plan();
+        eprintln!("loading {}: {}", names(), plan.words());
+        for Found { target, options, server } in &found {
+            let options = Options { upload_bytes: LOAD_UPLOAD_BYTES, ..options.clone() };
+            let before = running[*server].cpu();
+            let mut load = load::run(target, &options, &plan).await;
+            let spent =
+                running[*server].cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
+            let requests = u32::try_from(load.requests()).unwrap_or(u32::MAX);
+            load.server_cpu = spent.and_then(|spent| spent.checked_div(requests));
+            report.load.push(load);
+        }
+    }
+    Ok(report)
+}
+
+async fn start(
+    args: &PeersArgs,
+    peers: &[&'static Peer],
+    running: &mut Vec<Running>,
+) -> Result<(Vec<Found>, Vec<Gap>), CommandError> {
+    let ground = Ground::make()?;
+    let trust = Trust { authorities: Some(ground.certs.authority.clone()), ..Trust::default() };
+    let (mut found, mut gaps) = (Vec::new(), Vec::new());
+    let bar = progress(peers.len() as u64);
+    for peer in peers {
+        bar.set_message(format!("starting {}", peer.name));
+        match peer.start(&ground).await {
+            Ok(server) => {
+                let options = Options {
+                    large_path: peer.has_large.then(|| "/large".to_owned()),
+                    ..args.battery.options(Options::default())
+                };
+                let urls = [
+                    (Scheme::Http, format!("{}=http://127.0.0.1:{}/", peer.name, server.http)),
+                    (Scheme::Https, format!("{}, TLS=https://127.0.0.1:{}/", peer.name, server.https)),
+                ];
+                for (_, url) in
+                    urls.iter().filter(|(scheme, _)| args.scheme.is_none_or(|only| only == *scheme))
+                {
+                    let target = find(url, &trust, &options, false).await?;
+                    found.push(Found { target, options: options.clone(), server: running.len() });
+                }
+                running.push(server);
+            }
+            Err(why) => gaps.push(Gap { name: peer.name.to_owned(), why }),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok((found, gaps))
+}
+
+/// A few at a time: most of a check is waiting.
+async fn checked(
+    found: &[Found],
+    scenarios: Vec<&'static Scenario>,
+) -> Result<Vec<linger_probe::model::TargetReport>, CommandError> {
+    let bar = progress((found.len() * scenarios.len()) as u64);
+    let (scenarios, turns) = (Arc::new(scenarios), Arc::new(Semaphore::new(AT_ONCE)));
+    let mut checks = JoinSet::new();
+    for (index, Found { target, options, .. }) in found.iter().enumerate() {
+        let (mut target, options, bar) = (target.clone(), options.clone(), bar.clone());
+        let (scenarios, turns) = (scenarios.clone(), turns.clone());
+        checks.spawn(async move {
+            // It is never closed.
+            let _turn = turns.acquire_owned().await;
+            let abilities = discover(&mut target, &options).await?;
+            let each = scenarios.iter().copied();
+            let checked = check(&target, &options, abilities, each, |row| {
+                bar.set_message(format!("{}: {}", target.name, row.title));
+                bar.inc(1);
+            });
+            Ok::<_, linger_probe::error::Error>((index, checked.await))
+        });
+    }
+    let mut reports = Vec::new();
+    while let Some(checked) = checks.join_next().await {
+        reports.push(checked??);
+    }
+    bar.finish_and_clear();
+    reports.sort_by_key(|(index, _)| *index);
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
+}
+
+impl PeersArgs {
+    fn peers(&self) -> Result<Vec<&'static Peer>, CommandError> {
+        let begins = |peer: &Peer, name: &String| {
+            peer.name.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+        };
+        if let Some(name) = self.names.iter().find(|name| !ALL.iter().any(|peer| begins(peer, name))) {
+            let all: Vec<_> = ALL.iter().map(|peer| peer.name).collect();
+            return Err(CommandError(format!("there is no server {name:?}: {}", all.join(", "))));
+        }
+        let wanted = |peer: &&Peer| self.names.is_empty() || self.names.iter().any(|name| begins(peer, name));
+        Ok(ALL.iter().filter(wanted).collect())
+    }
+}
+
+/// Checks at the same time.
+const AT_ONCE: usize = 6;
+/// Of a refused upload under load.
+const LOAD_UPLOAD_BYTES: u64 = 1 << 20;

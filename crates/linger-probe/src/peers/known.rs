@@ -1,0 +1,92 @@
+//! The servers that are compared. A new one is a few lines, and a configuration.
+
+use std::path::Path;
+
+use super::Peer;
+
+/// All of them, in the order of the report.
+pub(crate) const ALL: &[Peer] = &[
+    Peer { name: "nginx always", settings: &[("lingering", "always")], ..NGINX },
+    Peer { name: "nginx on", settings: &[("lingering", "on")], ..NGINX },
+    Peer { name: "nginx off", settings: &[("lingering", "off")], ..NGINX },
+    Peer {
+        name: "Apache",
+        programs: &["apache2", "httpd"],
+        files: &[("apache.conf", include_str!("apache.conf"))],
+        args: &["-DFOREGROUND", "-f", "{folder}/apache.conf"],
+        ..OURS
+    },
+    Peer {
+        name: "HAProxy",
+        programs: &["haproxy"],
+        files: &[("haproxy.cfg", include_str!("haproxy.cfg"))],
+        args: &["-db", "-f", "haproxy.cfg"],
+        has_large: false,
+        ..OURS
+    },
+    Peer {
+        name: "lighttpd",
+        programs: &["lighttpd"],
+        files: &[("lighttpd.conf", include_str!("lighttpd.conf"))],
+        args: &["-D", "-f", "lighttpd.conf"],
+        ..OURS
+    },
+    Peer {
+        name: "Go",
+        programs: &["go"],
+        files: &[("main.go", include_str!("main.go"))],
+        build: &["build", "-o", "server", "main.go"],
+        args: &["{http}", "{https}", "{ground}/server.pem", "{ground}/server-key.pem"],
+        ..OURS
+    },
+    Peer { name: "axum", settings: &[("stack", "axum")], ..OURS },
+    Peer { name: "axum layered", settings: &[("stack", "axum")], args: LAYERED, ..OURS },
+    Peer { name: "hyper", settings: &[("stack", "hyper")], ..OURS },
+    Peer { name: "hyper layered", settings: &[("stack", "hyper")], args: LAYERED, ..OURS },
+    Peer { name: "axum-server", settings: &[("stack", "axum-server")], ..OURS },
+    Peer { name: "axum-server layered", settings: &[("stack", "axum-server")], args: LAYERED, ..OURS },
+];
+
+const NGINX: Peer = Peer {
+    programs: &["nginx"],
+    files: &[("nginx.conf", include_str!("nginx.conf"))],
+    args: &["-p", "{folder}", "-c", "{folder}/nginx.conf"],
+    ..OURS
+};
+
+/// This program itself.
+const OURS: Peer = Peer {
+    name: "",
+    programs: &[],
+    files: &[],
+    build: &[],
+    args: &["serve", "{stack}", "--http", "{http}", "--https", "{https}", "--cert", CERT, "--key", KEY],
+    settings: &[],
+    has_large: true,
+};
+const LAYERED: &[&str] = &[
+    "serve",
+    "{stack}",
+    "--layered",
+    "--http",
+    "{http}",
+    "--https",
+    "{https}",
+    "--cert",
+    CERT,
+    "--key",
+    KEY,
+];
+const CERT: &str = "{ground}/server.pem";
+const KEY: &str = "{ground}/server-key.pem";
+
+/// Where Apache's modules are; Debian's place where nothing is.
+pub(super) fn apache_modules() -> &'static str {
+    let places = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
+    places.into_iter().find(|place| Path::new(place).is_dir()).unwrap_or(places[0])
+}
+
+/// As root, Apache wants to become somebody else.
+pub(super) fn apache_user() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "User #65534\nGroup #65534" } else { "" }
+}
