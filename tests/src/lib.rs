@@ -10,6 +10,8 @@ pub mod netns;
 #[cfg(unix)]
 pub mod nginx;
 pub mod peer;
+#[cfg(target_os = "linux")]
+mod resets;
 pub mod scripted;
 pub mod server;
 #[cfg(target_os = "linux")]

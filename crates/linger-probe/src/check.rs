@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -10,6 +11,7 @@ use crate::judge::{Judged, judge};
 use crate::model::{Row, TargetReport, Verdict};
 use crate::run::run;
 use crate::scenario::{Need, Scenario, Step};
+use crate::source::Source;
 use crate::target::{Options, Target};
 
 /// What a server can do, so that what it cannot is not held against it.
@@ -62,6 +64,7 @@ pub async fn check(
     scenarios: impl IntoIterator<Item = &'static Scenario>,
     mut progress: impl FnMut(&Row),
 ) -> TargetReport {
+    let source = Source::open(target, options);
     let shared = Arc::new((target.clone(), options.clone()));
     let (mut rows, mut busy, mut waiting) = (BTreeMap::new(), Vec::new(), JoinSet::new());
     let mut lost = None;
@@ -77,8 +80,9 @@ pub async fn check(
             busy.push((index, scenario));
         }
     }
-    let mut note = |index, row: io::Result<Row>| match row {
-        Ok(row) => {
+    let mut note = |index, tried: io::Result<Tried>| match tried {
+        Ok(Tried { mut row, client }) => {
+            row.ladder = source.ladder(client, row.ladder);
             progress(&row);
             rows.insert(index, row);
             true
@@ -100,7 +104,13 @@ pub async fn check(
         }
     }
     let rows = rows.into_values().collect();
-    TargetReport { name: target.name.clone(), url: target.url.clone(), rows, lost }
+    TargetReport { name: target.name.clone(), url: target.url.clone(), ladders: source.ladders(), rows, lost }
+}
+
+/// A row, whose ladder is what the socket of this client noticed.
+struct Tried {
+    row: Row,
+    client: Option<SocketAddr>,
 }
 
 /// All tries of a scenario, one after the other or beside each other.
@@ -108,7 +118,7 @@ async fn tries(
     scenario: &'static Scenario,
     shared: &Arc<(Target, Options)>,
     at_once: bool,
-) -> io::Result<Row> {
+) -> io::Result<Tried> {
     let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
     for _ in 0..shared.1.repetitions {
         let shared = shared.clone();
@@ -143,16 +153,17 @@ fn missing(
     scenario.needs.iter().find_map(missing)
 }
 
-fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Row {
-    let (mut attempts, mut shown, mut shows_failure) = (Vec::new(), Vec::new(), false);
-    for Judged { attempt, ladder } in tries {
-        let Some(attempt) = attempt else {
+fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Tried {
+    let (mut attempts, mut shown, mut client, mut shows_failure) = (Vec::new(), Vec::new(), None, false);
+    for judged in tries {
+        let Some(attempt) = judged.attempt else {
             let seconds = options.idle_timeout.as_secs_f64();
-            return blank(scenario, format!("it keeps an idle connection for longer than {seconds} s"));
+            let reason = format!("it keeps an idle connection for longer than {seconds} s");
+            return Tried { row: blank(scenario, reason), client: None };
         };
         // The first, or the first that fails.
         if attempts.is_empty() || (!attempt.passed && !shows_failure) {
-            (shown, shows_failure) = (ladder, !attempt.passed);
+            (shown, client, shows_failure) = (judged.ladder, judged.client, !attempt.passed);
         }
         attempts.push(attempt);
     }
@@ -162,7 +173,8 @@ fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>)
     } else {
         (Verdict::Fail, format!("{} of {}: {}", attempts.len() - passed, attempts.len(), scenario.loss))
     };
-    Row { verdict, reason, attempts, ladder: shown, ..blank(scenario, String::new()) }
+    let row = Row { verdict, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
+    Tried { row, client }
 }
 
 fn blank(scenario: &'static Scenario, reason: String) -> Row {

@@ -2,6 +2,7 @@
 //! reset are told apart and in order, and so that bytes can be sent while others arrive.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -89,6 +90,11 @@ impl Connection {
     /// Whether this is TLS, and still in its handshake.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Its own address.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.tcp.local_addr().ok()
     }
 
     /// Makes ready for the next request: what came of the last one is forgotten.

@@ -1,5 +1,7 @@
 //! What one try comes to.
 
+use std::net::SocketAddr;
+
 use crate::connection::Ended;
 use crate::model::{Attempt, End, Event, Side, What};
 use crate::response::{self, Response};
@@ -11,6 +13,8 @@ use crate::scenario::{Expect, Scenario, Step};
 pub(crate) struct Judged {
     pub(crate) attempt: Option<Attempt>,
     pub(crate) ladder: Vec<Event>,
+    /// The client's own address, by which its packets are known.
+    pub(crate) client: Option<SocketAddr>,
 }
 
 pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
@@ -58,7 +62,8 @@ pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
         latency: answered,
         release: released,
     };
-    Judged { attempt: applies.then_some(attempt), ladder: connection.trace.into_ladder() }
+    let client = connection.local_address();
+    Judged { attempt: applies.then_some(attempt), ladder: connection.trace.into_ladder(), client }
 }
 
 fn saw(response: Option<Response>, end: &End, gave_up: bool, announced: Option<bool>) -> String {

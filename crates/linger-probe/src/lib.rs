@@ -15,6 +15,9 @@ pub mod report;
 mod response;
 mod run;
 pub mod scenario;
+mod source;
 pub mod target;
 mod trace;
 pub mod trust;
+#[cfg(target_os = "linux")]
+pub mod wire;

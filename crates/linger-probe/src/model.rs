@@ -13,8 +13,6 @@ pub mod load;
 pub struct Report {
     /// The version of the probe.
     pub version: &'static str,
-    /// Where the ladders come from.
-    pub ladders: Ladders,
     /// What was judged, in the order in which it was named.
     pub targets: Vec<TargetReport>,
     /// What was loaded.
@@ -37,13 +35,7 @@ pub struct Gap {
 impl Default for Report {
     /// One of nothing yet, with this version.
     fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            ladders: Ladders::SocketEvents,
-            targets: Vec::new(),
-            load: Vec::new(),
-            gaps: Vec::new(),
-        }
+        Self { version: env!("CARGO_PKG_VERSION"), targets: Vec::new(), load: Vec::new(), gaps: Vec::new() }
     }
 }
 
@@ -64,6 +56,8 @@ pub struct TargetReport {
     pub name: String,
     /// What was probed.
     pub url: String,
+    /// Where the ladders come from.
+    pub ladders: Ladders,
     /// One row per scenario, in the battery's order.
     pub rows: Vec<Row>,
     /// Why the rest could not be tried: it took no more connections.

@@ -56,6 +56,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How long a server may keep its socket open for a client that has everything and does not close.
     pub release_timeout: Duration,
+    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet sockets).
+    pub wire: bool,
 }
 
 impl Default for Options {
@@ -71,6 +73,7 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(5),
             // nginx's total, and some.
             release_timeout: Duration::from_secs(35),
+            wire: false,
         }
     }
 }

@@ -53,22 +53,27 @@ impl Trace {
         self.events.iter().find(is_fin).map(|event| event.at)
     }
 
-    /// The events, shortened to what fits on a page: two sides that take turns for long are folded into one line each.
+    /// The events, as they are drawn.
     pub(crate) fn into_ladder(self) -> Vec<Event> {
-        const RUN: usize = 8;
-        let mut ladder: Vec<Event> = Vec::new();
-        let mut run = 0;
-        for event in self.events {
-            run = if matches!(event.what, What::Data(_)) { run + 1 } else { 0 };
-            let same_side = |earlier: &&mut Event| earlier.side == event.side;
-            let earlier = ladder.iter_mut().rev().take(2).find(same_side);
-            match (earlier, &event.what) {
-                (Some(Event { what: What::Data(sum), .. }), What::Data(bytes)) if run > RUN => *sum += bytes,
-                _ => ladder.push(event),
-            }
-        }
-        ladder
+        folded(self.events)
     }
+}
+
+/// Shortened to what fits on a page: two sides that take turns for long are folded into one line each.
+pub(crate) fn folded(events: Vec<Event>) -> Vec<Event> {
+    const RUN: usize = 8;
+    let mut ladder: Vec<Event> = Vec::new();
+    let mut run = 0;
+    for event in events {
+        run = if matches!(event.what, What::Data(_)) { run + 1 } else { 0 };
+        let same_side = |earlier: &&mut Event| earlier.side == event.side;
+        let earlier = ladder.iter_mut().rev().take(2).find(same_side);
+        match (earlier, &event.what) {
+            (Some(Event { what: What::Data(sum), .. }), What::Data(bytes)) if run > RUN => *sum += bytes,
+            _ => ladder.push(event),
+        }
+    }
+    ladder
 }
 
 #[cfg(test)]

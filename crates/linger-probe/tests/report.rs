@@ -24,7 +24,7 @@ fn many() -> Report {
 fn json_is_the_whole_model() {
     let json: Value = serde_json::from_str(&render(&sample::report(), Format::Json, true)).expect("JSON");
     assert_eq!(json["version"], "0.1.0");
-    assert_eq!(json["ladders"], "socket_events");
+    assert_eq!(json["targets"][0]["ladders"], "socket_events");
     assert_eq!(json["targets"][2]["name"], sample::HOSTILE);
     let row = &json["targets"][0]["rows"][1];
     assert_eq!((&row["scenario"], &row["verdict"]), (&"early.stops_at_error".into(), &"fail".into()));
@@ -182,7 +182,8 @@ fn the_page_shows_every_event_and_every_row() {
 
 #[test]
 fn the_page_says_where_its_ladders_come_from() {
-    let report = Report { ladders: Ladders::Packets, ..alone() };
+    let mut report = alone();
+    report.targets[0].ladders = Ladders::Packets;
     let page = html::page(&report);
     assert!(page.contains("From packets") && !page.contains("ocket events"));
     assert!(!page.contains("Comparison"), "one server is compared with nothing");

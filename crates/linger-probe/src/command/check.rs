@@ -51,6 +51,10 @@ pub(crate) struct BatteryArgs {
     /// How long a server may keep its socket for a client that has everything and does not close, in seconds.
     #[arg(long, default_value = "35", value_parser = seconds, help_heading = "Battery")]
     release_timeout: Duration,
+    /// Takes the ladders from packets instead of socket events: needs root or `CAP_NET_RAW`, on Linux.
+    #[cfg(target_os = "linux")]
+    #[arg(long, help_heading = "Battery")]
+    wire: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,6 +69,7 @@ enum Http {
 pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let scenarios = args.battery.scenarios()?;
     let options = args.battery.options(args.target.options());
+    args.battery.prepare()?;
     args.output.prepare()?;
     let found = args.target.find(&options).await?;
     announce(&found, &scenarios, &options);
@@ -120,6 +125,17 @@ impl BatteryArgs {
         }
     }
 
+    /// Whether what it needs is there.
+    pub(crate) fn prepare(&self) -> Result<(), CommandError> {
+        #[cfg(target_os = "linux")]
+        if self.wire {
+            linger_probe::wire::allowed().map_err(|error| {
+                CommandError(format!("--wire needs root or CAP_NET_RAW to see packets: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn options(&self, options: Options) -> Options {
         Options {
             upload_bytes: self.upload_size,
@@ -127,6 +143,8 @@ impl BatteryArgs {
             repetitions: self.repetitions,
             idle_timeout: self.idle_timeout,
             release_timeout: self.release_timeout,
+            #[cfg(target_os = "linux")]
+            wire: self.wire,
             ..options
         }
     }

@@ -53,6 +53,7 @@ enum Half {
 pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     let peers = args.peers()?;
     let scenarios = args.battery.scenarios()?;
+    args.battery.prepare()?;
     args.output.prepare()?;
     let mut running = Vec::new();
     let compared = tokio::select! {

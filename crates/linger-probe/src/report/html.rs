@@ -39,9 +39,9 @@ pub fn page(report: &Report) -> String {
                     @if !report.gaps.is_empty() { (gaps(&report.gaps)) }
                     @if !report.load.is_empty() { (load::section(&report.load)) }
                     @for (index, target) in report.targets.iter().enumerate() {
-                        (section(target, index, report.ladders))
+                        (section(target, index))
                     }
-                    @if !report.targets.is_empty() { (reading(report.ladders)) }
+                    @if !report.targets.is_empty() { (reading(&report.targets)) }
                 }
                 footer { p { "Made by linger-probe " (report.version) "." } }
             }
@@ -123,22 +123,22 @@ fn gaps(gaps: &[Gap]) -> Markup {
     }
 }
 
-fn section(target: &TargetReport, index: usize, ladders: Ladders) -> Markup {
+fn section(target: &TargetReport, index: usize) -> Markup {
     let id = section_id(index);
     html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (target.name) }
             p.under { span.url { (target.url) } " · " (words::counts(target)) }
             @for row in &target.rows {
-                (scenario::details(row, &scenario_id(index, row.scenario), ladders))
+                (scenario::details(row, &scenario_id(index, row.scenario), target.ladders))
             }
         }
     }
 }
 
 /// How to read the drawings.
-fn reading(ladders: Ladders) -> Markup {
-    let seen = match ladders {
+fn reading(targets: &[TargetReport]) -> Markup {
+    let seen = |ladders| match ladders {
         Ladders::SocketEvents => {
             "The ladders are made from socket events: what the probe's own socket wrote and read, in that \
              order. What the server sent stands at the time when the probe read it."
@@ -147,10 +147,12 @@ fn reading(ladders: Ladders) -> Markup {
             "The ladders are made from packets: what each side sent stands at the time when it left."
         }
     };
+    let mut kinds: Vec<Ladders> = targets.iter().map(|target| target.ladders).collect();
+    kinds.dedup();
     html! {
         section aria-labelledby="reading" {
             h2 #reading { "How to read this page" }
-            p { (seen) }
+            @for kind in kinds { p { (seen(kind)) } }
             p {
                 "Time runs downwards, in milliseconds since the connection began. Each arrow goes from the \
                  side that sent it to the other. A wait of more than " (words::milliseconds(ladder::LONG))

@@ -35,12 +35,12 @@ pub(crate) fn report() -> Report {
     let target = |name: &str, url: &str, failing: &[usize], not_applicable: &[usize]| TargetReport {
         name: name.to_owned(),
         url: url.to_owned(),
+        ladders: Ladders::SocketEvents,
         rows: (0..SCENARIOS.len()).map(|index| row(index, failing, not_applicable)).collect(),
         lost: None,
     };
     Report {
         version: "0.1.0",
-        ladders: Ladders::SocketEvents,
         load: (0..8).map(load).collect(),
         gaps: vec![Gap {
             name: HOSTILE.to_owned(),

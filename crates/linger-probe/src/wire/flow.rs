@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::tls::{Scanner, Session, add};
 use super::transcript::{Event, Part, Side};
@@ -10,6 +11,8 @@ use super::transcript::{Event, Part, Side};
 /// What matters of one TCP segment.
 #[derive(Debug)]
 pub(super) struct Segment<'a> {
+    /// Since 1970.
+    pub(super) at: Duration,
     pub(super) client: SocketAddr,
     pub(super) side: Side,
     pub(super) seq: u32,
@@ -39,10 +42,15 @@ pub(super) struct Recorder {
     flows: Vec<Flow>,
     /// The newest connection of each client address.
     latest: HashMap<SocketAddr, usize>,
+    /// Whether data in a row is one event, and what only acknowledges is none.
+    compact: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flow {
+    client_address: SocketAddr,
+    /// The last event.
+    last: Option<usize>,
     /// The sequence number of the client's SYN, which tells its retransmission from a new connection.
     initial: Option<u32>,
     session: Session,
@@ -61,6 +69,15 @@ struct Direction {
 }
 
 impl Recorder {
+    /// One for ladders.
+    pub(super) fn compact() -> Self {
+        Self { compact: true, ..Self::default() }
+    }
+
+    pub(super) fn is_compact(&self) -> bool {
+        self.compact
+    }
+
     pub(super) fn push(&mut self, segment: Segment<'_>) {
         let id = self.connection_of(&segment);
         let side = segment.side;
@@ -104,7 +121,14 @@ impl Recorder {
         {
             return id;
         }
-        self.flows.push(Flow { initial: opens.then_some(segment.seq), ..Flow::default() });
+        self.flows.push(Flow {
+            client_address: segment.client,
+            last: None,
+            initial: opens.then_some(segment.seq),
+            session: Session::default(),
+            client: Direction::default(),
+            server: Direction::default(),
+        });
         let id = self.flows.len() - 1;
         self.latest.insert(segment.client, id);
         id
@@ -128,8 +152,26 @@ impl Recorder {
         };
         let parts = direction.accept(session, segment);
         if !parts.is_empty() {
-            self.events.push(Event { connection: id, side, parts });
+            self.record(id, side, parts, segment.at);
         }
+    }
+
+    fn record(&mut self, id: usize, side: Side, parts: Vec<Part>, at: Duration) {
+        if self.compact {
+            if parts.iter().all(|part| matches!(part, Part::Ack | Part::Again)) {
+                return;
+            }
+            if let Some(last) = self.flows[id].last.and_then(|last| self.events.get_mut(last))
+                && last.side == side
+                && let ([Part::Data(sum)], [Part::Data(more)]) = (last.parts.as_mut_slice(), parts.as_slice())
+            {
+                *sum += more;
+                return;
+            }
+        }
+        let flow = &mut self.flows[id];
+        flow.last = Some(self.events.len());
+        self.events.push(Event { connection: id, client: flow.client_address, side, parts, at });
     }
 
     /// Records the held segments that a filled hole has set free.
@@ -157,7 +199,9 @@ impl Recorder {
         let Some(next) = direction.next.replace(seq) else { return };
         direction.scanner.lose();
         let parts = vec![Part::Gap(seq.wrapping_sub(next) as usize)];
-        self.events.push(Event { connection: id, side, parts });
+        // At the time of what came before: when these left, nobody knows.
+        let at = self.events.last().map_or(Duration::ZERO, |event| event.at);
+        self.record(id, side, parts, at);
     }
 }
 
@@ -225,6 +269,7 @@ mod tests {
     /// From the client, with data of this length beginning at this place in its stream.
     fn data(at: u32, length: usize) -> Segment<'static> {
         Segment {
+            at: Duration::ZERO,
             client: ([127, 0, 0, 1], 50_000).into(),
             side: Side::Client,
             seq: ISN.wrapping_add(1 + at),
@@ -267,6 +312,16 @@ mod tests {
     fn restores_the_order_when_a_hole_is_filled() {
         let lines = recorded([data(10, 5), fin(15), data(0, 10)]);
         assert_eq!(lines, ["client: data 10", "client: data 5", "client: FIN"]);
+    }
+
+    #[test]
+    fn a_compact_one_sums_up_what_one_side_sends() {
+        let mut recorder = Recorder::compact();
+        for segment in [data(0, 10), ack(10), data(10, 5), ack(15), fin(15), ack(16)] {
+            recorder.push(segment);
+        }
+        let lines: Vec<_> = recorder.events.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["client: data 15", "client: FIN"]);
     }
 
     #[test]

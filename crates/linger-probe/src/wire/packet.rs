@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TcpSlice, TransportSlice};
 use nix::cmsg_space;
@@ -12,7 +13,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
     socket, sockopt,
 };
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeSpec, TimeVal};
 use socket2::{SockFilter, SockRef};
 
 use super::flow::Segment;
@@ -34,11 +35,31 @@ pub(super) struct Ports {
     pub(super) marker: u16,
 }
 
-/// Opens a socket that yields packets from the IP header on, as they leave, cut to `limit` bytes.
-pub(super) fn open_socket(limit: u32) -> io::Result<OwnedFd> {
+/// Which packets are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Those that leave: on loopback, all of them, once.
+    Leaving,
+    /// Those that arrive from another host, too.
+    Both,
+}
+
+/// A packet that was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    pub(super) length: usize,
+    /// How many packets the queue has dropped so far, if any.
+    pub(super) dropped: Option<u32>,
+    /// When the kernel saw it, since 1970.
+    pub(super) at: Duration,
+}
+
+/// Opens a socket that yields packets from the IP header on, cut to `limit` bytes.
+pub(super) fn open_socket(limit: u32, seen: Seen) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let packets = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
-    SockRef::from(&packets).attach_filter(&outgoing_only(limit))?;
+    SockRef::from(&packets).attach_filter(&filter(limit, seen))?;
+    setsockopt(&packets, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&packets, sockopt::RxqOvfl, &1)?;
     // Forcing needs root outside user namespaces; the other is limited to net.core.rmem_max.
     if setsockopt(&packets, sockopt::RcvBufForce, &QUEUE_BYTES).is_err() {
@@ -51,38 +72,40 @@ pub(super) fn open_socket(limit: u32) -> io::Result<OwnedFd> {
     Ok(packets)
 }
 
-/// A packet's length in `buffer`, and how many packets the queue has dropped so far if any.
-pub(super) fn read(
-    packets: &OwnedFd,
-    buffer: &mut [u8],
-    flags: MsgFlags,
-) -> nix::Result<(usize, Option<u32>)> {
-    let mut control = cmsg_space!(u32);
+/// The next packet, in `buffer`.
+pub(super) fn read(packets: &OwnedFd, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<Received> {
+    let mut control = cmsg_space!(u32, TimeSpec);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(packets.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    let dropped = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::RxqOvfl(dropped) => Some(dropped),
-        _ => None,
-    });
-    Ok((message.bytes, dropped))
+    let mut received = Received { length: message.bytes, dropped: None, at: Duration::ZERO };
+    for control in message.cmsgs()? {
+        match control {
+            ControlMessageOwned::RxqOvfl(dropped) => received.dropped = Some(dropped),
+            ControlMessageOwned::ScmTimestampns(at) => received.at = at.into(),
+            _ => {}
+        }
+    }
+    Ok(received)
 }
 
-/// A classic BPF program: "if the packet type is outgoing, keep `limit` bytes, else none".
-fn outgoing_only(limit: u32) -> [SockFilter; 4] {
+/// A classic BPF program: "if the packet type is outgoing (or, for both, to this host), keep `limit` bytes, else none".
+fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
     const RETURN: u16 = 0x06; // BPF_RET | BPF_K
     let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    let other = if seen == Seen::Both { libc::PACKET_HOST } else { libc::PACKET_OUTGOING };
     [
         SockFilter::new(LOAD_BYTE, 0, 0, packet_type),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, libc::PACKET_OUTGOING.into()),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, libc::PACKET_OUTGOING.into()),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, other.into()),
         SockFilter::new(RETURN, 0, 0, limit),
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
 
 /// Parses a packet that begins with its IP header and may be cut; `None` if it is none of ours.
-pub(super) fn parse(packet: &[u8], ports: Ports) -> Option<Packet<'_>> {
+pub(super) fn parse(packet: &[u8], ports: Ports, at: Duration) -> Option<Packet<'_>> {
     let parsed = LaxSlicedPacket::from_ip(packet).ok()?;
     let (source, destination, total): (IpAddr, IpAddr, usize) = match &parsed.net {
         Some(LaxNetSlice::Ipv4(ip)) => {
@@ -102,7 +125,8 @@ pub(super) fn parse(packet: &[u8], ports: Ports) -> Option<Packet<'_>> {
         }
         Some(TransportSlice::Tcp(tcp)) => {
             let missing = total.saturating_sub(packet.len());
-            segment(tcp, (source, destination), missing, ports.server).map(Packet::Tcp)
+            segment(tcp, (source, destination), missing, ports.server)
+                .map(|segment| Packet::Tcp(Segment { at, ..segment }))
         }
         _ => None,
     }
@@ -122,6 +146,7 @@ fn segment<'a>(
         return None;
     };
     Some(Segment {
+        at: Duration::ZERO,
         client,
         side,
         seq: tcp.sequence_number(),

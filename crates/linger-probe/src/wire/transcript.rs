@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::discriminant;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::tls::add;
 
@@ -26,7 +28,7 @@ impl Side {
     }
 }
 
-/// One thing that a segment does. Complete: what else TCP can do is of no use to these tests.
+/// One thing that a segment does. Complete: what else TCP can do is of no use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The client opens the connection.
@@ -56,6 +58,10 @@ pub enum Part {
 pub struct Event {
     /// The number of the connection, from 0 in the order of their first segments.
     pub connection: usize,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// When the first of it left, since 1970.
+    pub at: Duration,
     /// The sender.
     pub side: Side,
     /// What was in it, in the order of the stream.

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::io;
 
-use super::{Capture, Side};
+use linger_probe::wire::{Capture, Side};
+
 use crate::counters::Counters;
 
 /// Watches one server port for resets of the server's own.

@@ -1,0 +1,48 @@
+//! Where the ladders of a check come from.
+
+use std::net::SocketAddr;
+
+use crate::model::{Event, Ladders};
+use crate::target::{Options, Target};
+
+/// Packets, where that was asked for and the system lets it; otherwise what the client's socket noticed.
+pub(crate) struct Source {
+    #[cfg(target_os = "linux")]
+    capture: Option<crate::wire::Capture>,
+}
+
+#[cfg(target_os = "linux")]
+impl Source {
+    pub(crate) fn open(target: &Target, options: &Options) -> Self {
+        let start = || crate::wire::Capture::start_compact(target.address).ok();
+        Self { capture: options.wire.then(start).flatten() }
+    }
+
+    pub(crate) fn ladders(&self) -> Ladders {
+        if self.capture.is_some() { Ladders::Packets } else { Ladders::SocketEvents }
+    }
+
+    /// The ladder of this client's connection, of which its socket noticed this.
+    pub(crate) fn ladder(&self, client: Option<SocketAddr>, noticed: Vec<Event>) -> Vec<Event> {
+        match (&self.capture, client) {
+            (Some(capture), Some(client)) => crate::wire::ladder(&capture.of(client), &noticed),
+            (Some(_), None) => Vec::new(),
+            (None, _) => noticed,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Source {
+    pub(crate) fn open(_: &Target, _: &Options) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn ladders(&self) -> Ladders {
+        Ladders::SocketEvents
+    }
+
+    pub(crate) fn ladder(&self, _: Option<SocketAddr>, noticed: Vec<Event>) -> Vec<Event> {
+        noticed
+    }
+}

@@ -1,0 +1,295 @@
+//! Captures the TCP segments of one server port and tells them as a [`Transcript`].
+//!
+//! It needs the right to open packet sockets: root, `CAP_NET_RAW`, or a network namespace of one's own.
+//!
+//! ```no_run
+//! # use linger_probe::wire::{Capture, Part, Side};
+//! # fn example(port: u16) -> std::io::Result<()> {
+//! let capture = Capture::start(port)?;
+//! // … connections come and go …
+//! let transcript = capture.finish()?;
+//! assert!(transcript.position(Side::Server, Part::Fin) < transcript.position(Side::Client, Part::Fin), "{transcript}");
+//! assert_eq!(transcript.resets(Side::Server), 0, "{transcript}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Loopback shows each packet twice, as it leaves and as it arrives; the copy that leaves is kept. It is taken while the
+//! sender holds its socket, so one side's packets are in order, and before the receiver can act, so what it causes comes
+//! later. It also means: packets dropped by an output rule or a lossy queue are not here, those dropped by an input rule are.
+//!
+//! Nothing is lost silently. The kernel's count of dropped packets, bytes acknowledged but not seen, and packets that had
+//! left before [`Capture::finish`] was called but were not seen all end up in [`Transcript::problems`]. Only a process that
+//! is root outside user namespaces may have a queue larger than `net.core.rmem_max`; elsewhere, watch mass transfers
+//! through [`Capture::start_cut`].
+
+mod flow;
+mod ladder;
+mod packet;
+mod tls;
+mod transcript;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
+
+use flow::Recorder;
+pub(crate) use ladder::ladder;
+use packet::{Packet, Ports, Seen, WHOLE};
+pub use transcript::{Event, Part, Side, Transcript};
+
+/// A running capture. Dropping it ends it.
+#[derive(Debug)]
+pub struct Capture {
+    shared: Arc<Shared>,
+    reader: Option<JoinHandle<()>>,
+    marker: UdpSocket,
+}
+
+impl Capture {
+    /// Captures whole packets to and from `port` from now on.
+    ///
+    /// # Errors
+    /// If the process may not open packet sockets: it needs root, `CAP_NET_RAW`, or a network namespace of its own.
+    pub fn start(port: u16) -> io::Result<Self> {
+        Self::start_cut(port, WHOLE)
+    }
+
+    /// Captures at most the first `limit` bytes of each packet, IP header included.
+    ///
+    /// Cut packets take little room in the queue, so even a short one holds a mass transfer. Lengths, FIN and RST stay
+    /// right. TLS records that begin in a part that was cut off are not recognised; they count as data, until a segment
+    /// of the same side that is not cut holds whole records only. With a limit of about 2000 an alert that follows an
+    /// upload is usually such a segment.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_cut(port: u16, limit: u32) -> io::Result<Self> {
+        Self::begin(port, limit, Seen::Leaving, Recorder::default())
+    }
+
+    /// For ladders: what follows on the same of one side is summed up at once, so that memory stays small however much is sent,
+    /// and packets are cut.
+    pub(crate) fn start_compact(server: SocketAddr) -> io::Result<Self> {
+        let seen = if server.ip().is_loopback() { Seen::Leaving } else { Seen::Both };
+        Self::begin(server.port(), ALERT_BESIDE_DATA, seen, Recorder::compact())
+    }
+
+    fn begin(port: u16, limit: u32, seen: Seen, recorder: Recorder) -> io::Result<Self> {
+        let packets = packet::open_socket(limit, seen)?;
+        let marker = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        marker.connect(marker.local_addr()?)?;
+        let ports = Ports { server: port, marker: marker.local_addr()?.port() };
+        let shared = Arc::new(Shared::default());
+        shared.lock().recorder = recorder;
+        let reader = std::thread::Builder::new().name("capture".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.read_all(&packets, ports)
+        })?;
+        Ok(Self { shared, reader: Some(reader), marker })
+    }
+
+    /// Waits until what has been captured satisfies `done`, or for [a generous time](WAIT_BOUND), and says whether it did.
+    ///
+    /// It blocks the thread: on a runtime with one thread use it only when the peers are threads or processes.
+    #[must_use]
+    pub fn wait_until(&self, mut done: impl FnMut(&Transcript) -> bool) -> bool {
+        let mut state = self.shared.lock();
+        loop {
+            if done(&state.transcript()) {
+                return true;
+            }
+            let Some(changed) = self.shared.wait_for_packet(state, WAIT_BOUND) else { return false };
+            state = changed;
+        }
+    }
+
+    /// What was captured of this client's connection until now, once everything that left before this call has been read.
+    pub(crate) fn of(&self, client: SocketAddr) -> Vec<Event> {
+        // Where it did not catch up, there is less to see.
+        let number = self.shared.lock().marker.wrapping_add(1);
+        let _ = self.catch_up(number);
+        let state = self.shared.lock();
+        state.recorder.events.iter().filter(|event| event.client == client).cloned().collect()
+    }
+
+    /// Ends the capture once everything that left before this call has been read and the wire has been quiet for 50 ms.
+    ///
+    /// A UDP packet to 127.0.0.1 tells that all has been read. A test's firewall rules must let it out; if they do not, the
+    /// transcript says that it may be incomplete. Nothing else is waited for, neither timers, such as a retransmission,
+    /// nor the processes at the two ends: let them finish first.
+    ///
+    /// # Errors
+    /// If reading packets failed.
+    pub fn finish(mut self) -> io::Result<Transcript> {
+        let mut caught_up = self.catch_up(1)?;
+        caught_up &= self.is_quiet();
+        caught_up &= self.catch_up(2)?;
+
+        self.stop();
+        let mut state = self.shared.lock();
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        state.recorder.finish();
+        if !caught_up {
+            state.problems.push("the capture did not see everything up to its end".to_owned());
+        }
+        Ok(state.transcript())
+    }
+
+    /// Waits until no packet has come for a while, or says that they never stop.
+    fn is_quiet(&self) -> bool {
+        let mut state = self.shared.lock();
+        for _ in 0..QUIET_ROUNDS {
+            let Some(changed) = self.shared.wait_for_packet(state, QUIET) else { return true };
+            state = changed;
+        }
+        false
+    }
+
+    /// Sends a packet of our own through the same queue and waits until it comes out: all before it are then read, and
+    /// the number of dropped packets that it carries is final.
+    fn catch_up(&self, number: u8) -> io::Result<bool> {
+        // More than once, because a full queue drops it.
+        for _ in 0..MARKER_TRIES {
+            match self.marker.send(&[number]) {
+                Ok(_) => {}
+                // A firewall rule of the test.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            let waiting = |state: &mut State| state.marker != number && state.error.is_none();
+            let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), MARKER_WAIT, waiting);
+            if waited.expect(NOT_POISONED).0.marker == number {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the capture thread does not panic");
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Not joined: a failing test need not wait, and the thread ends at its next timeout.
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether this process may see packets.
+///
+/// # Errors
+/// It may not.
+pub fn allowed() -> io::Result<()> {
+    packet::open_socket(WHOLE, Seen::Leaving).map(drop)
+}
+
+/// What the capture and its thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    stop: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    recorder: Recorder,
+    packets: usize,
+    dropped: u32,
+    problems: Vec<String>,
+    /// The number of the last marker that came through.
+    marker: u8,
+    error: Option<io::Error>,
+}
+
+impl State {
+    fn transcript(&self) -> Transcript {
+        let mut problems = self.problems.clone();
+        if self.dropped > 0 {
+            problems.push(format!("{} packets did not fit into the capture's queue", self.dropped));
+        }
+        if self.packets > PACKET_LIMIT {
+            problems.push(format!("only the first {PACKET_LIMIT} of {} packets are described", self.packets));
+        }
+        Transcript::new(self.recorder.events.clone(), problems)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(NOT_POISONED)
+    }
+
+    /// Waits for one more packet; `None` if none comes in time.
+    fn wait_for_packet<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        time: Duration,
+    ) -> Option<MutexGuard<'a, State>> {
+        let packets = state.packets;
+        let waited = self.changed.wait_timeout_while(state, time, |state| state.packets == packets);
+        let (state, timeout) = waited.expect(NOT_POISONED);
+        (!timeout.timed_out()).then_some(state)
+    }
+
+    /// The capture thread: reads packets until told to stop.
+    fn read_all(&self, packets: &OwnedFd, ports: Ports) {
+        let mut buffer = vec![0; WHOLE as usize];
+        while !self.stop.load(Ordering::Relaxed) {
+            match packet::read(packets, &mut buffer, MsgFlags::empty()) {
+                Ok(received) => self.handle(&buffer[..received.length], received, ports),
+                // The socket's timeout, which is there so that the stop is seen.
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(error) => {
+                    self.lock().error = Some(error.into());
+                    break;
+                }
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn handle(&self, packet: &[u8], received: packet::Received, ports: Ports) {
+        let mut state = self.lock();
+        state.dropped = received.dropped.unwrap_or(state.dropped);
+        match packet::parse(packet, ports, received.at) {
+            Some(Packet::Marker(number)) => state.marker = number,
+            Some(Packet::Tcp(segment)) => {
+                state.packets += 1;
+                if state.packets <= PACKET_LIMIT || state.recorder.is_compact() {
+                    state.recorder.push(segment);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// The longest that [`Capture::wait_until`] waits without any new packet.
+pub const WAIT_BOUND: Duration = Duration::from_secs(10);
+
+/// Whole records that follow an upload: see [`Capture::start_cut`].
+const ALERT_BESIDE_DATA: u32 = 2000;
+/// Bounds the transcript's memory.
+const PACKET_LIMIT: usize = 1_000_000;
+const QUIET: Duration = Duration::from_millis(50);
+/// A wire that is never quiet ends the wait after this many packets.
+const QUIET_ROUNDS: usize = 100_000;
+const MARKER_TRIES: usize = 20;
+const MARKER_WAIT: Duration = Duration::from_millis(250);
+const NOT_POISONED: &str = "no thread panics while it holds the capture's state";
