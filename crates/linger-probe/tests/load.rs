@@ -137,7 +137,10 @@ async fn the_result_is_written_in_every_format() {
     let output = probe(&[&[url.as_str()], &plan[..]].concat()).await;
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("early413") && text.contains("mine: ") && !text.contains("No server"), "{text}");
+    assert!(
+        text.contains("early413") && text.contains("responses a second") && !text.contains("No server"),
+        "{text}"
+    );
     let page = std::fs::read_to_string(&page).expect("it is written");
     assert!(page.contains("mine under load") && page.contains("polyline"));
     let output = probe(&[&[url.as_str(), "--format", "junit"], &plan[..4]].concat()).await;
