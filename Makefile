@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build counts ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release -p linger-probe -- demo
@@ -51,8 +51,12 @@ peers: ## The probe starts servers of all kinds and tells them apart: needs Apac
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run
 
-needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx` and `peers` need (Debian, as root)
-	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace
+counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
+	python3 benches/counts.py
 
-ci: fmt lint features msrv doc test examples bench-build wire foreign page nginx peers
+needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx`, `peers` and `counts` need (Debian, as root)
+	apt-get update -q
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace valgrind
+	command -v gungraun-runner || cargo install gungraun-runner --version 0.20.0 --locked
+
+ci: fmt lint features msrv doc test examples bench-build counts wire foreign page nginx peers

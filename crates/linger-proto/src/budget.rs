@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     deadline: Instant,
-    idle: Duration,
+    /// In nanoseconds, which reach for centuries.
+    idle: u64,
     progress_at: Instant,
 }
 
@@ -19,6 +20,7 @@ pub(crate) enum Expired {
 
 impl Budget {
     pub(crate) fn new(total: Duration, idle: Duration, now: Instant) -> Self {
+        let idle = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
         Self { deadline: now + total, idle, progress_at: now }
     }
 
@@ -34,13 +36,17 @@ impl Budget {
 
     /// When the earlier of the two clocks runs out, unless there is progress before.
     pub(crate) fn next_timeout(&self) -> Instant {
-        self.deadline.min(self.progress_at + self.idle)
+        self.deadline.min(self.idle_deadline())
+    }
+
+    fn idle_deadline(&self) -> Instant {
+        self.progress_at + Duration::from_nanos(self.idle)
     }
 
     pub(crate) fn expired(&self, now: Instant) -> Option<Expired> {
         if now >= self.deadline {
             Some(Expired::Total)
-        } else if now >= self.progress_at + self.idle {
+        } else if now >= self.idle_deadline() {
             Some(Expired::Idle)
         } else {
             None

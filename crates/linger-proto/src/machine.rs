@@ -1,6 +1,7 @@
 //! The close itself: one event in, the next action and timeout out.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::budget::{Budget, Expired};
@@ -20,25 +21,24 @@ use crate::report::CloseReport;
 /// first failure is the one reported.
 #[derive(Debug, Clone)]
 pub struct CloseMachine {
-    policy: ClosePolicy,
+    /// Shared: it is most of what a close would hold.
+    policy: Arc<ClosePolicy>,
     start: Start,
     phase: Phase,
     entered_at: Instant,
-    times: [Duration; 5],
+    /// In nanoseconds, which reach for centuries.
+    times: [u64; 5],
     budget: Budget,
     /// The server's shutdown deadline, once there is one.
     cut_at: Option<Instant>,
     /// The bounds of reading through the TLS session, while the drain still does.
-    session: Option<SessionRead>,
-    /// Since when the peer's rate counts, while the drain has a minimum.
-    rate_from: Option<Instant>,
+    session: Option<Box<SessionRead>>,
     /// When everything was acknowledged, and how long the peer has to be quiet from then on.
-    acknowledged: Option<(Instant, Duration)>,
+    acknowledged: Option<Box<(Instant, Duration)>>,
     /// Whether the peer's FIN was read before ours was sent.
     peer_fin: bool,
     sent: Notified,
     drained: u64,
-    failure: Option<Failure>,
     outcome: Option<Outcome>,
     ended_in: Phase,
 }
@@ -59,22 +59,22 @@ const SHORTEST_QUIET: Duration = Duration::from_millis(50);
 impl CloseMachine {
     /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at once.
     #[must_use]
-    pub fn new(policy: ClosePolicy, start: Start, now: Instant) -> Self {
+    pub fn new(policy: impl Into<Arc<ClosePolicy>>, start: Start, now: Instant) -> Self {
+        let policy = policy.into();
+        let budget = Budget::new(policy.flush_limit, policy.flush_idle_timeout, now);
         let mut machine = Self {
             policy,
             start,
             phase: Phase::Flush,
             entered_at: now,
-            times: [Duration::ZERO; 5],
-            budget: Budget::new(policy.flush_limit, policy.flush_idle_timeout, now),
+            times: [0; 5],
+            budget,
             cut_at: None,
             session: None,
-            rate_from: None,
             acknowledged: None,
             peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
-            failure: start.failure,
             outcome: None,
             ended_in: Phase::Flush,
         };
@@ -87,7 +87,7 @@ impl CloseMachine {
     }
 
     /// Begins again by another policy. For a close of which no action was performed yet.
-    pub fn restart(&mut self, policy: ClosePolicy, now: Instant) {
+    pub fn restart(&mut self, policy: impl Into<Arc<ClosePolicy>>, now: Instant) {
         *self = Self::new(policy, self.start, now);
     }
 
@@ -111,7 +111,7 @@ impl CloseMachine {
             Phase::PeerFirst => Some(Action::AwaitPeer { limit: call_limit(self.bytes_left())? }),
             Phase::Notify => Some(Action::Notify),
             Phase::HalfClose => Some(Action::HalfClose),
-            Phase::Drain => Some(match self.session {
+            Phase::Drain => Some(match &self.session {
                 Some(session) => {
                     Action::AwaitPeer { limit: call_limit(session.left.min(self.bytes_left()))? }
                 }
@@ -134,7 +134,7 @@ impl CloseMachine {
         if self.phase == Phase::Done {
             return None;
         }
-        let session = self.session.map(|session| session.deadline);
+        let session = self.session.as_ref().map(|session| session.deadline);
         let others = [self.cut_at, session, self.rate_deadline(), self.quiet_deadline()];
         others.into_iter().flatten().chain([self.budget.next_timeout()]).min()
     }
@@ -164,7 +164,8 @@ impl CloseMachine {
             }
             (Phase::Drain, Event::Acknowledged { rtt }) if self.wants_acknowledgement() => {
                 let round_trips = self.policy.early_release.unwrap_or_default();
-                self.acknowledged = Some((now, rtt.saturating_mul(round_trips).max(SHORTEST_QUIET)));
+                let quiet = rtt.saturating_mul(round_trips).max(SHORTEST_QUIET);
+                self.acknowledged = Some(Box::new((now, quiet)));
             }
             (Phase::Drain, Event::PeerEnded) if self.session.is_some() => {
                 self.finish(Outcome::PeerClosed { close_notify: true }, now);
@@ -185,7 +186,8 @@ impl CloseMachine {
         let outcome = self.outcome?;
         // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN behind
         // it would make it look whole where its end is the close (RFC 9112 §6.3).
-        let alive = !outcome.is_connection_over() || self.failure.is_some_and(|failure| !failure.is_final());
+        let alive =
+            !outcome.is_connection_over() || self.start.failure.is_some_and(|failure| !failure.is_final());
         let cut_short = self.ended_in == Phase::Flush && alive;
         let release = match outcome {
             Outcome::Aborted => Release::Abort,
@@ -196,12 +198,12 @@ impl CloseMachine {
         Some(CloseReport {
             outcome,
             ended_in: self.ended_in,
-            failure: self.failure,
+            failure: self.start.failure,
             bytes_drained: self.drained,
             sent_close_notify: self.sent.close_notify(),
             unacked: None,
             release,
-            times: self.times,
+            times: self.times.map(Duration::from_nanos),
         })
     }
 
@@ -246,7 +248,6 @@ impl CloseMachine {
     fn half_closed(&mut self, now: Instant) {
         self.enter(Phase::Drain, now);
         self.budget = Budget::new(self.policy.drain_limit, self.policy.drain_idle_timeout, now);
-        self.rate_from = self.policy.drain_min_rate.map(|rate| now + rate.grace);
         if self.peer_fin {
             return self.finish(Outcome::PeerClosed { close_notify: false }, now);
         }
@@ -262,7 +263,8 @@ impl CloseMachine {
         if self.start.peer_ended {
             self.finish(Outcome::PeerClosed { close_notify: true }, now);
         } else {
-            self.session = Some(SessionRead { deadline: now + wait.limit, left: wait.limit_bytes });
+            let read = SessionRead { deadline: now + wait.limit, left: wait.limit_bytes };
+            self.session = Some(Box::new(read));
         }
     }
 
@@ -272,7 +274,7 @@ impl CloseMachine {
         if let Some(session) = &mut self.session {
             session.left = session.left.saturating_sub(bytes as u64);
         }
-        self.session = self.session.filter(|session| session.left > 0);
+        self.session.take_if(|session| session.left == 0);
         match self.phase {
             _ if self.bytes_left() > 0 => {}
             Phase::PeerFirst => self.end_peers_turn(now),
@@ -281,7 +283,7 @@ impl CloseMachine {
     }
 
     fn fail(&mut self, failure: Failure, now: Instant) {
-        let first = *self.failure.get_or_insert(failure);
+        let first = *self.start.failure.get_or_insert(failure);
         // A session that is broken refuses to flush, but its alert is out or goes out with the half-close, and the client
         // has yet to read it.
         if self.start.fatal_alert && !failure.is_final() && self.phase == Phase::Flush {
@@ -300,7 +302,7 @@ impl CloseMachine {
         if self.cut_at.is_some_and(|cut_at| now >= cut_at) {
             return self.finish(Outcome::ShutdownCut, now);
         }
-        self.session = self.session.filter(|session| now < session.deadline);
+        self.session.take_if(|session| now >= session.deadline);
         if self.rate_deadline().is_some_and(|deadline| now >= deadline) {
             return self.finish(Outcome::DrainRate, now);
         }
@@ -325,22 +327,24 @@ impl CloseMachine {
 
     fn enter(&mut self, phase: Phase, now: Instant) {
         debug_assert!(phase > self.phase, "phases never go back");
-        self.times[self.phase as usize] = now.saturating_duration_since(self.entered_at);
+        let nanos = now.saturating_duration_since(self.entered_at).as_nanos();
+        self.times[self.phase as usize] = u64::try_from(nanos).unwrap_or(u64::MAX);
         self.entered_at = now;
         self.phase = phase;
     }
 
     /// When a peer that has acknowledged everything has been quiet for long enough.
     fn quiet_deadline(&self) -> Option<Instant> {
-        let (acknowledged_at, quiet) = self.acknowledged?;
+        let (acknowledged_at, quiet) = **self.acknowledged.as_ref()?;
         // A round trip of hours is beyond the drain's deadline anyway.
         acknowledged_at.max(self.budget.progress_at()).checked_add(quiet)
     }
 
     /// When a peer that has sent this much, and no more, is too slow.
     fn rate_deadline(&self) -> Option<Instant> {
-        let (from, rate) = (self.rate_from?, self.policy.drain_min_rate?.bytes_per_second);
-        let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(rate);
+        let rate = self.policy.drain_min_rate.filter(|_| self.phase == Phase::Drain)?;
+        let from = self.entered_at + rate.grace;
+        let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(rate.bytes_per_second);
         // More than centuries is beyond the drain's deadline anyway.
         Some(from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -44,14 +45,14 @@ pub struct TlsAcceptLayer {
     acceptor: TlsAcceptor,
     timeout: Duration,
     linger: LingerLayer,
-    failure_policy: ClosePolicy,
+    failure_policy: Arc<ClosePolicy>,
 }
 
 impl TlsAcceptLayer {
     /// Gives each handshake 10 s, as axum-server and tls-listener do.
     #[must_use]
     pub fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
-        let failure_policy = *linger.policy();
+        let failure_policy = linger.shared().policy.clone();
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
     }
 
@@ -76,7 +77,7 @@ impl TlsAcceptLayer {
     /// alert, and not much time beyond.
     #[must_use]
     pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
-        self.failure_policy = policy;
+        self.failure_policy = Arc::new(policy);
         self
     }
 
@@ -133,7 +134,8 @@ where
         // The clone was not polled ready, so it stays, and the ready one goes.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        TlsAcceptFuture { stage: Stage::Handshaking { handshake: self.tls.start(io) }, inner, error: None }
+        let handshake = Box::pin(self.tls.start(io));
+        TlsAcceptFuture { stage: Stage::Handshaking { handshake, inner: Box::new(inner) } }
     }
 }
 
@@ -146,19 +148,18 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TlsAcceptFuture<S: Service<TlsStream<T>>, T: Transport> {
         #[pin]
-        stage: Stage<S::Future, T>,
-        inner: S,
-        error: Option<HandshakeError>,
+        stage: Stage<S, S::Future, T>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<F, T: Transport> {
-        Handshaking { #[pin] handshake: Handshake<T> },
+    enum Stage<S, F, T: Transport> {
+        // Apart, so that they hold no memory when they are over.
+        Handshaking { handshake: Pin<Box<Handshake<T>>>, inner: Box<S> },
         Serving { #[pin] serve: F },
-        Lingering { #[pin] close: Close<T> },
-        Failed,
+        Lingering { #[pin] close: Close<T>, error: Option<HandshakeError> },
+        Failed { error: Option<HandshakeError> },
     }
 }
 
@@ -174,19 +175,21 @@ where
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProjection::Serving { serve } => return serve.poll(cx).map_err(TlsAcceptError::Service),
-                StageProjection::Handshaking { handshake } => match ready!(handshake.poll(cx)) {
-                    Ok(stream) => Stage::Serving { serve: this.inner.call(stream) },
-                    Err(failed) => {
-                        *this.error = Some(failed.error);
-                        failed.close.map_or(Stage::Failed, |close| Stage::Lingering { close })
+                StageProjection::Handshaking { handshake, inner } => {
+                    match ready!(handshake.as_mut().poll(cx)) {
+                        Ok(stream) => Stage::Serving { serve: inner.call(stream) },
+                        Err(FailedHandshake { error, close }) => match close {
+                            Some(close) => Stage::Lingering { close, error: Some(error) },
+                            None => Stage::Failed { error: Some(error) },
+                        },
                     }
-                },
-                StageProjection::Lingering { close } => {
-                    let _report = ready!(close.poll(cx));
-                    Stage::Failed
                 }
-                StageProjection::Failed => {
-                    let error = this.error.take().map(TlsAcceptError::Handshake);
+                StageProjection::Lingering { close, error } => {
+                    let _report = ready!(close.poll(cx));
+                    Stage::Failed { error: error.take() }
+                }
+                StageProjection::Failed { error } => {
+                    let error = error.take().map(TlsAcceptError::Handshake);
                     return error.map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
                 }
             };
@@ -197,7 +200,7 @@ where
 
 impl<S: Service<TlsStream<T>>, T: Transport> fmt::Debug for TlsAcceptFuture<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsAcceptFuture").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("TlsAcceptFuture").finish_non_exhaustive()
     }
 }
 
@@ -227,7 +230,8 @@ impl<T: Transport> Future for Handshake<T> {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
                 let shared = this.tls.linger.shared();
-                let close = Close::new(io, Seen::failed_handshake(&error), this.tls.failure_policy, shared);
+                let policy = this.tls.failure_policy.clone();
+                let close = Close::new(io, Seen::failed_handshake(&error), policy, shared);
                 FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
             }
             Poll::Pending => {

@@ -100,16 +100,15 @@ impl<T: Transport> AsyncRead for LingerIo<T> {
     ) -> Poll<io::Result<()>> {
         let Loan { io, seen, .. } = self.loan_mut();
         if seen.owes_half_close {
-            // Its error is in `seen`; the reader of the other direction has nothing to do with it.
-            let _ = half_close(io, seen, cx);
+            pay_half_close(io, seen, cx);
         }
-        let room = buf.remaining();
-        let result = ready!(Pin::new(io).poll_read(cx, buf));
-        match &result {
-            Ok(()) => seen.start.peer_ended |= room > 0 && buf.remaining() == room,
-            Err(error) => seen.note(error),
+        let before = buf.filled().len();
+        let polled = Pin::new(io).poll_read(cx, buf);
+        // One branch for all that is not bytes: this is what every read pays.
+        if buf.filled().len() == before {
+            seen.note_read(&polled, buf.remaining() > 0);
         }
-        Poll::Ready(result)
+        polled
     }
 }
 
@@ -144,6 +143,13 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
         let Loan { io, seen, .. } = self.loan_mut();
         Poll::Ready(half_close(io, seen, cx))
     }
+}
+
+/// For a read on the way: an error is in `seen`, and the reader of the other direction has nothing to do with it.
+#[cold]
+#[inline(never)]
+fn pay_half_close<T: Transport>(io: &mut T, seen: &mut Seen, cx: &mut Context<'_>) {
+    let _ = half_close(io, seen, cx);
 }
 
 /// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.

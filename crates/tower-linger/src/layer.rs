@@ -53,7 +53,9 @@ impl LingerLayer {
     /// It must not block.
     #[must_use]
     pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.shared).on_close = Some(Arc::new(observer));
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.on_close = Some(Arc::new(observer));
+        shared.is_heard = true;
         self
     }
 

@@ -33,8 +33,8 @@ impl<T: Transport> Home<T> {
 
     pub(crate) fn take_back(self, io: T, seen: Seen, wish: Wish) {
         let policy = match wish {
-            Wish::Policy(policy) => policy,
-            Wish::None | Wish::Abort => self.shared.policy,
+            Wish::Policy(policy) => Arc::new(policy),
+            Wish::None | Wish::Abort => self.shared.policy.clone(),
         };
         let close = Close::new(io, seen, policy, &self.shared);
         match self.future {

@@ -1,6 +1,7 @@
 //! What is noticed of a connection while it is served.
 
 use std::io;
+use std::task::Poll;
 
 use linger_proto::{Failure, Start};
 
@@ -27,9 +28,22 @@ impl Seen {
         seen
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn pass(&mut self, error: io::Error) -> io::Error {
         self.note(&error);
         error
+    }
+
+    /// Notes a read without bytes: nothing yet, a failure, or, where there was room for some, the end of the peer's data.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_read(&mut self, polled: &Poll<io::Result<()>>, had_room: bool) {
+        match polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.start.peer_ended |= had_room,
+            Poll::Ready(Err(error)) => self.note(error),
+        }
     }
 
     /// Keeps the first failure: the kernel reports each only once.

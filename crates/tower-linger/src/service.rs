@@ -49,7 +49,7 @@ where
 
     fn call(&mut self, io: T) -> Self::Future {
         let (home, back) = Home::future(self.shared.clone());
-        let serve = self.inner.call(LingerIo::new(io, home));
+        let serve = Box::pin(self.inner.call(LingerIo::new(io, home)));
         let classifier = self.classifier.clone();
         let leaves_upgrades = self.shared.leaves_upgrades;
         LingerFuture {
@@ -85,8 +85,8 @@ pin_project! {
             // The close comes through here. Should this future be dropped first, the close is dropped with the channel,
             // and so goes on in a task of its own.
             back: Option<oneshot::Receiver<Close<T>>>,
-            #[pin]
-            serve: F,
+            // Apart, so that it holds no memory while its connection lingers: an engine's future has kilobytes.
+            serve: Pin<Box<F>>,
         },
         /// The service is done; its connection may still be in use by what it was upgraded to.
         Returning { back: oneshot::Receiver<Close<T>> },
@@ -103,18 +103,33 @@ where
 {
     type Output = Result<R, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        // What every request pays ends here.
+        if let StageProjection::Serving { serve, .. } = this.stage.project() {
+            *this.result = Some(ready!(serve.as_mut().poll(cx)));
+        }
+        self.poll_after(cx)
+    }
+}
+
+impl<F, T, R, E, C> LingerFuture<F, T, R, E, C>
+where
+    T: Transport,
+    C: Classify<R, E>,
+{
+    /// The service is done.
+    #[inline(never)]
+    fn poll_after(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R, E>> {
         let mut this = self.project();
         loop {
             let next = match this.stage.as_mut().project() {
-                StageProjection::Serving { back, serve } => {
-                    *this.result = Some(ready!(serve.poll(cx)));
-                    // Leaving this stage drops the service's future, and usually the connection in it.
-                    match back.take() {
-                        Some(back) => Stage::Returning { back },
-                        None => Stage::Over,
-                    }
-                }
+                // Leaving this stage drops the service's future, and usually the connection in it.
+                StageProjection::Serving { back, .. } => match back.take() {
+                    Some(back) => Stage::Returning { back },
+                    None => Stage::Over,
+                },
                 StageProjection::Returning { back } => match Pin::new(back).poll(cx) {
                     // Whoever has it now drops it some day, and then it finds nobody here.
                     Poll::Pending if *this.leaves_upgrades => Stage::Over,

@@ -9,17 +9,19 @@ use crate::tracker::Tracker;
 
 #[derive(Clone, Default)]
 pub(crate) struct Shared {
-    pub(crate) policy: ClosePolicy,
+    pub(crate) policy: Arc<ClosePolicy>,
     pub(crate) tracker: Tracker,
     pub(crate) on_close: Option<Arc<Observer>>,
     pub(crate) leaves_upgrades: bool,
+    /// Whether reports go to somebody, so that what costs a system call is found out.
+    pub(crate) is_heard: bool,
 }
 
 pub(crate) type Observer = dyn Fn(&CloseReport) + Send + Sync;
 
 impl Shared {
     pub(crate) fn new(policy: ClosePolicy) -> Self {
-        Self { policy, ..Self::default() }
+        Self { policy: Arc::new(policy), ..Self::default() }
     }
 
     pub(crate) fn report(&self, report: &CloseReport) {

@@ -13,7 +13,8 @@ use crate::transport::{self, Transport};
 
 /// The connection, before and after its session is dropped. Performs one action of the machine.
 pub(crate) enum Stream<T: Transport> {
-    Session(T),
+    /// Apart, so that it holds no memory when it is gone.
+    Session(Box<T>),
     Raw(T::Raw),
     /// Only while it passes from one to the other.
     Moving,
@@ -27,13 +28,13 @@ impl<T: Transport> Stream<T> {
         }
         let result = match (self, action) {
             (Self::Session(io), Action::Flush) => {
-                ready!(Pin::new(io).poll_flush(cx)).map(|()| Event::Flushed)
+                ready!(Pin::new(&mut **io).poll_flush(cx)).map(|()| Event::Flushed)
             }
             (Self::Session(io), Action::Notify) => ready!(io.poll_notify(cx)).map(Event::Notified),
             (Self::Session(io), Action::HalfClose) => {
-                ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
+                ready!(transport::poll_half_close(&mut **io, cx)).map(|()| Event::HalfClosed)
             }
-            (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(io, cx, limit)),
+            (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
             (Self::Raw(io), Action::Discard { limit }) => {
                 ready!(io.poll_discard(cx, limit)).map(|bytes| match bytes {
                     0 => Event::PeerFin,
@@ -68,7 +69,7 @@ impl<T: Transport> Stream<T> {
 
     pub(crate) fn abort(&self) {
         match self {
-            Self::Session(io) => transport::abort(io),
+            Self::Session(io) => transport::abort(&**io),
             Self::Raw(io) => transport::abort(io),
             Self::Moving => {}
         }
@@ -76,7 +77,7 @@ impl<T: Transport> Stream<T> {
 
     pub(crate) fn bound_orphan(&self, timeout: Duration) {
         match self {
-            Self::Session(io) => transport::bound_orphan(io, timeout),
+            Self::Session(io) => transport::bound_orphan(&**io, timeout),
             Self::Raw(io) => transport::bound_orphan(io, timeout),
             Self::Moving => {}
         }
@@ -85,7 +86,7 @@ impl<T: Transport> Stream<T> {
     /// The peer's address, where it has one.
     pub(crate) fn peer(&self) -> Option<IpAddr> {
         match self {
-            Self::Session(io) => transport::peer(io),
+            Self::Session(io) => transport::peer(&**io),
             Self::Raw(io) => transport::peer(io),
             Self::Moving => None,
         }
@@ -94,7 +95,7 @@ impl<T: Transport> Stream<T> {
     /// Bytes of ours that the peer has not acknowledged, where the system can tell.
     pub(crate) fn unacked(&self) -> Option<u64> {
         match self {
-            Self::Session(io) => transport::unacked(io),
+            Self::Session(io) => transport::unacked(&**io),
             Self::Raw(io) => transport::unacked(io),
             Self::Moving => None,
         }
@@ -105,7 +106,7 @@ impl<T: Transport> Stream<T> {
         let limit = limit.min(LAST_LOOK_BYTES);
         let Some(limit) = usize::try_from(limit).ok().and_then(NonZeroUsize::new) else { return 0 };
         let bytes = match self {
-            Self::Session(io) => transport::discard_arrived(io, limit),
+            Self::Session(io) => transport::discard_arrived(&**io, limit),
             Self::Raw(io) => transport::discard_arrived(io, limit),
             Self::Moving => 0,
         };

@@ -48,8 +48,8 @@ struct State {
 
 struct Waiting {
     waker: Waker,
-    /// Known where there is a limit per peer.
-    peer: Option<IpAddr>,
+    /// Known where there is a limit per peer. Apart, since mostly there is none.
+    peer: Option<Box<IpAddr>>,
     evicted: bool,
 }
 
@@ -218,7 +218,7 @@ impl Ticket {
 
 impl State {
     fn begin_to_wait(&mut self, id: u64, waker: Waker, peer: Option<IpAddr>) {
-        self.waiting.insert(id, Waiting { waker, peer, evicted: false });
+        self.waiting.insert(id, Waiting { waker, peer: peer.map(Box::new), evicted: false });
         self.lingering.insert(id);
         if let Some(peer) = peer {
             self.of_peer.entry(peer).or_default().insert(id);
@@ -244,7 +244,9 @@ impl State {
     /// It counts against no limit any more.
     fn leave_the_queue(&mut self, id: u64) {
         self.lingering.remove(&id);
-        let Some(peer) = self.waiting.get(&id).and_then(|waiting| waiting.peer) else { return };
+        let Some(peer) = self.waiting.get(&id).and_then(|waiting| waiting.peer.as_deref().copied()) else {
+            return;
+        };
         if let Entry::Occupied(mut ids) = self.of_peer.entry(peer) {
             ids.get_mut().remove(&id);
             if ids.get().is_empty() {

@@ -1,0 +1,166 @@
+//! How many instructions does a connection cost, through bare hyper and through the layer, plain and over TLS? Each case is one
+//! connection with so many requests, so that two of them tell a request's cost from a connection's. The client's bytes are
+//! made beforehand; it is there twice, with the same two calls for each request.
+//!
+//! `make counts` compares with the committed baseline; see README.md. It needs valgrind and gungraun-runner.
+
+#![allow(missing_docs, reason = "gungraun's macros make modules")]
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex};
+
+use gungraun::prelude::*;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ClientConnection;
+use tokio_rustls::server::TlsStream;
+use tower::{Layer, Service};
+use tower_linger::{LingerIo, LingerLayer, Transport};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: counts\r\nAccept: */*\r\n\r\n";
+
+/// A client whose requests are bytes already. It sends the next one when the server handles the last one, so that each is a
+/// read of its own, and ends its side after the last.
+#[derive(Clone)]
+struct Client(Arc<Mutex<Conversation>>);
+
+struct Conversation {
+    tcp: std::net::TcpStream,
+    requests: VecDeque<Bytes>,
+}
+
+impl Client {
+    fn new(tcp: std::net::TcpStream, requests: VecDeque<Bytes>) -> Self {
+        tcp.set_nonblocking(true).expect("a socket");
+        let client = Self(Arc::new(Mutex::new(Conversation { tcp, requests })));
+        client.go_on();
+        client
+    }
+
+    fn go_on(&self) {
+        let Conversation { tcp, requests } = &mut *self.0.lock().expect("no panic");
+        // So that the server can always write.
+        while tcp.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+        if let Some(request) = requests.pop_front() {
+            tcp.write_all(&request).expect("the server reads");
+        }
+        if requests.is_empty() {
+            tcp.shutdown(Shutdown::Write).expect("it is open");
+        }
+    }
+}
+
+/// A connection, and what it runs on.
+struct Connection<T> {
+    runtime: Runtime,
+    io: T,
+    client: Client,
+}
+
+/// Both ends of a connection.
+fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (server, client) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("loopback");
+        (listener.accept().await.expect("loopback").0, client)
+    });
+    (runtime, server, client)
+}
+
+fn plain(requests: usize) -> Connection<TcpStream> {
+    let (runtime, io, client) = connect();
+    let requests = std::iter::repeat_n(Bytes::from_static(REQUEST), requests).collect();
+    Connection { runtime, io, client: Client::new(client, requests) }
+}
+
+/// A session whose handshake is over, and the records of its requests.
+fn tls(requests: usize) -> Connection<TlsStream<TcpStream>> {
+    let (runtime, server, mut tcp) = connect();
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    let name = "localhost".try_into().expect("a name");
+    let mut client =
+        ClientConnection::new(Arc::new(certs.client(&[Version::Tls13])), name).expect("a client");
+    let handshake = std::thread::spawn(move || {
+        while client.is_handshaking() || client.wants_write() {
+            client.complete_io(&mut tcp).expect("it is trusted");
+        }
+        (client, tcp)
+    });
+    let io = runtime.block_on(acceptor.accept(server)).expect("it is trusted");
+    let (mut client, tcp) = handshake.join().expect("no panic");
+    // In one buffer, so that to let go of a record costs next to nothing.
+    let (mut records, mut ends) = (Vec::new(), Vec::new());
+    for _ in 0..requests {
+        client.writer().write_all(REQUEST).expect("in memory");
+        ends.push(client.write_tls(&mut records).expect("in memory"));
+    }
+    client.send_close_notify();
+    ends.push(client.write_tls(&mut records).expect("in memory"));
+    let mut records = Bytes::from(records);
+    let requests = ends.into_iter().map(|length| records.split_to(length)).collect();
+    Connection { runtime, io, client: Client::new(tcp, requests) }
+}
+
+async fn serve(io: impl AsyncRead + AsyncWrite + Unpin, client: Client) -> hyper::Result<()> {
+    let hello = service_fn(move |_: Request<Incoming>| {
+        client.go_on();
+        async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello\n")))) }
+    });
+    // The client ends its side while its last response is being made.
+    http1::Builder::new().half_close(true).serve_connection(TokioIo::new(io), hello).await
+}
+
+fn bare<T: Transport>(Connection { runtime, io, client }: Connection<T>) -> Runtime {
+    black_box(runtime.block_on(serve(io, client))).expect("it ends well");
+    runtime
+}
+
+fn layered<T: Transport>(Connection { runtime, io, client }: Connection<T>) -> Runtime {
+    let engine = tower::service_fn(|io: LingerIo<T>| serve(io, client.clone()));
+    let mut connections = LingerLayer::default().layer(engine);
+    black_box(runtime.block_on(async { connections.call(io).await })).expect("it ends well");
+    runtime
+}
+
+#[library_benchmark]
+#[benches::requests(args = [100, 1100], setup = plain, teardown = drop)]
+fn plain_bare(connection: Connection<TcpStream>) -> Runtime {
+    bare(connection)
+}
+
+#[library_benchmark]
+#[benches::requests(args = [100, 1100], setup = plain, teardown = drop)]
+fn plain_layered(connection: Connection<TcpStream>) -> Runtime {
+    layered(connection)
+}
+
+#[library_benchmark]
+#[benches::requests(args = [100, 1100], setup = tls, teardown = drop)]
+fn tls_bare(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
+    bare(connection)
+}
+
+#[library_benchmark]
+#[benches::requests(args = [100, 1100], setup = tls, teardown = drop)]
+fn tls_layered(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
+    layered(connection)
+}
+
+library_benchmark_group!(name = connection, benchmarks = [plain_bare, plain_layered, tls_bare, tls_layered]);
+
+main!(library_benchmark_groups = connection);
