@@ -61,6 +61,30 @@ async fn axum_nginx_and_go_are_told_apart_every_time() {
     }
 }
 
+/// What they serve is there: a small file, a large one, and a refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_serves_what_the_others_do() {
+    let only = "early.reads_while_writing,large.unread_upload,close.requested";
+    let found = json(&["--just", "check", "--only", only, "-n", "1"]).await;
+    assert!(found["gaps"].is_null(), "{}", found["gaps"]);
+    let targets = found["targets"].as_array().expect("targets");
+    assert_eq!(targets.len(), 26);
+    for target in targets {
+        let attempt = |row: usize| &target["rows"][row]["attempts"][0];
+        let refused = attempt(0)["status"].as_u64().unwrap_or_default();
+        assert!((400..500).contains(&refused) && refused != 404, "{target:#}");
+        // HAProxy has no large response, and what is cut has a status, too.
+        let large = attempt(1)["status"].as_u64();
+        assert!(large.is_none_or(|status| status == 200), "{target:#}");
+        assert_eq!(attempt(2)["status"], 200, "{target:#}");
+    }
+    let whole = |name: &str| {
+        let target = targets.iter().find(|target| target["name"] == name).expect("it is there");
+        assert_eq!(target["rows"][1]["attempts"][0]["body_bytes"], 8 << 20, "{target:#}");
+    };
+    ["nginx always", "Apache", "hyper layered"].into_iter().for_each(whole);
+}
+
 /// All of them start, and under load those that linger lose nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_server_starts_and_those_that_linger_lose_nothing_under_load() {

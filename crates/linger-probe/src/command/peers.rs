@@ -1,11 +1,12 @@
 //! `linger-probe peers`: what is installed of the servers that people run, checked and loaded side by side.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use linger_probe::check::check;
 use linger_probe::discover::{discover, find};
-use linger_probe::model::{Gap, Report};
+use linger_probe::model::{Gap, Report, TargetReport};
 use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
@@ -84,12 +85,13 @@ async fn compare(
     running: &mut Vec<Running>,
 ) -> Result<Report, CommandError> {
     let mut report = Report::default();
-    let (found, gaps) = start(args, peers, running).await?;
-    report.gaps = gaps;
+    // What the servers serve: it stays until they have been compared.
+    let ground = Ground::make()?;
+    let found = start(args, peers, &ground, running, &mut report.gaps).await?;
     let names = || found.iter().map(|found| found.target.name.as_str()).collect::<Vec<_>>().join("; ");
     if args.just != Some(Half::Load) {
         eprintln!("checking {}", names());
-        report.targets = checked(&found, scenarios).await?;
+        report.targets = checked(&found, scenarios, &mut report.gaps).await?;
     }
     if args.just != Some(Half::Check) {
         let plan = args.load.plan();
@@ -111,15 +113,16 @@ async fn compare(
 async fn start(
     args: &PeersArgs,
     peers: &[&'static Peer],
+    ground: &Ground,
     running: &mut Vec<Running>,
-) -> Result<(Vec<Found>, Vec<Gap>), CommandError> {
-    let ground = Ground::make()?;
+    gaps: &mut Vec<Gap>,
+) -> Result<Vec<Found>, CommandError> {
     let trust = Trust { authorities: Some(ground.certs.authority.clone()), ..Trust::default() };
-    let (mut found, mut gaps) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
     let bar = progress(peers.len() as u64);
     for peer in peers {
         bar.set_message(format!("starting {}", peer.name));
-        match peer.start(&ground).await {
+        match peer.start(ground).await {
             Ok(server) => {
                 let options = Options {
                     large_path: peer.has_large.then(|| "/large".to_owned()),
@@ -142,14 +145,15 @@ async fn start(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok((found, gaps))
+    Ok(found)
 }
 
 /// A few at a time: most of a check is waiting.
 async fn checked(
     found: &[Found],
     scenarios: Vec<&'static Scenario>,
-) -> Result<Vec<linger_probe::model::TargetReport>, CommandError> {
+    gaps: &mut Vec<Gap>,
+) -> Result<Vec<TargetReport>, CommandError> {
     let bar = progress((found.len() * scenarios.len()) as u64);
     let (scenarios, turns) = (Arc::new(scenarios), Arc::new(Semaphore::new(AT_ONCE)));
     let mut checks = JoinSet::new();
@@ -159,22 +163,27 @@ async fn checked(
         checks.spawn(async move {
             // It is never closed.
             let _turn = turns.acquire_owned().await;
-            let abilities = discover(&mut target, &options).await?;
+            let abilities = match discover(&mut target, &options).await {
+                Ok(abilities) => abilities,
+                Err(error) => return (index, Err(Gap { name: target.name, why: error.to_string() })),
+            };
             let each = scenarios.iter().copied();
             let checked = check(&target, &options, abilities, each, |row| {
                 bar.set_message(format!("{}: {}", target.name, row.title));
                 bar.inc(1);
             });
-            Ok::<_, linger_probe::error::Error>((index, checked.await))
+            (index, Ok(checked.await))
         });
     }
-    let mut reports = Vec::new();
+    let mut reports = BTreeMap::new();
     while let Some(checked) = checks.join_next().await {
-        reports.push(checked??);
+        match checked? {
+            (index, Ok(report)) => _ = reports.insert(index, report),
+            (_, Err(gap)) => gaps.push(gap),
+        }
     }
     bar.finish_and_clear();
-    reports.sort_by_key(|(index, _)| *index);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    Ok(reports.into_values().collect())
 }
 
 impl PeersArgs {
