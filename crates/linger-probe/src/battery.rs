@@ -274,7 +274,7 @@ const ALERT: Scenario =
 pub(crate) const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
 pub(crate) const GET_LAST: &str =
     "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n";
-const UPLOAD: &str =
+pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 /// RFC 9113 §3.4, with an empty SETTINGS frame.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

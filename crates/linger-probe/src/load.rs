@@ -4,7 +4,7 @@
 //! whether the server keeps up or not, and each latency counts from the moment when the request was due.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -225,11 +225,11 @@ impl Shared {
 }
 
 /// Issues requests when they are due: a thread, because a runtime's timers are as coarse as a millisecond.
-struct Pacer(Arc<std::sync::atomic::AtomicBool>);
+struct Pacer(Arc<AtomicBool>);
 
 impl Pacer {
     fn start(shared: &Arc<Shared>) -> Self {
-        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (shared.clone(), stop.clone());
         std::thread::spawn(move || {
             let rate = shared.rate.unwrap_or(1.0);

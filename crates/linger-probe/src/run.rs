@@ -211,7 +211,7 @@ fn chunk() -> Vec<u8> {
     [format!("{:x}\r\n", ZEROS.len()).as_bytes(), &ZEROS, b"\r\n"].concat()
 }
 
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// How long a client waits for `100 Continue` (RFC 9110 §10.1.1 says only: not for ever); curl's time.
 const CONTINUE: Duration = Duration::from_secs(1);
 /// More than a round trip, for a reset that follows a FIN.

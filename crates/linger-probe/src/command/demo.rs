@@ -106,6 +106,7 @@ async fn compare(
     }
     let row = library::row(target, options, trust).await?;
     progress(&row);
+    // After the other uploads.
     found.rows.insert(2.min(found.rows.len()), row);
     Ok(found)
 }

@@ -10,11 +10,11 @@ use tokio_rustls::rustls::{ClientConnection, HandshakeKind};
 use super::Plan;
 use super::mix::Kind;
 use super::tally::{Came, Exchange};
-use crate::battery::{GET, GET_LAST};
+use crate::battery::{GET, GET_LAST, UPLOAD};
 use crate::connection::{Connection, Ended, Moved};
 use crate::model::{Side, What};
 use crate::response;
-use crate::run::fill;
+use crate::run::{ZEROS, fill};
 use crate::target::{Options, Target};
 
 /// What the clients of a load have in common.
@@ -63,13 +63,10 @@ impl Client {
 
     /// One request that was due then. None without a connection.
     pub(super) async fn exchange(&mut self, kind: Kind, due: Instant) -> Option<Exchange> {
-        let reused = self.connection.is_some();
-        let exchange = self.try_once(kind, due).await?;
-        match exchange {
-            // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1).
-            Err(()) if reused => self.try_once(kind, due).await?.ok(),
-            Err(()) => None,
+        match self.try_once(kind, due).await? {
             Ok(exchange) => Some(exchange),
+            // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on a new connection.
+            Err(()) => self.try_once(kind, due).await?.ok(),
         }
     }
 
@@ -188,7 +185,4 @@ async fn upload(connection: &mut Connection, mut bytes: u64, deadline: Instant) 
     }
 }
 
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-const UPLOAD: &str =
-    "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 const UPLOAD_LAST: &str = "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\nContent-Length: {upload}\r\n\r\n";
