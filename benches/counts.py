@@ -3,52 +3,69 @@
 
 Fails where a count is more than 2 % above the baseline. `UPDATE=1 make counts` writes the baseline anew: do so after a change
 that is meant, or with a new compiler, and say why in the commit.
+
+A connection may have a turn of the event loop more, as its peer's FIN comes: a thousand instructions by luck. So a count is
+the least of up to five runs; what costs more in earnest does so in each.
 """
 import json, os, pathlib, re, subprocess, sys
 
-BOUND, BASELINE = 1.02, pathlib.Path(__file__).with_name("counts.json")
-REQUESTS = {"0": 100, "1": 1100}
+BOUND, RUNS, BASELINE = 1.02, 5, pathlib.Path(__file__).with_name("counts.json")
+REQUESTS = {"0": 1, "1": 1001}
+KINDS, PARTS = ("plain", "tls"), ("request", "connection")
 
-run = subprocess.run(
-    ["cargo", "bench", "-p", "tower-linger-benches", "--bench", "counts"], stdout=subprocess.PIPE, text=True
-)
-if run.returncode:
-    sys.exit("counts: the bench failed; it needs valgrind and gungraun-runner (`make needs`)\n" + run.stdout[-2000:])
-pattern = re.compile(r"connection::(\w+) requests_(\d).*?Instructions:\s+(\d+)", re.S)
-raw = {(name, REQUESTS[case]): int(count) for name, case, count in pattern.findall(run.stdout)}
-found = {}
-for name in sorted({name for name, _ in raw}):
-    few, many = raw[name, 100], raw[name, 1100]
-    request = (many - few) / 1000
-    found[name] = {"request": round(request, 1), "connection": round(few - 100 * request)}
-if len(found) != 4:
-    sys.exit("counts: the bench printed something else than expected\n" + run.stdout[-2000:])
+
+def measure():
+    run = subprocess.run(
+        ["cargo", "bench", "-p", "tower-linger-benches", "--bench", "counts"], stdout=subprocess.PIPE, text=True
+    )
+    pattern = re.compile(r"connection::(\w+) requests_(\d).*?Instructions:\s+(\d+)", re.S)
+    raw = {(name, REQUESTS[case]): int(count) for name, case, count in pattern.findall(run.stdout)}
+    if run.returncode or len(raw) != 8:
+        sys.exit("counts: the bench failed; it needs valgrind and gungraun-runner (`make needs`)\n" + run.stdout[-2000:])
+    return raw
+
+
+def parts(raw):
+    found = {}
+    for name in sorted({name for name, _ in raw}):
+        request = (raw[name, 1001] - raw[name, 1]) / 1000
+        found[name] = {"request": round(request, 1), "connection": round(raw[name, 1] - request)}
+    return found
+
+
+def too_many(found, baseline, rustc):
+    known = baseline["counts"]
+    for kind in KINDS:
+        for part in PARTS:
+            layered, before = found[f"{kind}_layered"][part], known[f"{kind}_layered"][part]
+            if baseline["rustc"] != rustc:
+                # Another compiler changes both: then what counts is what the layer adds.
+                layered /= found[f"{kind}_bare"][part]
+                before /= known[f"{kind}_bare"][part]
+            if layered > before * BOUND:
+                yield f"{kind}, {part}: {layered / before:.3f} × the baseline (counts.json), bound {BOUND}"
+
 
 rustc = subprocess.run(["rustc", "-V"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+update = bool(os.environ.get("UPDATE"))
+baseline = None if update else json.loads(BASELINE.read_text())
+least = measure()
+for _ in range(RUNS - 1):
+    if not update and not list(too_many(parts(least), baseline, rustc)):
+        break
+    least = {case: min(count, least[case]) for case, count in measure().items()}
+found = parts(least)
+
 print(f"instructions, {rustc}")
 print(f"{'':8}{'request: bare':>16}{'layered':>10}{'ratio':>9}{'connection: bare':>20}{'layered':>10}")
-for kind in ("plain", "tls"):
+for kind in KINDS:
     bare, layered = found[f"{kind}_bare"], found[f"{kind}_layered"]
     ratio = layered["request"] / bare["request"]
     print(f"{kind:8}{bare['request']:16.0f}{layered['request']:10.0f}{ratio:9.4f}"
           f"{bare['connection']:20}{layered['connection']:10}")
-
-if os.environ.get("UPDATE"):
+if update:
     BASELINE.write_text(json.dumps({"rustc": rustc, "counts": found}, indent=2) + "\n")
     sys.exit()
-baseline = json.loads(BASELINE.read_text())
-known, wrong = baseline["counts"], False
-for kind in ("plain", "tls"):
-    for what in ("request", "connection"):
-        layered, before = found[f"{kind}_layered"][what], known[f"{kind}_layered"][what]
-        if baseline["rustc"] != rustc:
-            # Another compiler changes both: then what counts is what the layer adds to a request. A bare connection is so little
-            # that a turn of the event loop more or less, which is luck, is half of it.
-            if what == "connection":
-                continue
-            layered /= found[f"{kind}_bare"][what]
-            before /= known[f"{kind}_bare"][what]
-        if layered > before * BOUND:
-            print(f"{kind}, {what}: {layered / before:.3f} × the baseline (counts.json), bound {BOUND}")
-            wrong = True
-sys.exit(wrong)
+wrong = list(too_many(found, baseline, rustc))
+print(*wrong, sep="\n", end="\n" if wrong else "")
+sys.exit(bool(wrong))

@@ -138,25 +138,25 @@ fn layered<T: Transport>(Connection { runtime, io, client }: Connection<T>) -> R
 }
 
 #[library_benchmark]
-#[benches::requests(args = [100, 1100], setup = plain, teardown = drop)]
+#[benches::requests(args = [1, 1001], setup = plain, teardown = drop)]
 fn plain_bare(connection: Connection<TcpStream>) -> Runtime {
     bare(connection)
 }
 
 #[library_benchmark]
-#[benches::requests(args = [100, 1100], setup = plain, teardown = drop)]
+#[benches::requests(args = [1, 1001], setup = plain, teardown = drop)]
 fn plain_layered(connection: Connection<TcpStream>) -> Runtime {
     layered(connection)
 }
 
 #[library_benchmark]
-#[benches::requests(args = [100, 1100], setup = tls, teardown = drop)]
+#[benches::requests(args = [1, 1001], setup = tls, teardown = drop)]
 fn tls_bare(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
     bare(connection)
 }
 
 #[library_benchmark]
-#[benches::requests(args = [100, 1100], setup = tls, teardown = drop)]
+#[benches::requests(args = [1, 1001], setup = tls, teardown = drop)]
 fn tls_layered(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
     layered(connection)
 }
