@@ -15,11 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tower_linger::{ClosePolicy, close};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
 
 const OTHERS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 const ROUND: Duration = Duration::from_millis(700);
-const ROUNDS: u32 = 15;
+const ROUNDS: u32 = 21;
 
 /// What the flooder's connection is for.
 #[derive(Clone, Copy)]
@@ -29,25 +30,32 @@ enum Flood {
     Read,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for a table of two decimals")]
 fn main() {
-    // `cargo test --benches` asks only whether it runs.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 1 };
-    let rows = [("quiet", Flood::None), ("flood drained", Flood::Drained), ("flood read", Flood::Read)];
-    let mut found = rows.map(|row| (row, latencies(), 0));
+    let rounds = if is_bench() { ROUNDS } else { 1 };
+    let mut found: Vec<[Round; 3]> = Vec::new();
     for _ in 0..rounds {
-        for ((_, flood), latencies, flooded) in &mut found {
-            *flooded += round(*flood, latencies);
-        }
+        found.push([Flood::None, Flood::Drained, Flood::Read].map(round));
     }
-    let quiet = found[0].1.value_at_quantile(0.99);
-    println!("{:15} {:>9} {:>9} {:>12} {:>12}", "", "p50, µs", "p99, µs", "p99 ÷ quiet", "flood, GiB/s");
-    for ((name, _), latencies, flooded) in &found {
-        let p99 = latencies.value_at_quantile(0.99);
-        let rate = *flooded as f64 / f64::from(1 << 30) / (ROUND * rounds).as_secs_f64();
-        let p50 = latencies.value_at_quantile(0.5);
-        println!("{name:15} {p50:>9} {p99:>9} {:>12.2} {rate:>12.2}", p99 as f64 / quiet as f64);
-    }
+    // Of each round, so that what disturbs the machine for a while disturbs both sides of a ratio.
+    let of_quiet = |index: usize| median(found.iter().map(|round| round[index].p99 / round[0].p99));
+    let rate = |index: usize| median(found.iter().map(|round| round[index].gib_a_second));
+    Results::new(
+        "fairness",
+        vec![
+            Row::new("p99 of a hundred others while a flood is drained ÷ quiet", of_quiet(1), "×")
+                .bounded(Bound::AtMost(1.1)),
+            Row::new("p99 of a hundred others while a service reads that flood ÷ quiet", of_quiet(2), "×"),
+            Row::new("p99, quiet", median(found.iter().map(|round| round[0].p99)), "µs"),
+            Row::new("flood drained", rate(1), "GiB/s"),
+            Row::new("flood read by a service", rate(2), "GiB/s"),
+        ],
+    )
+    .tell();
+}
+
+struct Round {
+    p99: f64,
+    gib_a_second: f64,
 }
 
 /// In microseconds, up to a minute.
@@ -55,8 +63,9 @@ fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are in order")
 }
 
-/// One round, on fresh connections. Returns what the flooder sent.
-fn round(flood: Flood, latencies: &mut Histogram<u64>) -> u64 {
+/// One round, on fresh connections.
+#[expect(clippy::cast_precision_loss, reason = "for a table of two decimals")]
+fn round(flood: Flood) -> Round {
     let address = server();
     let over = Arc::new(AtomicBool::new(false));
     let flooder = match flood {
@@ -72,11 +81,16 @@ fn round(flood: Flood, latencies: &mut Histogram<u64>) -> u64 {
         }
         others.join_all().await
     });
+    let mut latencies = latencies();
     for latency in found.into_iter().flatten() {
         latencies.record(latency).expect("less than a minute");
     }
     over.store(true, Ordering::Relaxed);
-    flooder.map_or(0, |flooder| flooder.join().expect("no panic"))
+    let flooded = flooder.map_or(0, |flooder| flooder.join().expect("no panic"));
+    Round {
+        p99: latencies.value_at_quantile(0.99) as f64,
+        gib_a_second: flooded as f64 / f64::from(1 << 30) / ROUND.as_secs_f64(),
+    }
 }
 
 /// A server on a thread of its own, for as long as the process lives: one byte tells what a connection is for.

@@ -4,9 +4,7 @@
 //!
 //! `cargo bench -p tower-linger-benches --bench memory`
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,6 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use procfs::process::Process;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -24,6 +21,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{ClosePolicy, LingerLayer, TlsAcceptLayer};
+use tower_linger_benches::process::{Server, serves};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 /// Longer than the bench takes.
@@ -35,93 +34,51 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\
 /// How a server is built, and whether over TLS.
 const ROWS: [(&str, bool); 4] = [("layer", false), ("adapter", false), ("layer", true), ("adapter", true)];
 
-fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().collect();
+fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    if let [_, serve, how, tls] = args.as_slice()
-        && serve == "serve"
-    {
-        runtime.block_on(server(how, tls == "tls"));
-        return ExitCode::SUCCESS;
+    if let Some(args) = serves() {
+        return runtime.block_on(server(&args[0], args[1] == "tls"));
     }
-    // `cargo test --benches` asks only whether it runs.
-    let many = args.iter().any(|arg| arg == "--bench");
-    println!(
-        "{:16} {:>12} {:>12} {:>14} {:>12}",
-        "", "connections", "bytes each", "descriptors", "left after"
-    );
-    let mut fits = true;
+    let mut rows = Vec::new();
     for (how, tls) in ROWS {
-        let number = match (many, tls) {
+        let number = match (is_bench(), tls) {
             (true, false) => 10_000,
             (true, true) => 5_000,
             (false, _) => 50,
         };
-        let Row { each, descriptors, after } = runtime.block_on(measure(how, tls, number));
-        let name = format!("{how}, {}", if tls { "TLS" } else { "plain" });
-        println!("{name:16} {number:>12} {each:>12} {descriptors:>14.2} {after:>11.2}×");
-        fits &= !many || each <= 1024;
+        let name = format!("{how}, {}, {number} at once", if tls { "TLS" } else { "plain" });
+        rows.extend(runtime.block_on(measure(&name, how, tls, number)));
     }
-    println!("Bound: 1024 bytes each. {}", if fits { "Met." } else { "Not met." });
-    ExitCode::SUCCESS
+    Results::new("memory", rows).tell();
 }
 
-struct Row {
-    each: i64,
-    descriptors: f64,
-    /// The process when they have ended, against the idle one.
-    after: f64,
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "for a table")]
-async fn measure(how: &str, tls: bool, number: usize) -> Row {
-    let mut child = Command::new(std::env::current_exe().expect("it runs"))
-        .args(["serve", how, if tls { "tls" } else { "plain" }])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let said = tokio::process::ChildStdout::from_std(child.stdout.take().expect("piped")).expect("a pipe");
-    let mut said = BufReader::new(said).lines();
-    let mut line = async || said.next_line().await.expect("a pipe").expect("the server says something");
-    let address: SocketAddr = line().await.parse().expect("an address");
-    let process = Process::new(child.id().try_into().expect("a pid")).expect("it runs");
-    let client = tls.then(|| {
-        // Whoever it is: the server's authority is in the other process.
-        Arc::new(trusting())
-    });
+#[expect(clippy::cast_precision_loss, reason = "for a table")]
+async fn measure(name: &str, how: &str, tls: bool, number: usize) -> [Row; 3] {
+    let mut server = Server::start(&[how, if tls { "tls" } else { "plain" }]);
+    // Whoever it is: the server's authority is in the other process.
+    let client = tls.then(|| Arc::new(trusting()));
     // The first connections fill what is there once.
-    drop(connections(address, client.clone(), 200.min(number)).await);
-    writeln!(child.stdin.as_ref().expect("piped")).expect("it reads");
-    line().await;
-    let idle = state(&process);
-    let held = connections(address, client, number).await;
-    let full = state(&process);
+    drop(connections(server.address, client.clone(), 200.min(number)).await);
+    server.settle();
+    let idle = server.holds();
+    let held = connections(server.address, client, number).await;
+    let full = server.holds();
     drop(held);
-    // It says when all of them are over.
-    writeln!(child.stdin.as_ref().expect("piped")).expect("it reads");
-    line().await;
-    let after = state(&process);
-    child.kill().expect("it is ours");
-    child.wait().expect("it is ours");
-    let each = |of: fn(&State) -> u64| (of(&full) as i64 - of(&idle) as i64) as f64 / number as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "bytes")]
-    Row {
-        each: each(|state| state.bytes).ceil() as i64,
-        descriptors: each(|state| state.descriptors),
-        after: after.bytes as f64 / idle.bytes as f64,
-    }
-}
-
-struct State {
-    bytes: u64,
-    descriptors: u64,
-}
-
-fn state(process: &Process) -> State {
-    let rollup = process.smaps_rollup().expect("Linux");
-    let bytes = rollup.memory_map_rollup.iter().filter_map(|map| map.extension.map.get("Pss")).sum();
-    State { bytes, descriptors: process.fd_count().expect("ours") as u64 }
+    server.settle();
+    let after = server.holds();
+    let each = |full: u64, idle: u64| (full as f64 - idle as f64) / number as f64;
+    [
+        Row::new(format!("memory of a lingering connection: {name}"), each(full.bytes, idle.bytes), "bytes")
+            .bounded(Bound::AtMost(1024.0)),
+        Row::new(format!("its descriptors: {name}"), each(full.descriptors, idle.descriptors), "")
+            .bounded(Bound::AtMost(1.0)),
+        Row::new(
+            format!("the process after they ended ÷ idle: {name}"),
+            after.bytes as f64 / idle.bytes as f64,
+            "×",
+        )
+        .bounded(Bound::AtMost(1.1)),
+    ]
 }
 
 /// Connections that have had their response and the server's end, open on this side.

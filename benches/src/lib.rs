@@ -1,1 +1,7 @@
-//! The benches are beside this file's folder; there is no library. Run them with `cargo bench -p tower-linger-benches`.
+//! What the benches share: a server in a process of its own, a slow road to it, and the table's rows. The benches are beside
+//! this folder; `make table` runs them all.
+
+pub mod process;
+pub mod results;
+#[cfg(target_os = "linux")]
+pub mod road;

@@ -51,6 +51,16 @@ impl Nginx {
         self.folder.path().join(name)
     }
 
+    /// Its only process.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
     /// Waits until it takes connections at this port of 127.0.0.1.
     ///
     /// # Panics

@@ -61,6 +61,47 @@ async fn a_flood_is_let_go_at_exactly_the_byte_limit() {
     }
 }
 
+/// A peer that has sent a lot wakes the close only for a lot more; a deadline still counts what has come.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_flood_that_becomes_a_trickle_is_not_taken_for_silence() {
+    const FLOOD_BYTES: usize = 8 << 20;
+    // What is under way in the kernel is no reason to advance the clock.
+    let awake = tokio::spawn(async {
+        while std::future::ready(true).await {
+            tokio::task::yield_now().await
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut peer =
+        tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+    let (io, _) = listener.accept().await.expect("it connects");
+    let closing = tokio::spawn(async move { close(io, &ClosePolicy::default()).await });
+    peer.write_all(&vec![0; FLOOD_BYTES]).await.expect("it is drained");
+    for trickled in 1..=4 {
+        settled().await;
+        peer.write_all(&[0]).await.expect("it is drained");
+        settled().await;
+        assert!(!closing.is_finished(), "before byte {trickled}");
+        // Later than the idle timeout after the last byte that the close was woken for, and not after this one.
+        tokio::time::advance(4 * SECOND).await;
+    }
+    settled().await;
+    drop(peer);
+    let report = closing.await.expect("no panic");
+    awake.abort();
+    assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false });
+    assert_eq!(report.bytes_drained, FLOOD_BYTES as u64 + 4);
+}
+
+/// Whatever is ready has been done, by the sockets too.
+#[cfg(target_os = "linux")]
+async fn settled() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Lets those go first that are ready now. `yield_now` would wait for the next look at the sockets, too.
 async fn requeued() {
     let mut polled = false;

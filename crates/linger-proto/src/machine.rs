@@ -349,6 +349,12 @@ impl CloseMachine {
         Some(from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
+    /// Bytes that were drained so far.
+    #[must_use]
+    pub fn bytes_drained(&self) -> u64 {
+        self.drained
+    }
+
     /// Bytes that may still be drained before the limit.
     #[must_use]
     pub fn bytes_left(&self) -> u64 {

@@ -143,7 +143,23 @@ struct Closing<T: Transport> {
     ticket: Ticket,
     /// Whether the current write was pending before, so that being polled again means progress.
     waited: bool,
+    gathering: Gathering,
 }
+
+/// Whether the close is woken only when a lot of bytes are there: a peer that sends without end costs a fifth so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathering {
+    NotYet,
+    Now,
+    /// The peer has become slow: then every byte counts.
+    NoMore,
+}
+
+/// A peer that has sent this much after our FIN is not about to stop.
+const GATHERED_AFTER_BYTES: u64 = 1 << 20;
+
+/// Worth being woken for. The kernel holds as much, for each peer that sends so much, in its receive buffer.
+const GATHERED_BYTES: u32 = 256 << 10;
 
 /// Most steps in one poll: one close discards at most this many times 1 MiB before it lets other tasks run.
 const STEPS_PER_POLL: usize = 16;
@@ -156,6 +172,7 @@ impl<T: Transport> Closing<T> {
             shared: shared.clone(),
             ticket: shared.tracker.register(),
             waited: false,
+            gathering: Gathering::NotYet,
         }
     }
 
@@ -185,9 +202,13 @@ impl<T: Transport> Closing<T> {
                 return Poll::Ready(event);
             }
         }
+        if self.gathering == Gathering::NotYet && self.machine.bytes_drained() >= GATHERED_AFTER_BYTES {
+            let gathers = self.stream.set_low_water(GATHERED_BYTES);
+            self.gathering = if gathers { Gathering::Now } else { Gathering::NoMore };
+        }
         let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
         if timer.poll_until(timeout, cx).is_ready() {
-            return Poll::Ready(Event::Tick);
+            return Poll::Ready(self.tick(timeout));
         }
         if self.waited && self.machine.phase() < Phase::Drain {
             // Woken, and not by the timer: the peer took something. What else may wake a task is bounded by the flush
@@ -196,6 +217,16 @@ impl<T: Transport> Closing<T> {
         }
         self.waited = true;
         Poll::Pending
+    }
+
+    /// The timer fired. What has come and was not worth being woken for counts before the deadline does.
+    fn tick(&mut self, timeout: Instant) -> Event {
+        if self.gathering != Gathering::Now || timeout > now() {
+            return Event::Tick;
+        }
+        self.gathering = Gathering::NoMore;
+        self.stream.set_low_water(1);
+        self.stream.discard_now(self.machine.action()).unwrap_or(Event::Tick)
     }
 
     fn handle(&mut self, event: Event) {

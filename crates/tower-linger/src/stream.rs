@@ -35,12 +35,7 @@ impl<T: Transport> Stream<T> {
                 ready!(transport::poll_half_close(&mut **io, cx)).map(|()| Event::HalfClosed)
             }
             (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
-            (Self::Raw(io), Action::Discard { limit }) => {
-                ready!(io.poll_discard(cx, limit)).map(|bytes| match bytes {
-                    0 => Event::PeerFin,
-                    bytes => Event::Discarded(bytes),
-                })
-            }
+            (Self::Raw(io), Action::Discard { limit }) => ready!(io.poll_discard(cx, limit)).map(discarded),
             // The session is gone for good, by a panic on the way for one.
             _ => Ok(Event::Abandoned),
         };
@@ -56,6 +51,21 @@ impl<T: Transport> Stream<T> {
         match ready!(io.poll_acknowledged(cx)) {
             Ok(rtt) => Poll::Ready(Event::Acknowledged { rtt }),
             Err(_) => Poll::Pending,
+        }
+    }
+
+    /// Has the reader woken only when this many bytes are there; says whether that can be had.
+    pub(crate) fn set_low_water(&self, bytes: u32) -> bool {
+        matches!(self, Self::Raw(io) if transport::set_low_water(io, bytes))
+    }
+
+    /// Discards what has arrived, in one call; `None` if that is nothing.
+    pub(crate) fn discard_now(&self, action: Option<Action>) -> Option<Event> {
+        let (Self::Raw(io), Some(Action::Discard { limit })) = (self, action) else { return None };
+        match transport::discard_now(io, limit) {
+            Ok(bytes) => Some(discarded(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Event::Failed(Failure::from(&error))),
         }
     }
 
@@ -116,6 +126,13 @@ impl<T: Transport> Stream<T> {
 
 /// Most bytes that the last look before the release discards: more than a receive buffer usually holds.
 const LAST_LOOK_BYTES: u64 = 8 << 20;
+
+fn discarded(bytes: usize) -> Event {
+    match bytes {
+        0 => Event::PeerFin,
+        bytes => Event::Discarded(bytes),
+    }
+}
 
 /// Reads through the session, if there is one, for the peer's end of data.
 fn poll_session<T: Transport>(

@@ -19,7 +19,7 @@ mod socket;
 mod tls;
 
 pub use plain::Plain;
-pub(crate) use socket::{abort, bound_orphan, discard_arrived, peer, unacked};
+pub(crate) use socket::{abort, bound_orphan, discard_arrived, discard_now, peer, set_low_water, unacked};
 
 /// The socket below a transport, where there is one.
 #[cfg(unix)]

@@ -8,7 +8,6 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-#[cfg(feature = "rustls")]
 use nix::libc;
 use nix::sys::socket::{MsgFlags, getsockopt, recv, setsockopt, sockopt};
 use tokio::io::Interest;
@@ -40,11 +39,22 @@ pub(super) fn poll_discard(
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_read_ready(cx))?;
-        match stream.try_io(Interest::READABLE, || discard(stream, limit)) {
-            // The readiness was stale and is cleared now: wait for the next.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        let mut discarded = 0;
+        let tried = stream.try_io(Interest::READABLE, || {
+            discarded = discard(stream, limit)?;
+            if 0 < discarded && discarded < limit.get().min(CALL_BYTES) {
+                // That was all there is: clears the readiness without asking again. What arrives from now on, a FIN too, is
+                // a readiness of its own.
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
+        });
+        match tried {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return Poll::Ready(result),
+            // The readiness was stale and is cleared now: wait for the next.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && discarded == 0 => {}
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+            _ => return Poll::Ready(Ok(discarded)),
         }
     }
 }
@@ -59,6 +69,19 @@ pub(super) fn discard_arrived(socket: SocketRef<'_>, limit: NonZeroUsize) -> usi
         }
     }
     total
+}
+
+/// Discards what has arrived, at most `limit` bytes, in one call.
+pub(super) fn discard_now(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<usize> {
+    discard(&socket, limit)
+}
+
+/// The kernel wakes the reader when this many bytes are there, or the end, or a failure (socket(7)); never too late to keep the
+/// peer's window open.
+pub(super) fn set_low_water(socket: SocketRef<'_>, bytes: u32) -> bool {
+    use nix::{setsockopt_impl, sockopt_impl};
+    sockopt_impl!(RcvLowat, SetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, u32);
+    setsockopt(&socket, RcvLowat, &bytes).is_ok()
 }
 
 fn discard(socket: &impl AsRawFd, limit: NonZeroUsize) -> io::Result<usize> {

@@ -1,5 +1,6 @@
 //! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be released.
 
+use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -26,6 +27,16 @@ pub(crate) fn discard_arrived(stream: &impl Transport, limit: NonZeroUsize) -> u
     stream.socket().map_or(0, |socket| imp::discard_arrived(socket, limit))
 }
 
+/// Discards what has arrived, at most `limit` bytes; 0 is the end of the peer's data.
+pub(crate) fn discard_now(stream: &impl Transport, limit: NonZeroUsize) -> io::Result<usize> {
+    stream.socket().map_or(Err(io::ErrorKind::WouldBlock.into()), |socket| imp::discard_now(socket, limit))
+}
+
+/// Wakes the reader only when this many bytes are there; says whether that can be had.
+pub(crate) fn set_low_water(stream: &impl Transport, bytes: u32) -> bool {
+    stream.socket().is_some_and(|socket| imp::set_low_water(socket, bytes))
+}
+
 /// Bytes of ours that the peer has not acknowledged, the FIN not counted; where the system can tell.
 pub(crate) fn unacked(stream: &impl Transport) -> Option<u64> {
     stream.socket().and_then(imp::unacked)
@@ -44,14 +55,14 @@ pub(super) fn cork(socket: SocketRef<'_>) {
 
 /// Writes at most once, without waiting, and shuts down the write side; says whether all was written.
 #[cfg(feature = "rustls")]
-pub(super) fn last_words(socket: SocketRef<'_>, words: &[u8]) -> std::io::Result<bool> {
+pub(super) fn last_words(socket: SocketRef<'_>, words: &[u8]) -> io::Result<bool> {
     imp::last_words(socket, words)
 }
 
 #[cfg(unix)]
 mod imp {
     #[cfg(not(target_os = "linux"))]
-    use std::{num::NonZeroUsize, time::Duration};
+    use std::{io, num::NonZeroUsize, time::Duration};
 
     use nix::sys::socket::{setsockopt, sockopt};
 
@@ -92,7 +103,9 @@ mod imp {
     #[cfg(all(feature = "rustls", target_os = "linux"))]
     pub(super) use super::super::linux::cork;
     #[cfg(target_os = "linux")]
-    pub(super) use super::super::linux::{discard_arrived, set_user_timeout, unacked};
+    pub(super) use super::super::linux::{
+        discard_arrived, discard_now, set_low_water, set_user_timeout, unacked,
+    };
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn set_user_timeout(_: SocketRef<'_>, _: Duration) {}
@@ -100,6 +113,16 @@ mod imp {
     #[cfg(not(target_os = "linux"))]
     pub(super) fn discard_arrived(_: SocketRef<'_>, _: NonZeroUsize) -> usize {
         0
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn discard_now(_: SocketRef<'_>, _: NonZeroUsize) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn set_low_water(_: SocketRef<'_>, _: u32) -> bool {
+        false
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -113,6 +136,7 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
+    use std::io;
     use std::num::NonZeroUsize;
     use std::time::Duration;
 
@@ -124,6 +148,14 @@ mod imp {
 
     pub(super) fn discard_arrived(_: SocketRef<'_>, _: NonZeroUsize) -> usize {
         0
+    }
+
+    pub(super) fn discard_now(_: SocketRef<'_>, _: NonZeroUsize) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    pub(super) fn set_low_water(_: SocketRef<'_>, _: u32) -> bool {
+        false
     }
 
     pub(super) fn unacked(_: SocketRef<'_>) -> Option<u64> {
@@ -138,7 +170,7 @@ mod imp {
     pub(super) fn cork(_: SocketRef<'_>) {}
 
     #[cfg(feature = "rustls")]
-    pub(super) fn last_words(_: SocketRef<'_>, _: &[u8]) -> std::io::Result<bool> {
-        Err(std::io::ErrorKind::Unsupported.into())
+    pub(super) fn last_words(_: SocketRef<'_>, _: &[u8]) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

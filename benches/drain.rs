@@ -1,0 +1,128 @@
+//! What does discarding cost? A client floods its connection after the last response. The processor time of the server for each
+//! GiB: the layer's close, a thread in a bare loop of `recv(MSG_TRUNC)`, and nginx with `lingering_close always`. Rounds
+//! alternate. Needs nginx.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use nix::sys::socket::{MsgFlags, recv};
+use tower_linger::{ClosePolicy, close};
+use tower_linger_benches::process::{Server, cpu, serves};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
+use tower_linger_tests::nginx::Nginx;
+
+const ROUNDS: usize = 9;
+const FLOOD_BYTES: usize = 4 << 30;
+/// Of nginx, which takes thirty times as long.
+const NGINX_FLOOD_BYTES: usize = 1 << 30;
+
+#[expect(clippy::cast_precision_loss, reason = "bytes, for a ratio")]
+fn main() {
+    match serves().as_deref() {
+        Some([how]) if how == "layer" => return layer(),
+        Some(_) => return bare_loop(),
+        None => {}
+    }
+    let (rounds, scale) = if is_bench() { (ROUNDS, 1) } else { (1, 256) };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let port = free_port();
+    let mut nginx = {
+        let _inside = runtime.enter();
+        Nginx::start(
+            &format!(
+                "server {{ listen 127.0.0.1:{port}; lingering_close always; client_max_body_size 1k; }}"
+            ),
+            &[],
+        )
+    };
+    runtime.block_on(nginx.listens_at(port));
+    let (layer, bare) = (Server::start(&["layer"]), Server::start(&["loop"]));
+    let nginx_at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut found = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        let servers = [
+            (layer.id(), layer.address, FLOOD_BYTES),
+            (bare.id(), bare.address, FLOOD_BYTES),
+            (nginx.id(), nginx_at, NGINX_FLOOD_BYTES),
+        ];
+        for ((process, address, bytes), found) in servers.into_iter().zip(&mut found) {
+            let bytes = bytes / scale;
+            let before = cpu(process);
+            flood(address, bytes);
+            let spent = cpu(process).saturating_sub(before);
+            found.push(spent.as_secs_f64() * 1e3 / (bytes as f64 / f64::from(1 << 30)));
+        }
+    }
+    let ratio = |other: &[f64]| median(found[0].iter().zip(other).map(|(ours, theirs)| ours / theirs));
+    Results::new(
+        "drain",
+        vec![
+            Row::new(
+                "processor time to drain a GiB, layer ÷ bare recv(MSG_TRUNC) loop",
+                ratio(&found[1]),
+                "×",
+            )
+            .bounded(Bound::AtMost(1.1)),
+            Row::new("processor time to drain a GiB, layer ÷ nginx", ratio(&found[2]), "×")
+                .bounded(Bound::AtMost(0.25)),
+            Row::new("processor time to drain a GiB, layer", median(found[0].iter().copied()), "ms"),
+            Row::new("processor time to drain a GiB, bare loop", median(found[1].iter().copied()), "ms"),
+            Row::new("processor time to drain a GiB, nginx", median(found[2].iter().copied()), "ms"),
+        ],
+    )
+    .tell();
+}
+
+/// Asks for the end and floods. What the kernels still hold afterwards, a few MiB, is a part of the next round.
+fn flood(address: SocketAddr, bytes: usize) {
+    let mut connection = TcpStream::connect(address).expect("it listens");
+    write!(connection, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n")
+        .expect("it reads");
+    let chunk = vec![0; 256 << 10];
+    let mut left = bytes;
+    while left > 0 {
+        left -= connection.write(&chunk[..left.min(chunk.len())]).expect("it is drained");
+    }
+    connection.shutdown(std::net::Shutdown::Write).expect("it is open");
+    // The end of the other side has been here for long.
+    connection.read_to_end(&mut Vec::new()).expect("no reset");
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port()
+}
+
+/// Closes every connection at once, by the layer's own close.
+fn layer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!("{}", listener.local_addr().expect("bound"));
+        let hour = Duration::from_secs(3600);
+        let policy = ClosePolicy::builder().drain_limit_bytes(u64::MAX).drain_limit(hour);
+        let policy = policy.build().expect("it makes sense");
+        while let Ok((connection, _)) = listener.accept().await {
+            let policy = policy;
+            tokio::spawn(async move {
+                let _report = close(connection, &policy).await;
+            });
+        }
+    });
+}
+
+/// What is cheaper than this does less.
+fn bare_loop() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    println!("{}", listener.local_addr().expect("bound"));
+    let mut untouched = vec![0; 1 << 20];
+    for connection in listener.incoming() {
+        let connection = connection.expect("it is open");
+        connection.shutdown(std::net::Shutdown::Write).expect("it is open");
+        while recv(connection.as_raw_fd(), &mut untouched, MsgFlags::MSG_TRUNC).expect("no reset") > 0 {}
+    }
+}

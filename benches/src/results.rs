@@ -1,0 +1,162 @@
+//! Rows of the table, and points of the plots, kept in `benches/results` so that both can be made again.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// What one bench found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// The bench, which is the file's name.
+    pub bench: String,
+    /// The day, as `2026-11-24`.
+    pub date: String,
+    /// Cores and system.
+    pub machine: String,
+    /// In the order of the table.
+    pub rows: Vec<Row>,
+    /// For the plots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Series>,
+}
+
+/// One figure.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// What was measured, in a few words.
+    pub what: String,
+    /// How much.
+    pub value: f64,
+    /// Of what: `×` for a ratio.
+    pub unit: String,
+    /// What it is meant to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
+}
+
+/// What a figure is meant to be.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// This, or less.
+    AtMost(f64),
+    /// This, or more.
+    AtLeast(f64),
+}
+
+/// A curve of a plot.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Series {
+    /// The plot that it is a part of.
+    pub plot: String,
+    /// Its name in the legend.
+    pub name: String,
+    /// Each with its x and its y.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Row {
+    /// A figure that has no bound.
+    #[must_use]
+    pub fn new(what: impl Into<String>, value: f64, unit: &str) -> Self {
+        Self { what: what.into(), value, unit: unit.into(), bound: None }
+    }
+
+    /// The bound of this figure.
+    #[must_use]
+    pub fn bounded(mut self, bound: Bound) -> Self {
+        self.bound = Some(bound);
+        self
+    }
+
+    /// Whether it meets its bound; `None` where there is none.
+    #[must_use]
+    pub fn is_met(&self) -> Option<bool> {
+        self.bound.map(|bound| match bound {
+            Bound::AtMost(most) => self.value <= most,
+            Bound::AtLeast(least) => self.value >= least,
+        })
+    }
+}
+
+impl Results {
+    /// What this bench found today, on this machine.
+    #[must_use]
+    pub fn new(bench: &str, rows: Vec<Row>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let machine = format!("{cores} cores, {}", said_by("uname", &["-srm"]));
+        let date = said_by("date", &["+%F"]);
+        Self { bench: bench.into(), date, machine, rows, series: Vec::new() }
+    }
+
+    /// Adds a curve.
+    #[must_use]
+    pub fn with(mut self, plot: &str, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        self.series.push(Series { plot: plot.into(), name: name.into(), points });
+        self
+    }
+
+    /// Prints the rows, and keeps them for the table. Only what `cargo bench` measured is kept: `cargo test --benches` asks
+    /// whether a bench runs, with figures that mean nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be written.
+    pub fn tell(&self) {
+        for row in &self.rows {
+            println!("{:72} {:>12} {}", row.what, figure(row.value), row.unit);
+        }
+        if is_bench() {
+            let text = serde_json::to_string_pretty(self).expect("strings and numbers");
+            fs::write(folder().join(&self.bench).with_extension("json"), text + "\n")
+                .expect("a folder of ours");
+        }
+    }
+
+    /// What this bench found when it ran last.
+    #[must_use]
+    pub fn read(bench: &str) -> Option<Self> {
+        let text = fs::read_to_string(folder().join(bench).with_extension("json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+/// Whether `cargo bench` runs this, and not `cargo test --benches`.
+#[must_use]
+pub fn is_bench() -> bool {
+    std::env::args().any(|arg| arg == "--bench")
+}
+
+/// With as many digits as mean something.
+#[must_use]
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1000.0 => format!("{value:.0}"),
+        size if size >= 100.0 => format!("{value:.1}"),
+        size if size < 0.01 && size > 0.0 => format!("{value:.6}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// The one in the middle: of an even number, the lower.
+///
+/// # Panics
+///
+/// If there are none.
+#[must_use]
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) / 2]
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results")
+}
+
+fn said_by(program: &str, args: &[&str]) -> String {
+    let said = Command::new(program).args(args).output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&said).trim().to_owned()
+}
