@@ -1,7 +1,8 @@
-//! What the benches share: a server in a process of its own, a slow road to it, and the table's rows. The benches are beside
-//! this folder; `make table` runs them all.
+//! What the benches share: servers in processes of their own, clients, a slow road between them, and the table's rows. The
+//! benches are beside this folder; `make table` runs them all.
 
+pub mod clients;
 pub mod process;
 pub mod results;
-#[cfg(target_os = "linux")]
 pub mod road;
+pub mod servers;

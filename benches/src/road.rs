@@ -25,7 +25,7 @@ pub struct Road {
     pub lost_of_thousand: u32,
 }
 
-/// Runs this program again in a network namespace of its own, unless it is in one. Returns its status.
+/// Runs this program again in a network namespace of its own, with loopback up, unless it is in one. Returns its status.
 ///
 /// # Panics
 ///
@@ -34,6 +34,8 @@ pub struct Road {
 pub fn enter() -> Option<ExitCode> {
     const INSIDE: &str = "TOWER_LINGER_BENCH_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("`ip` of iproute2");
+        assert!(up.success(), "the namespace is ours");
         return None;
     }
     let status = Command::new("unshare")
@@ -47,14 +49,12 @@ pub fn enter() -> Option<ExitCode> {
 }
 
 impl Road {
-    /// Builds it, for as long as the process lives. The loopback device is up, too.
+    /// Builds it, for as long as the process lives.
     ///
     /// # Panics
     ///
     /// Outside a namespace of its own, or where there is no `/dev/net/tun`.
     pub fn build(self) {
-        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("`ip` of iproute2");
-        assert!(up.success(), "this needs a network namespace of its own");
         let mut config = tun::Configuration::default();
         config.address(NEAR).netmask((255, 255, 255, 0)).destination(NEAR).mtu(MTU).up();
         let (mut out, mut back) = tun::create(&config).expect("/dev/net/tun").split();

@@ -1,0 +1,151 @@
+//! Which system calls and segments does a close cost? The same requests, a connection each, to hyper alone and through the
+//! layer, plain and over TLS; strace counts the server's calls, the kernel both sides' segments. Needs strace, and a network
+//! namespace of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tower_linger::ClosePolicy;
+use tower_linger_benches::clients::{ask, tls, trusting};
+use tower_linger_benches::process::{Server, serves};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench};
+use tower_linger_benches::road::enter;
+use tower_linger_benches::servers::{Config, Stack, serve};
+use tower_linger_tests::counters::Counters;
+
+const CONNECTIONS: u32 = 1000;
+
+/// Of one connection.
+struct Cost {
+    calls: BTreeMap<String, f64>,
+    segments: f64,
+    resets: f64,
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = enter() {
+        return status;
+    }
+    // One thread, so that no call is for waking another.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if let Some(args) = serves() {
+        let policy = ClosePolicy::default();
+        let config =
+            Config { stack: Stack::named(&args[0]), tls: args[1] == "tls", policy, notes_drains: false };
+        runtime.block_on(serve("127.0.0.1", config));
+        return ExitCode::SUCCESS;
+    }
+    let mut rows = Vec::new();
+    for is_tls in [false, true] {
+        let [bare, layer] = [Stack::Bare, Stack::Layer].map(|stack| runtime.block_on(cost(stack, is_tls)));
+        rows.extend(compare(if is_tls { "TLS" } else { "plain" }, &bare, &layer));
+    }
+    Results::new("closes", rows).tell();
+    ExitCode::SUCCESS
+}
+
+fn compare(over: &str, bare: &Cost, layer: &Cost) -> Vec<Row> {
+    let all = |cost: &Cost| cost.calls.values().sum::<f64>();
+    let total = Row::new(
+        format!("system calls of a connection beyond hyper's {:.2}, {over}", all(bare)),
+        all(layer) - all(bare),
+        "calls",
+    );
+    // Shutdown, recv and close.
+    let mut rows = vec![if over == "plain" { total.bounded(Bound::AtMost(3.0)) } else { total }];
+    for name in bare.calls.keys().chain(layer.calls.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let of = |cost: &Cost| cost.calls.get(name).copied().unwrap_or_default();
+        if (of(layer) - of(bare)).abs() >= 0.05 {
+            let what = format!("of them {name}, hyper's {:.2}, {over}", of(bare));
+            rows.push(Row::new(what, of(layer) - of(bare), "calls"));
+        }
+    }
+    let more = layer.segments - bare.segments;
+    rows.push(Row::new(format!("segments beyond hyper's {:.2}, {over}", bare.segments), more, "segments"));
+    rows.push(Row::new(format!("resets, hyper alone, {over}"), bare.resets, "segments"));
+    rows.push(
+        Row::new(format!("resets, layer, {over}"), layer.resets, "segments").bounded(Bound::AtMost(0.0)),
+    );
+    rows
+}
+
+async fn cost(stack: Stack, is_tls: bool) -> Cost {
+    let mut server = Server::start(&[stack.name(), if is_tls { "tls" } else { "plain" }]);
+    let (process, connections) = (server.id(), if is_bench() { CONNECTIONS } else { 10 });
+    let client = trusting();
+    let mut ask_many = async |number: u32| {
+        for _ in 0..number {
+            if is_tls {
+                let mut io = tls(server.address, client.clone()).await;
+                assert!(ask(&mut io, "/").await.ends_with(b"hello\n"));
+                // Its close_notify, as curl sends it; to hyper alone it comes too late.
+                let _ = io.shutdown().await;
+            } else {
+                let mut io = TcpStream::connect(server.address).await.expect("it listens");
+                assert!(ask(&mut io, "/").await.ends_with(b"hello\n"));
+            }
+        }
+        server.settle();
+    };
+    ask_many(10).await;
+    let traced = Strace::of(process);
+    let before = Counters::read();
+    ask_many(connections).await;
+    let sent = Counters::read().since(&before);
+    let number = f64::from(connections);
+    let calls = traced.stop().into_iter().map(|(name, calls)| (name, calls / number)).collect();
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let each = |counter: &str| sent.get(counter) as f64 / number;
+    Cost { calls, segments: each("TcpOutSegs"), resets: each("TcpOutRsts") }
+}
+
+/// A strace that counts a process's calls.
+struct Strace {
+    process: std::process::Child,
+    counts: tempfile::NamedTempFile,
+}
+
+impl Strace {
+    fn of(id: u32) -> Self {
+        let counts = tempfile::NamedTempFile::new().expect("a temporary file");
+        let process = Command::new("strace")
+            .args(["-f", "-c", "-o"])
+            .arg(counts.path())
+            .args(["-p", &id.to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace: `make needs` installs it");
+        let traced = Self { process, counts };
+        let is_traced = || {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+            !status.contains("TracerPid:\t0\n")
+        };
+        for _ in 0..1_000_000 {
+            if is_traced() {
+                return traced;
+            }
+            std::thread::yield_now();
+        }
+        panic!("strace does not attach: it needs root, or a parent's right");
+    }
+
+    /// How often each call was made.
+    fn stop(mut self) -> BTreeMap<String, f64> {
+        let pid = Pid::from_raw(self.process.id().try_into().expect("a pid"));
+        kill(pid, Signal::SIGINT).expect("it runs");
+        self.process.wait().expect("it is ours");
+        let counts = fs::read_to_string(self.counts.path()).expect("strace writes it");
+        // % time, seconds, µs/call, calls, [errors,] name.
+        let counted = counts.lines().filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            Some(((*fields.last()?).to_owned(), fields.get(3)?.parse().ok()?))
+        });
+        counted.filter(|(name, _)| name != "total").collect()
+    }
+}

@@ -1,0 +1,152 @@
+//! What does a connection with one request cost the server? hyper alone, hyper with the layer, and nginx with `lingering_close
+//! always`, each on the same core, loaded in turns from the other one by the probe's load, plain and over TLS with full
+//! handshakes. Needs nginx and two cores.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use linger_probe::load::{Plan, load};
+use linger_probe::target::{Options, Target, Tls};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use tokio_rustls::rustls::ClientConfig;
+use tower_linger::ClosePolicy;
+use tower_linger_benches::clients::trusting;
+use tower_linger_benches::process::{Server, cpu, serves};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
+use tower_linger_benches::servers::{Config, Stack, serve};
+use tower_linger_tests::certs::Certs;
+use tower_linger_tests::nginx::Nginx;
+
+const ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_secs(1);
+const CONNECTIONS: u32 = 50;
+const SERVERS_CORE: usize = 0;
+const CLIENTS_CORE: usize = 1;
+
+/// Of one round.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// Processor time of the server for a connection, microseconds.
+    cpu: f64,
+    /// Whole responses a second.
+    rate: f64,
+}
+
+fn main() {
+    if let Some(args) = serves() {
+        pin(Pid::this(), SERVERS_CORE);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let policy = ClosePolicy::default();
+        let config =
+            Config { stack: Stack::named(&args[0]), tls: args[1] == "tls", policy, notes_drains: false };
+        return runtime.block_on(serve("127.0.0.1", config));
+    }
+    pin(Pid::this(), CLIENTS_CORE);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let rows = [false, true].into_iter().flat_map(|is_tls| runtime.block_on(compare(is_tls)));
+    Results::new("connections", rows.collect()).tell();
+}
+
+fn pin(process: Pid, core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core).expect("a core");
+    sched_setaffinity(process, &cores).expect("ours, and there are two cores");
+}
+
+async fn compare(is_tls: bool) -> Vec<Row> {
+    let over = if is_tls { "TLS" } else { "plain" };
+    let tls = is_tls.then(trusting);
+    let certs = Certs::make();
+    let port =
+        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let nginx_at = port.expect("a port");
+    let mut nginx = nginx(nginx_at, is_tls, &certs);
+    pin(Pid::from_raw(nginx.id().try_into().expect("a pid")), SERVERS_CORE);
+    nginx.listens_at(nginx_at.port()).await;
+    let argument = if is_tls { "tls" } else { "plain" };
+    let [bare, layer] = [Stack::Bare, Stack::Layer].map(|stack| Server::start(&[stack.name(), argument]));
+    let servers = [(bare.id(), bare.address), (layer.id(), layer.address), (nginx.id(), nginx_at)];
+    let (rounds, duration) = if is_bench() { (ROUNDS, ROUND) } else { (1, ROUND / 10) };
+    let mut found = [const { Vec::new() }; 3];
+    for turn in 0..=rounds {
+        for ((process, address), found) in servers.into_iter().zip(&mut found) {
+            let round = round(process, address, tls.clone(), duration).await;
+            // The first fills what is there once.
+            if turn > 0 {
+                found.push(round);
+            }
+        }
+    }
+    let [bare, layer, nginx] = found;
+    let ratio = |of: fn(&Found) -> f64, other: &[Found]| {
+        median(layer.iter().zip(other).map(|(ours, theirs)| of(ours) / of(theirs)))
+    };
+    let spent = |name: &str, found: &[Found]| {
+        let cpu = median(found.iter().map(|found| found.cpu));
+        Row::new(format!("processor time of a connection, {name}, {over}"), cpu, "µs")
+    };
+    vec![
+        Row::new(
+            format!("processor time of a connection, layer ÷ hyper alone, {over}"),
+            ratio(|f| f.cpu, &bare),
+            "×",
+        )
+        .bounded(Bound::AtMost(1.03)),
+        Row::new(format!("connections a second, layer ÷ hyper alone, {over}"), ratio(|f| f.rate, &bare), "×")
+            .bounded(Bound::AtLeast(0.97)),
+        Row::new(
+            format!("processor time of a connection, layer ÷ nginx always, {over}"),
+            ratio(|f| f.cpu, &nginx),
+            "×",
+        )
+        .bounded(Bound::AtMost(1.0)),
+        spent("hyper alone", &bare),
+        spent("layer", &layer),
+        spent("nginx always", &nginx),
+    ]
+}
+
+fn nginx(address: SocketAddr, is_tls: bool, certs: &Certs) -> Nginx {
+    let tls = "ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;";
+    let (listens, tls) = if is_tls { (" ssl", tls) } else { ("", "") };
+    let server = format!(
+        "server {{ listen {address}{listens} backlog=4096; {tls} lingering_close always; \
+         location / {{ return 200 \"hello\\n\"; }} }}"
+    );
+    let (chain, key) = certs.server_pem();
+    Nginx::start(&server, &[("cert.pem", chain), ("key.pem", key)])
+}
+
+async fn round(
+    process: u32,
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+    duration: Duration,
+) -> Found {
+    let target = Target {
+        name: String::new(),
+        url: String::new(),
+        address,
+        others: Vec::new(),
+        authority: address.to_string(),
+        path: "/".to_owned(),
+        tls: tls.map(|config| Tls { name: "localhost".try_into().expect("a name"), config }),
+    };
+    let plan = Plan {
+        mix: "get".parse().expect("a mix"),
+        connections: CONNECTIONS,
+        duration,
+        rate: None,
+        keep_alive: false,
+        resume: false,
+    };
+    let before = cpu(process);
+    let report = load(&target, &Options::default(), &plan, |_| {}).await;
+    let spent = cpu(process).saturating_sub(before);
+    assert!(report.passed(), "a response is lost: {report:?}");
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let cpu = spent.as_secs_f64() * 1e6 / report.connections as f64;
+    Found { cpu, rate: report.rate() }
+}

@@ -1,0 +1,152 @@
+//! The same application behind hyper alone, behind the layer and behind the adapter for `axum::serve`, plain and over TLS.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::{Layer, Service, service_fn};
+use tower_linger::axum::{LingerListener, TlsLingerListener};
+use tower_linger::{ClosePolicy, LingerLayer, Phase, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+
+/// How a server is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    /// hyper alone.
+    Bare,
+    /// `LingerLayer` around it.
+    Layer,
+    /// `LingerListener` below `axum::serve`.
+    Adapter,
+}
+
+/// What a server is asked to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// How it is built.
+    pub stack: Stack,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// How it closes.
+    pub policy: ClosePolicy,
+    /// Whether it notes how long each drain took, and says so when it settles.
+    pub notes_drains: bool,
+}
+
+impl Stack {
+    /// Its name in tables and arguments.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Layer => "layer",
+            Self::Adapter => "adapter",
+        }
+    }
+
+    /// By its name.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let all = [Self::Bare, Self::Layer, Self::Adapter];
+        all.into_iter().find(|stack| stack.name() == name).expect("a name from this program")
+    }
+}
+
+/// A response of 64 KiB, at `/large`.
+pub const LARGE_BYTES: usize = 64 << 10;
+
+/// Serves at any port of `address` until the process ends, in the process of a [`Server`](crate::process::Server): it settles
+/// when no close is under way, and says the drains' times in microseconds, if it notes them.
+///
+/// # Panics
+///
+/// If it cannot listen.
+pub async fn serve(address: &str, config: Config) {
+    let listener = TcpListener::bind((address, 0)).await.expect("a port");
+    println!("{}", listener.local_addr().expect("bound"));
+    let mut linger = LingerLayer::new(config.policy);
+    let drains = Arc::new(Mutex::new(Vec::new()));
+    if config.notes_drains {
+        let drains = drains.clone();
+        linger = linger.on_close(move |report| {
+            let micros = report.time_in(Phase::Drain).as_micros();
+            drains.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
+        });
+    }
+    let tracker = linger.tracker().clone();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        while lines.next_line().await.expect("a pipe").is_some() {
+            tracker.wait().await;
+            let drains = std::mem::take(&mut *drains.lock().unwrap_or_else(PoisonError::into_inner));
+            println!("{}", drains.iter().map(u128::to_string).collect::<Vec<_>>().join(" "));
+        }
+    });
+    let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
+    let large = async || vec![b'.'; LARGE_BYTES];
+    let app = Router::new().route("/", get(async || "hello\n").put(refused)).route("/large", get(large));
+    let server = Certs::make().server(&Version::ALL, ClientAuth::None);
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    match (config.stack, config.tls) {
+        (Stack::Bare, false) => {
+            accept(listener, service_fn(move |io: TcpStream| engine(io, app.clone()))).await
+        }
+        (Stack::Bare, true) => {
+            let handshake = service_fn(move |io: TcpStream| {
+                let (handshake, app) = (acceptor.accept(io), app.clone());
+                async move { engine(timeout(HANDSHAKE_TIMEOUT, handshake).await??, app).await }
+            });
+            accept(listener, handshake).await;
+        }
+        (Stack::Layer, false) => {
+            accept(listener, linger.layer(service_fn(move |io| engine(io, app.clone())))).await;
+        }
+        (Stack::Layer, true) => {
+            let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+            let engine = service_fn(move |io| engine(io, app.clone()));
+            accept(listener, tls.layer(linger.layer(engine))).await;
+        }
+        (Stack::Adapter, false) => {
+            axum::serve(LingerListener::new(listener, linger), app).await.expect("it serves");
+        }
+        (Stack::Adapter, true) => {
+            let tls = TlsAcceptLayer::new(acceptor, linger);
+            axum::serve(TlsLingerListener::new(listener, tls), app).await.expect("it serves");
+        }
+    }
+}
+
+/// The layer's default.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn engine<I>(io: I, app: Router) -> Result<(), BoxError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let builder = auto::Builder::new(TokioExecutor::new());
+    builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(app)).await
+}
+
+async fn accept<S>(listener: TcpListener, mut connections: S)
+where
+    S: Service<TcpStream, Future: Send + 'static, Response: Send + 'static, Error: Send + 'static>,
+{
+    while let Ok((stream, _)) = listener.accept().await {
+        drop(tokio::spawn(connections.call(stream)));
+    }
+}
