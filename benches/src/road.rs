@@ -7,7 +7,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::{Command, ExitCode};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,10 @@ pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// The other side, to connect to.
 pub const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
-/// What a road does to packets, one way.
-#[derive(Debug, Clone, Copy)]
+/// The road, for as long as the process lives.
+#[derive(Debug)]
 pub struct Road {
-    /// How long each is under way.
-    pub delay: Duration,
-    /// Of a thousand, how many are lost.
-    pub lost_of_thousand: u32,
+    lost_of_thousand: Arc<AtomicU32>,
 }
 
 /// Runs this program again in a network namespace of its own, with loopback up, unless it is in one. Returns its status.
@@ -38,8 +36,11 @@ pub fn enter() -> Option<ExitCode> {
         assert!(up.success(), "the namespace is ours");
         return None;
     }
+    // Whoever is not root is root over the namespace only.
+    let whose = if nix::unistd::geteuid().is_root() { "--net" } else { "--net --map-root-user" };
     let status = Command::new("unshare")
-        .args(["--net", "--map-root-user", "--"])
+        .args(whose.split(' '))
+        .arg("--")
         .arg(std::env::current_exe().expect("it runs"))
         .args(std::env::args().skip(1))
         .env(INSIDE, "1")
@@ -49,24 +50,27 @@ pub fn enter() -> Option<ExitCode> {
 }
 
 impl Road {
-    /// Builds it, for as long as the process lives.
+    /// Builds it: each packet is under way for so long.
     ///
     /// # Panics
     ///
     /// Outside a namespace of its own, or where there is no `/dev/net/tun`.
-    pub fn build(self) {
+    #[must_use]
+    pub fn build(delay: Duration) -> Self {
         let mut config = tun::Configuration::default();
         config.address(NEAR).netmask((255, 255, 255, 0)).destination(NEAR).mtu(MTU).up();
         let (mut out, mut back) = tun::create(&config).expect("/dev/net/tun").split();
         let (send, queue) = mpsc::channel::<(Instant, Vec<u8>)>();
+        let lost_of_thousand = Arc::new(AtomicU32::new(0));
+        let lost = lost_of_thousand.clone();
         thread::spawn(move || {
             let (mut packet, mut luck) = (vec![0; usize::from(MTU)], 1);
             while let Ok(length) = out.read(&mut packet) {
                 let mut turned = packet[..length].to_vec();
-                if !turn(&mut turned) || is_lost(&mut luck, self.lost_of_thousand) {
+                if !turn(&mut turned) || is_lost(&mut luck, lost.load(Ordering::Relaxed)) {
                     continue;
                 }
-                if send.send((now() + self.delay, turned)).is_err() {
+                if send.send((now() + delay, turned)).is_err() {
                     return;
                 }
             }
@@ -78,6 +82,12 @@ impl Road {
                 let _ = back.write(&packet);
             }
         });
+        Self { lost_of_thousand }
+    }
+
+    /// Loses so many packets of a thousand, from now on.
+    pub fn lose(&self, of_thousand: u32) {
+        self.lost_of_thousand.store(of_thousand, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,172 @@
+//! How long does a server hold a socket after its last response, on a road of 20 ms there and back? Clients that close at once
+//! against the road's own round trip; clients that keep their socket open for ever, on a road that loses packets, against nginx
+//! with `lingering_close always`: descriptors times seconds. Needs nginx, and a network namespace of its own with a TUN device.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tower_linger::ClosePolicy;
+use tower_linger_benches::clients::ask;
+use tower_linger_benches::process::{Server, holds, serves};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
+use tower_linger_benches::road::{FAR, NEAR, Road, enter};
+use tower_linger_benches::servers::{Config, LARGE_BYTES, Stack, serve};
+use tower_linger_tests::nginx::Nginx;
+
+const DELAY: Duration = Duration::from_millis(10);
+const LOST_OF_THOUSAND: u32 = 20;
+const CLIENTS: usize = 200;
+const AT_ONCE: usize = 20;
+const UPLOAD_BYTES: usize = 256 << 10;
+/// A choice of nginx's among those above 1024.
+const NGINX_PORT: u16 = 8080;
+
+fn main() -> ExitCode {
+    if let Some(status) = enter() {
+        return status;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    if let Some(args) = serves() {
+        let mut policy = ClosePolicy::builder();
+        if args[0] == "early" {
+            policy = policy.early_release(3);
+        }
+        let policy = policy.build().expect("it makes sense");
+        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: true };
+        runtime.block_on(serve(&NEAR.to_string(), config));
+        return ExitCode::SUCCESS;
+    }
+    runtime.block_on(measure());
+    ExitCode::SUCCESS
+}
+
+async fn measure() {
+    let clients = if is_bench() { CLIENTS } else { 10 };
+    let road = Road::build(DELAY);
+    let round_trips = prompt(clients).await;
+    road.lose(LOST_OF_THOUSAND);
+    let early = {
+        let server = Server::start(&["early"]);
+        lazy(server.id(), far(server.address.port()), clients).await
+    };
+    let nginx = {
+        let servers = format!(
+            "server {{ listen {NEAR}:{NGINX_PORT}; listen 127.0.0.1:{NGINX_PORT}; root {{folder}}; \
+             lingering_close always; client_max_body_size 1k; }}"
+        );
+        let mut nginx = Nginx::start(&servers, &[("large", &".".repeat(LARGE_BYTES))]);
+        nginx.listens_at(NGINX_PORT).await;
+        lazy(nginx.id(), far(NGINX_PORT), clients).await
+    };
+    let whole = |name: &str, found: &Lazy| {
+        Row::new(format!("responses lost to {clients} lazy clients, {name}"), found.lost, "")
+            .bounded(Bound::AtMost(0.0))
+    };
+    let held = "descriptor-seconds of a connection whose client stays";
+    Results::new(
+        "release",
+        vec![
+            // The road's own threads add to every packet; a round trip is what a connect took beside it.
+            Row::new("release after the server's FIN, client closes at once ÷ round trip", round_trips, "×")
+                .bounded(Bound::AtMost(1.05)),
+            Row::new(format!("{held}, early release ÷ nginx always"), early.held / nginx.held, "×")
+                .bounded(Bound::AtMost(0.1)),
+            whole("early release", &early),
+            Row::new(format!("{held}, early release"), early.held, "s"),
+            Row::new(format!("{held}, nginx always"), nginx.held, "s"),
+            Row::new(format!("responses lost to {clients} lazy clients, nginx always"), nginx.lost, ""),
+        ],
+    )
+    .tell();
+}
+
+fn far(port: u16) -> SocketAddr {
+    (FAR, port).into()
+}
+
+/// Clients that close as soon as they have seen the end: the median of the drains against that of connecting, on a quiet road.
+async fn prompt(clients: usize) -> f64 {
+    let mut server = Server::start(&["default"]);
+    let mut round_trips = Vec::new();
+    for _ in 0..clients {
+        let began = Instant::now();
+        let mut io = TcpStream::connect(far(server.address.port())).await.expect("it listens");
+        round_trips.push(began.elapsed().as_secs_f64());
+        assert!(ask(&mut io, "/").await.ends_with(b"hello\n"));
+    }
+    let drains = server.settle();
+    let drains = drains.split_whitespace().map(|micros| micros.parse::<f64>().expect("a number") / 1e6);
+    median(drains) / median(round_trips)
+}
+
+struct Lazy {
+    /// Descriptors times seconds, of one connection.
+    held: f64,
+    lost: f64,
+}
+
+/// Clients that have their responses and keep their sockets: half of them were refused an upload.
+#[expect(clippy::cast_precision_loss, reason = "for a ratio")]
+async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
+    let idle = holds(process).descriptors;
+    let mut running = JoinSet::new();
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    for number in 0..clients {
+        let permits = permits.clone();
+        running.spawn(async move {
+            let _permit = permits.acquire().await.expect("open");
+            let mut io = TcpStream::connect(address).await.expect("it listens");
+            let is_whole = if number % 2 == 0 { download(&mut io).await } else { upload(&mut io).await };
+            (io, is_whole)
+        });
+    }
+    let (mut held, mut kept, mut lost) = (0.0, Vec::new(), 0.0);
+    let mut ticks = interval(Duration::from_millis(5));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            Some(client) = running.join_next() => {
+                let (io, is_whole) = client.expect("no panic");
+                lost += f64::from(u8::from(!is_whole));
+                kept.push(io);
+            }
+            _ = ticks.tick() => {
+                let more = holds(process).descriptors.saturating_sub(idle);
+                held += more as f64 * last.elapsed().as_secs_f64();
+                last = Instant::now();
+                if more == 0 && kept.len() == clients {
+                    return Lazy { held: held / clients as f64, lost };
+                }
+            }
+        }
+    }
+}
+
+async fn download(io: &mut TcpStream) -> bool {
+    let request = b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut response = Vec::new();
+    io.write_all(request).await.is_ok()
+        && io.read_to_end(&mut response).await.is_ok()
+        && response
+            .windows(4)
+            .position(|end| end == b"\r\n\r\n")
+            .is_some_and(|end| response.len() - end - 4 == LARGE_BYTES)
+}
+
+/// Sends all, then reads.
+async fn upload(io: &mut TcpStream) -> bool {
+    let head = format!("PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n");
+    let mut response = Vec::new();
+    io.write_all(head.as_bytes()).await.is_ok()
+        && io.write_all(&vec![0; UPLOAD_BYTES]).await.is_ok()
+        && io.read_to_end(&mut response).await.is_ok()
+        && response.starts_with(b"HTTP/1.1 413")
+}
