@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build counts ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build counts table ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release -p linger-probe -- demo
@@ -14,6 +14,7 @@ fmt: ## Is everything formatted?
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
+	cargo clippy -p tower-linger-benches --benches -- -D warnings
 	cargo clippy -p linger-probe --test browser --test nginx --test peers -- -D warnings
 
 features: ## Every feature alone, and none
@@ -53,6 +54,11 @@ bench-build: ## Do the benches still build?
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
 	python3 benches/counts.py
+
+table: ## The whole table of what a close costs, and the plots in docs/, anew: a quarter of an hour, as root, with what `needs` installs
+	python3 benches/counts.py
+	for bench in connections closes memory drain fairness release scale peers table; do \
+		cargo bench -q -p tower-linger-benches --bench $$bench || exit 1; done
 
 needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx`, `peers` and `counts` need (Debian, as root)
 	apt-get update -q

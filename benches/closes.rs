@@ -67,7 +67,6 @@ fn compare(over: &str, bare: &Cost, layer: &Cost) -> Vec<Row> {
     }
     let more = layer.segments - bare.segments;
     rows.push(Row::new(format!("segments beyond hyper's {:.2}, {over}", bare.segments), more, "segments"));
-    rows.push(Row::new(format!("resets, hyper alone, {over}"), bare.resets, "segments"));
     rows.push(
         Row::new(format!("resets, layer, {over}"), layer.resets, "segments").bounded(Bound::AtMost(0.0)),
     );

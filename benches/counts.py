@@ -7,10 +7,11 @@ that is meant, or with a new compiler, and say why in the commit.
 A connection may have a turn of the event loop more, as its peer's FIN comes: a thousand instructions by luck. So a count is
 the least of up to five runs; what costs more in earnest does so in each.
 """
-import json, os, pathlib, re, subprocess, sys
+import json, os, pathlib, platform, re, subprocess, sys
 
 BOUND, RUNS, BASELINE = 1.02, 5, pathlib.Path(__file__).with_name("counts.json")
 REQUESTS = {"0": 1, "1": 1001}
+RESULTS = BASELINE.parent / "results" / "counts.json"
 KINDS, PARTS = ("plain", "tls"), ("request", "connection")
 
 
@@ -63,6 +64,17 @@ for kind in KINDS:
     ratio = layered["request"] / bare["request"]
     print(f"{kind:8}{bare['request']:16.0f}{layered['request']:10.0f}{ratio:9.4f}"
           f"{bare['connection']:20}{layered['connection']:10}")
+today = subprocess.run(["date", "+%F"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+rows = []
+for kind, over in zip(KINDS, ("plain", "TLS")):
+    bare, layered = found[f"{kind}_bare"], found[f"{kind}_layered"]
+    ratio = layered["request"] / bare["request"]
+    rows += [{"what": f"instructions of a request, layer ÷ hyper alone, {over}", "value": round(ratio, 5), "unit": "×",
+              "bound": {"at_most": 1.005}}]
+    rows += [{"what": f"instructions of a {part}, {who}, {over}", "value": counts[part], "unit": ""}
+             for part in PARTS for who, counts in (("hyper alone", bare), ("layer", layered))]
+results = {"bench": "counts", "date": today, "machine": f"{rustc}, {platform.machine()}", "rows": rows}
+RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 if update:
     BASELINE.write_text(json.dumps({"rustc": rustc, "counts": found}, indent=2) + "\n")
     sys.exit()

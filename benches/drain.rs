@@ -107,7 +107,6 @@ fn layer() {
         let policy = ClosePolicy::builder().drain_limit_bytes(u64::MAX).drain_limit(hour);
         let policy = policy.build().expect("it makes sense");
         while let Ok((connection, _)) = listener.accept().await {
-            let policy = policy;
             tokio::spawn(async move {
                 let _report = close(connection, &policy).await;
             });

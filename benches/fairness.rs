@@ -86,10 +86,10 @@ fn round(flood: Flood) -> Round {
         latencies.record(latency).expect("less than a minute");
     }
     over.store(true, Ordering::Relaxed);
-    let flooded = flooder.map_or(0, |flooder| flooder.join().expect("no panic"));
+    let sent = flooder.map_or(0, |flooder| flooder.join().expect("no panic"));
     Round {
         p99: latencies.value_at_quantile(0.99) as f64,
-        gib_a_second: flooded as f64 / f64::from(1 << 30) / ROUND.as_secs_f64(),
+        gib_a_second: sent as f64 / f64::from(1 << 30) / ROUND.as_secs_f64(),
     }
 }
 

@@ -130,7 +130,7 @@ async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
     let (mut held, mut kept, mut lost) = (0.0, Vec::new(), 0.0);
     let mut ticks = interval(Duration::from_millis(5));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = Instant::now();
+    let mut counted = Instant::now();
     loop {
         tokio::select! {
             Some(client) = running.join_next() => {
@@ -140,8 +140,8 @@ async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
             }
             _ = ticks.tick() => {
                 let more = holds(process).descriptors.saturating_sub(idle);
-                held += more as f64 * last.elapsed().as_secs_f64();
-                last = Instant::now();
+                held += more as f64 * counted.elapsed().as_secs_f64();
+                counted = Instant::now();
                 if more == 0 && kept.len() == clients {
                     return Lazy { held: held / clients as f64, lost };
                 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::process::Process;
@@ -82,6 +83,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Lets this process have as many descriptors as it may, and those that it starts.
+///
+/// # Panics
+///
+/// If these are not enough.
+pub fn have_descriptors(enough: u64) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    assert!(most > enough, "this needs {enough} descriptors, and `ulimit -Hn` is {most}");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("not above the hard limit");
 }
 
 /// Memory and descriptors.

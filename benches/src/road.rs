@@ -70,14 +70,14 @@ impl Road {
                 if !turn(&mut turned) || is_lost(&mut luck, lost.load(Ordering::Relaxed)) {
                     continue;
                 }
-                if send.send((now() + delay, turned)).is_err() {
+                if send.send((Instant::now() + delay, turned)).is_err() {
                     return;
                 }
             }
         });
         thread::spawn(move || {
             while let Ok((due, packet)) = queue.recv() {
-                sleep_until(due);
+                thread::sleep(due.saturating_duration_since(Instant::now()));
                 // A device that is gone: so is the process.
                 let _ = back.write(&packet);
             }
@@ -105,16 +105,6 @@ fn turn(packet: &mut [u8]) -> bool {
 fn is_lost(luck: &mut u32, of_thousand: u32) -> bool {
     *luck = luck.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     (*luck >> 8) % 1000 < of_thousand
-}
-
-#[expect(clippy::disallowed_methods, reason = "the road's own clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the road is a delay")]
-fn sleep_until(due: Instant) {
-    thread::sleep(due.saturating_duration_since(now()));
 }
 
 const MTU: u16 = 1500;

@@ -102,7 +102,7 @@ pub async fn serve(address: &str, config: Config) {
     let acceptor = TlsAcceptor::from(Arc::new(server));
     match (config.stack, config.tls) {
         (Stack::Bare, false) => {
-            accept(listener, service_fn(move |io: TcpStream| engine(io, app.clone()))).await
+            accept(listener, service_fn(move |io: TcpStream| engine(io, app.clone()))).await;
         }
         (Stack::Bare, true) => {
             let handshake = service_fn(move |io: TcpStream| {

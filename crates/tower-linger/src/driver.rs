@@ -58,8 +58,6 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Close<T: Transport> {
         closing: Option<Closing<T>>,
-        // Whether this future is the close's own task already.
-        spawned: bool,
         #[pin]
         timer: Timer,
     }
@@ -68,7 +66,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             match this.closing.take() {
-                Some(closing) if *this.spawned => closing.abandon(),
+                Some(closing) if closing.spawned => closing.abandon(),
                 Some(closing) => Close::spawn(closing),
                 None => {}
             }
@@ -79,7 +77,7 @@ pin_project! {
 impl<T: Transport> Close<T> {
     pub(crate) fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: &Arc<Shared>) -> Self {
         let closing = Closing::new(io, seen, policy, shared);
-        Self { closing: Some(closing), spawned: false, timer: Timer::default() }
+        Self { closing: Some(closing), timer: Timer::default() }
     }
 
     /// Ends the close by an abort: what was served must not look whole.
@@ -102,8 +100,9 @@ impl<T: Transport> Close<T> {
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"
     )]
-    fn spawn(closing: Closing<T>) {
-        let close = Self { closing: Some(closing), spawned: true, timer: Timer::default() };
+    fn spawn(mut closing: Closing<T>) {
+        closing.spawned = true;
+        let close = Self { closing: Some(closing), timer: Timer::default() };
         if let Ok(runtime) = Handle::try_current() {
             drop(runtime.spawn(close));
         }
@@ -144,6 +143,8 @@ struct Closing<T: Transport> {
     /// Whether the current write was pending before, so that being polled again means progress.
     waited: bool,
     gathering: Gathering,
+    /// Whether it runs in a task of its own already.
+    spawned: bool,
 }
 
 /// Whether the close is woken only when a lot of bytes are there: a peer that sends without end costs a fifth so.
@@ -173,6 +174,7 @@ impl<T: Transport> Closing<T> {
             ticket: shared.tracker.register(),
             waited: false,
             gathering: Gathering::NotYet,
+            spawned: false,
         }
     }
 

@@ -1,0 +1,50 @@
+//! How do servers that people run end their connections under load, and what does it cost them? `linger-probe peers` starts them
+//! and loads each in turn, one request in ten an upload that is refused. Needs nginx, Apache, `HAProxy` and Go.
+
+use std::process::Command;
+
+use serde_json::Value;
+use tower_linger_benches::results::{Bound, Results, Row, is_bench};
+
+/// As `linger-probe peers` names them.
+const PEERS: [&str; 6] = ["hyper", "axum", "nginx always", "Apache", "HAProxy", "Go"];
+
+fn main() {
+    let seconds = if is_bench() { "3" } else { "0.2" };
+    // Built with what it is compared by: the optimisation of a release.
+    let probe = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["run", "--release", "--quiet", "-p", "linger-probe", "--", "peers"])
+        .args(PEERS)
+        .args(["--just", "load", "-d", seconds, "--format", "json"])
+        .output()
+        .expect("cargo is there");
+    // Its status is 1 where a response is lost, as many are here.
+    let said: Value = serde_json::from_slice(&probe.stdout).unwrap_or_else(|error| {
+        panic!("linger-probe peers: {error}: {}", String::from_utf8_lossy(&probe.stderr))
+    });
+    let loads = said["load"].as_array().expect("a list");
+    assert!(loads.len() >= 2 * PEERS.len(), "one is missing: {}", String::from_utf8_lossy(&probe.stderr));
+    Results::new("peers", loads.iter().flat_map(rows).collect()).tell();
+}
+
+fn rows(load: &Value) -> Vec<Row> {
+    let name = load["name"].as_str().expect("a name");
+    let sum = |field: &str| -> f64 {
+        let kinds = load["kinds"].as_array().expect("a list");
+        kinds.iter().map(|kind| kind[field].as_f64().expect("a number")).sum()
+    };
+    let lost = Row::new(
+        format!("responses lost of a thousand requests, {name}"),
+        1000.0 * (1.0 - sum("complete") / sum("requests")),
+        "‰",
+    );
+    let lost = if name.contains("layered") { lost.bounded(Bound::AtMost(0.0)) } else { lost };
+    let spent = |what: &str, field: &str, scale: f64, unit: &str| {
+        Some(Row::new(format!("{what}, {name}"), load[field].as_f64()? * scale, unit))
+    };
+    let rest = [
+        spent("processor time of a request", "server_cpu_ms", 1e3, "µs"),
+        spent("a socket is held after its end", "held_ms", 1.0, "ms"),
+    ];
+    [Some(lost)].into_iter().chain(rest).flatten().collect()
+}

@@ -1,0 +1,101 @@
+//! The whole table, and the plots in `docs/`, from what the other benches found when they ran last.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use tower_linger_benches::results::{Bound, Results, Row, figure, is_bench};
+
+#[path = "table/plots.rs"]
+mod plots;
+
+/// What it tells, and its section of README.md.
+const BENCHES: [&str; 9] =
+    ["counts", "connections", "closes", "memory", "drain", "fairness", "release", "scale", "peers"];
+
+fn main() {
+    let found: Vec<Results> = BENCHES.into_iter().filter_map(Results::read).collect();
+    for results in &found {
+        println!("\n{}, {}, {}", results.bench, results.date, results.machine);
+        println!("{}", table(results));
+    }
+    let bounded = || found.iter().flat_map(|results| &results.rows).filter_map(Row::is_met);
+    let (met, all) = (bounded().filter(|met| *met).count(), bounded().count());
+    println!("\n{met} of {all} figures with a bound meet it; README.md says why the others do not.");
+    for bench in BENCHES.into_iter().filter(|bench| found.iter().all(|results| results.bench != *bench)) {
+        println!("{bench}: has not run yet (`make table`)");
+    }
+    unexplained(&found);
+    if is_bench() {
+        write_readme(&found);
+        plots::draw(&found, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"));
+    }
+}
+
+fn table(results: &Results) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "measured", "", "bound", ""]);
+    for row in &results.rows {
+        let bound = bound(row);
+        let verdict = match row.is_met() {
+            None => "",
+            Some(true) => "met",
+            Some(false) => "not met",
+        };
+        table.add_row([&row.what, &figure(row.value), &row.unit, &bound, verdict]);
+    }
+    for column in [1, 3] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn bound(row: &Row) -> String {
+    row.bound.map_or(String::new(), |bound| match bound {
+        Bound::AtMost(most) => format!("≤ {most}"),
+        Bound::AtLeast(least) => format!("≥ {least}"),
+    })
+}
+
+/// The rows with a bound, in README.md.
+fn write_readme(found: &[Results]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).expect("beside this");
+    let (before, rest) = readme.split_once(BEGIN).expect("its mark");
+    let (_, after) = rest.split_once(END).expect("its mark");
+    let mut lines = vec!["| | | measured | bound | |\n|---|---|---|---|---|".to_owned()];
+    for results in found {
+        for row in results.rows.iter().filter(|row| row.bound.is_some()) {
+            let verdict = if row.is_met() == Some(true) { "met" } else { "**not reached**" };
+            let (what, value, bound) = (&row.what, figure(row.value), bound(row));
+            let (bench, unit) = (&results.bench, &row.unit);
+            lines.push(format!("| `{bench}` | {what} | {value} {unit} | {bound} | {verdict} |"));
+        }
+    }
+    let days: BTreeSet<_> =
+        found.iter().map(|results| format!("{}, {}", results.date, results.machine)).collect();
+    lines.push(format!("\nMeasured: {}.", days.into_iter().collect::<Vec<_>>().join("; ")));
+    fs::write(path, format!("{before}{BEGIN}\n{}\n{END}{after}", lines.join("\n"))).expect("a file of ours");
+}
+
+const BEGIN: &str = "<!-- `make table` writes this -->\n";
+const END: &str = "<!-- to here -->\n";
+
+/// Each bench that misses a bound says why, in its section of README.md.
+fn unexplained(found: &[Results]) {
+    let readme = include_str!("README.md");
+    for results in found {
+        let misses = results.rows.iter().any(|row| row.is_met() == Some(false));
+        let section =
+            readme.split("\n## ").find(|section| section.starts_with(&format!("`{}`", results.bench)));
+        let explains = section.is_some_and(|section| section.contains("**Not reached"));
+        assert!(
+            !misses || explains,
+            "{} misses a bound, and README.md has no “Not reached” in its section",
+            results.bench
+        );
+    }
+}

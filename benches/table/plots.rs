@@ -1,0 +1,145 @@
+//! The plots.
+
+use std::path::Path;
+
+use plotters::prelude::*;
+use tower_linger_benches::results::{Results, Series, figure};
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+const OURS: RGBColor = RGBColor(0x1b, 0x7f, 0x79);
+const OTHERS: RGBColor = RGBColor(0x8a, 0x93, 0x9c);
+const FONT: &str = "sans-serif";
+
+/// A panel of `costs.svg`: its title, the bench, and the bench's rows, each after how it is called there.
+type Panel = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const COSTS: [Panel; 6] = [
+    (
+        "processor time of a connection, plain, µs",
+        "connections",
+        &[
+            ("hyper", "processor time of a connection, hyper alone, plain"),
+            ("with the layer", "processor time of a connection, layer, plain"),
+            ("nginx always", "processor time of a connection, nginx always, plain"),
+        ],
+    ),
+    (
+        "processor time of a connection, TLS, µs",
+        "connections",
+        &[
+            ("hyper", "processor time of a connection, hyper alone, TLS"),
+            ("with the layer", "processor time of a connection, layer, TLS"),
+            ("nginx always", "processor time of a connection, nginx always, TLS"),
+        ],
+    ),
+    (
+        "processor time to drain a GiB, ms",
+        "drain",
+        &[
+            ("recv(MSG_TRUNC) loop", "processor time to drain a GiB, bare loop"),
+            ("with the layer", "processor time to drain a GiB, layer"),
+            ("nginx always", "processor time to drain a GiB, nginx"),
+        ],
+    ),
+    (
+        "a socket whose client stays, descriptor-seconds",
+        "release",
+        &[
+            (
+                "with the layer, early release",
+                "descriptor-seconds of a connection whose client stays, early release",
+            ),
+            ("nginx always", "descriptor-seconds of a connection whose client stays, nginx always"),
+        ],
+    ),
+    (
+        "memory of a lingering connection, bytes",
+        "memory",
+        &[
+            ("with the layer", "memory of a lingering connection: layer, plain, 10000 at once"),
+            ("with the adapter", "memory of a lingering connection: adapter, plain, 10000 at once"),
+            ("with the layer, TLS", "memory of a lingering connection: layer, TLS, 5000 at once"),
+            ("with the adapter, TLS", "memory of a lingering connection: adapter, TLS, 5000 at once"),
+        ],
+    ),
+    (
+        "responses lost of a thousand, an upload in ten refused",
+        "peers",
+        &[
+            ("hyper", "responses lost of a thousand requests, hyper"),
+            ("with the layer", "responses lost of a thousand requests, hyper layered"),
+            ("nginx always", "responses lost of a thousand requests, nginx always"),
+            ("Apache", "responses lost of a thousand requests, Apache"),
+            ("HAProxy", "responses lost of a thousand requests, HAProxy"),
+            ("Go", "responses lost of a thousand requests, Go"),
+        ],
+    ),
+];
+
+/// Draws `costs.svg` and `scale.svg`, from the benches that have run.
+pub(crate) fn draw(found: &[Results], folder: &Path) {
+    let by_name = |name: &str| found.iter().find(|results| results.bench == name);
+    let path = folder.join("costs.svg");
+    let area = SVGBackend::new(&path, (960, 640)).into_drawing_area();
+    area.fill(&WHITE).expect("a file");
+    for (panel, (title, bench, rows)) in area.split_evenly((3, 2)).iter().zip(COSTS) {
+        let value =
+            |what: &str| by_name(bench)?.rows.iter().find(|row| row.what == what).map(|row| row.value);
+        let bars: Vec<_> = rows.iter().filter_map(|(name, what)| Some((*name, value(what)?))).collect();
+        bars_of(panel, title, &bars);
+    }
+    area.present().expect("a file");
+
+    let Some(scale) = by_name("scale") else { return };
+    let path = folder.join("scale.svg");
+    let area = SVGBackend::new(&path, (960, 400)).into_drawing_area();
+    area.fill(&WHITE).expect("a file");
+    let mut plots: Vec<&str> = scale.series.iter().map(|series| series.plot.as_str()).collect();
+    plots.dedup();
+    for (panel, plot) in area.split_evenly((1, 2)).iter().zip(plots) {
+        curves_of(panel, plot, &scale.series.iter().filter(|series| series.plot == plot).collect::<Vec<_>>());
+    }
+    area.present().expect("a file");
+}
+
+/// Horizontal bars from zero, each with its name and its figure.
+fn bars_of(panel: &Area<'_>, title: &str, bars: &[(&str, f64)]) {
+    let (width, _) = panel.dim_in_pixel();
+    let (left, right) = (190, i32::try_from(width).expect("a page") - 90);
+    let most = bars.iter().map(|bar| bar.1).fold(f64::MIN_POSITIVE, f64::max);
+    let text = |size: i32| (FONT, size).into_font().color(&BLACK);
+    panel.draw(&Text::new(title, (16, 12), text(15))).expect("a file");
+    for (row, (name, value)) in (0..).zip(bars) {
+        let top = 40 + row * 25;
+        let color = if name.starts_with("with") { OURS } else { OTHERS };
+        #[expect(clippy::cast_possible_truncation, reason = "pixels")]
+        let end = left + (f64::from(right - left) * value / most) as i32;
+        panel
+            .draw(&Rectangle::new([(left, top), (end.max(left + 1), top + 17)], color.filled()))
+            .expect("a file");
+        panel.draw(&Text::new(*name, (16, top + 2), text(13))).expect("a file");
+        panel.draw(&Text::new(figure(*value), (end + 6, top + 2), text(13))).expect("a file");
+    }
+}
+
+/// Curves over how many there are at once, both on logarithmic axes, so that what is flat looks flat.
+fn curves_of(panel: &Area<'_>, title: &str, curves: &[&Series]) {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let least = points().map(|point| point.1).fold(f64::MAX, f64::min);
+    let most = points().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
+    let mut chart = ChartBuilder::on(panel)
+        .caption(title, (FONT, 15))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
+        .build_cartesian_2d((800.0..1_300_000.0).log_scale(), (least / 3.0..most * 3.0).log_scale())
+        .expect("points");
+    chart.configure_mesh().x_desc("closes at once").light_line_style(WHITE).draw().expect("a file");
+    for (curve, color) in curves.iter().zip([OURS, RGBColor(0xc2, 0x5b, 0x2a)]) {
+        let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(4);
+        let key = move |(x, y)| Rectangle::new([(x, y - 2), (x + 16, y + 2)], color.filled());
+        chart.draw_series(line).expect("a file").label(&curve.name).legend(key);
+    }
+    chart.configure_series_labels().border_style(OTHERS).background_style(WHITE).draw().expect("a file");
+}
