@@ -41,8 +41,8 @@ fn served(exchanges: usize) {
             exchange(&mut client, exchanges).await;
             drop(client);
         };
-        let (served, ()) = tokio::join!(linger.call(server), asked);
-        served.expect("infallible");
+        let (result, ()) = tokio::join!(linger.call(server), asked);
+        result.expect("infallible");
     });
 }
 

@@ -75,6 +75,20 @@ impl<T: Transport> LingerIo<T> {
     fn loan_mut(&mut self) -> &mut Loan<T> {
         self.loan.as_mut().expect(ON_LOAN)
     }
+
+    /// A read while a half-close is owed. Its failure is in `seen`: the reader of the other direction has nothing to do with it.
+    #[cold]
+    #[inline(never)]
+    fn poll_read_owing(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Loan { io, seen, .. } = self.loan_mut();
+        let _ = half_close(io, seen, cx);
+        let room = buf.remaining();
+        let polled = Pin::new(io).poll_read(cx, buf);
+        match polled {
+            Poll::Ready(result) if buf.remaining() == room => seen.note_read(result, buf),
+            polled => polled,
+        }
+    }
 }
 
 /// Only `into_inner`, which consumes the wrapper, and drop take the connection out.
@@ -92,7 +106,7 @@ impl<T: Transport> Drop for LingerIo<T> {
 }
 
 impl<T: Transport> AsyncRead for LingerIo<T> {
-    #[inline]
+    #[inline(never)]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -100,15 +114,14 @@ impl<T: Transport> AsyncRead for LingerIo<T> {
     ) -> Poll<io::Result<()>> {
         let Loan { io, seen, .. } = self.loan_mut();
         if seen.owes_half_close {
-            pay_half_close(io, seen, cx);
+            return self.poll_read_owing(cx, buf);
         }
-        let before = buf.filled().len();
+        let room = buf.remaining();
         let polled = Pin::new(io).poll_read(cx, buf);
-        // One branch for all that is not bytes: this is what every read pays.
-        if buf.filled().len() == before {
-            seen.note_read(&polled, buf.remaining() > 0);
+        match polled {
+            Poll::Ready(result) if buf.remaining() == room => seen.note_read(result, buf),
+            polled => polled,
         }
-        polled
     }
 }
 
@@ -143,13 +156,6 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
         let Loan { io, seen, .. } = self.loan_mut();
         Poll::Ready(half_close(io, seen, cx))
     }
-}
-
-/// For a read on the way: an error is in `seen`, and the reader of the other direction has nothing to do with it.
-#[cold]
-#[inline(never)]
-fn pay_half_close<T: Transport>(io: &mut T, seen: &mut Seen, cx: &mut Context<'_>) {
-    let _ = half_close(io, seen, cx);
 }
 
 /// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.

@@ -4,6 +4,7 @@ use std::io;
 use std::task::Poll;
 
 use linger_proto::{Failure, Start};
+use tokio::io::ReadBuf;
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
@@ -35,15 +36,15 @@ impl Seen {
         error
     }
 
-    /// Notes a read without bytes: nothing yet, a failure, or, where there was room for some, the end of the peer's data.
+    /// Notes a read that brought no bytes: a failure or, where there was room for some, the end of the peer's data.
     #[cold]
     #[inline(never)]
-    pub(crate) fn note_read(&mut self, polled: &Poll<io::Result<()>>, had_room: bool) {
-        match polled {
-            Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.start.peer_ended |= had_room,
-            Poll::Ready(Err(error)) => self.note(error),
+    pub(crate) fn note_read(&mut self, result: io::Result<()>, into: &ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &result {
+            Ok(()) => self.start.peer_ended |= into.remaining() > 0,
+            Err(error) => self.note(error),
         }
+        Poll::Ready(result)
     }
 
     /// Keeps the first failure: the kernel reports each only once.
