@@ -69,7 +69,7 @@ async fn a_flood_that_becomes_a_trickle_is_not_taken_for_silence() {
     // What is under way in the kernel is no reason to advance the clock.
     let awake = tokio::spawn(async {
         while std::future::ready(true).await {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -198,6 +198,19 @@ async fn write_progress_restarts_the_flush_idle_timeout_and_never_the_flush_limi
     let (report, took) = closing.await.expect("no panic");
     assert_eq!(report.outcome, Outcome::FlushTimeout);
     assert!((60 * SECOND..68 * SECOND).contains(&took), "{took:?}");
+}
+
+/// The timer of a bound that has moved on is no progress.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_took_something_once_has_one_more_flush_idle_timeout() {
+    let (script, io) = Script::new();
+    script.stick(Phase::Flush);
+    let closing = tokio::spawn(async move { timed(close(io, &ClosePolicy::default())).await });
+    tokio::task::yield_now().await;
+    tokio::time::advance(7 * SECOND).await;
+    script.wake();
+    let (report, took) = closing.await.expect("no panic");
+    assert_eq!((report.outcome, took), (Outcome::FlushTimeout, 17 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,21 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Outcome, Phase, Release};
-use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
-use tokio::time::Sleep;
 
-use crate::clock::{now, sleep_until};
+use crate::clock::now;
 use crate::observe;
 use crate::seen::Seen;
 use crate::shared::Shared;
 use crate::stream::Stream;
-use crate::tracker::Ticket;
+use crate::tracker::{Ticket, Tracker};
 use crate::transport::Transport;
 
 /// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain, release.
@@ -28,7 +26,7 @@ use crate::transport::Transport;
 ///
 /// # Panics
 ///
-/// If it is polled outside a tokio runtime with its time driver enabled.
+/// If it is polled in a tokio runtime whose time driver is not enabled. Outside of any runtime it makes one best effort.
 ///
 /// # Examples
 ///
@@ -48,42 +46,38 @@ use crate::transport::Transport;
 /// # Ok(()) }
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
-    let shared = Arc::new(Shared { is_heard: true, ..Shared::new(*policy) });
-    Close::new(io, Seen::default(), shared.policy.clone(), &shared)
+    // They share an alarm for each runtime, which a tracker has.
+    static TRACKER: OnceLock<Tracker> = OnceLock::new();
+    let tracker = TRACKER.get_or_init(Tracker::new).clone();
+    let shared = Arc::new(Shared { tracker, is_heard: true, ..Shared::new(*policy) });
+    Close::new(io, Seen::default(), shared.policy.clone(), shared)
 }
 
-pin_project! {
-    /// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on
-    /// with it.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Close<T: Transport> {
-        closing: Option<Closing<T>>,
-        #[pin]
-        timer: Timer,
-    }
+/// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on with it.
+#[must_use = "futures do nothing unless polled"]
+pub struct Close<T: Transport> {
+    closing: Option<Closing<T>>,
+}
 
-    impl<T: Transport> PinnedDrop for Close<T> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            match this.closing.take() {
-                Some(closing) if closing.spawned => closing.abandon(),
-                Some(closing) => Close::spawn(closing),
-                None => {}
-            }
+impl<T: Transport> Drop for Close<T> {
+    fn drop(&mut self) {
+        match self.closing.take() {
+            Some(closing) if closing.spawned => closing.abandon(),
+            Some(closing) => Self::spawn(closing),
+            None => {}
         }
     }
 }
 
 impl<T: Transport> Close<T> {
-    pub(crate) fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: &Arc<Shared>) -> Self {
-        let closing = Closing::new(io, seen, policy, shared);
-        Self { closing: Some(closing), timer: Timer::default() }
+    pub(crate) fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: Arc<Shared>) -> Self {
+        Self { closing: Some(Closing::new(io, seen, policy, shared)) }
     }
 
     /// Ends the close by an abort: what was served must not look whole.
     pub(crate) fn abort(&mut self) {
         if let Some(closing) = &mut self.closing {
-            closing.handle(Event::Aborted);
+            closing.handle(Event::Aborted, now());
         }
     }
 
@@ -102,7 +96,7 @@ impl<T: Transport> Close<T> {
     )]
     fn spawn(mut closing: Closing<T>) {
         closing.spawned = true;
-        let close = Self { closing: Some(closing), timer: Timer::default() };
+        let close = Self { closing: Some(closing) };
         if let Ok(runtime) = Handle::try_current() {
             drop(runtime.spawn(close));
         }
@@ -112,14 +106,13 @@ impl<T: Transport> Close<T> {
 impl<T: Transport> Future for Close<T> {
     type Output = CloseReport;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReport> {
-        let this = self.project();
-        let report = match this.closing {
-            Some(closing) => ready!(closing.poll(this.timer, cx)),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReport> {
+        let report = match &mut self.closing {
+            Some(closing) => ready!(closing.poll(cx)),
             // Polled again after completion.
             None => return Poll::Pending,
         };
-        match this.closing.take() {
+        match self.closing.take() {
             Some(closing) => Poll::Ready(closing.release(report)),
             None => Poll::Ready(report),
         }
@@ -137,7 +130,6 @@ impl<T: Transport> fmt::Debug for Close<T> {
 struct Closing<T: Transport> {
     machine: CloseMachine,
     stream: Stream<T>,
-    shared: Arc<Shared>,
     /// Dropped last, after the report: who waits for the tracker has all reports.
     ticket: Ticket,
     /// Whether the current write was pending before, so that being polled again means progress.
@@ -166,26 +158,30 @@ const GATHERED_BYTES: u32 = 256 << 10;
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: &Arc<Shared>) -> Self {
+    fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: Arc<Shared>) -> Self {
         Self {
             machine: CloseMachine::new(policy, seen.into_start(), now()),
             stream: Stream::Session(Box::new(io)),
-            shared: shared.clone(),
-            ticket: shared.tracker.register(),
+            ticket: Ticket::new(shared),
             waited: false,
             gathering: Gathering::NotYet,
             spawned: false,
         }
     }
 
-    fn poll(&mut self, mut timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<CloseReport> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReport> {
+        // The clock is read once, and again after what takes long: nothing waits in here.
+        let mut at = now();
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
             let event = match self.stream.perform(action, cx) {
                 Poll::Ready(event) => event,
-                Poll::Pending => ready!(self.wait(timer.as_mut(), cx)),
+                Poll::Pending => ready!(self.wait(cx, at)),
             };
-            self.handle(event);
+            if let Event::Discarded(_) = event {
+                at = now();
+            }
+            self.handle(event, at);
         }
         if let Some(report) = self.machine.report() {
             return Poll::Ready(report);
@@ -195,10 +191,7 @@ impl<T: Transport> Closing<T> {
     }
 
     /// Nothing can be done now: waits for a deadline, the server's or the machine's.
-    fn wait(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Event> {
-        if let Some(event) = self.ticket.wait(cx, || self.stream.peer()) {
-            self.handle(event);
-        }
+    fn wait(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<Event> {
         if self.machine.wants_acknowledgement() {
             if let Poll::Ready(event) = self.stream.poll_acknowledged(cx) {
                 return Poll::Ready(event);
@@ -208,22 +201,33 @@ impl<T: Transport> Closing<T> {
             let gathers = self.stream.set_low_water(GATHERED_BYTES);
             self.gathering = if gathers { Gathering::Now } else { Gathering::NoMore };
         }
-        let Some(timeout) = self.machine.next_timeout() else { return Poll::Ready(Event::Tick) };
-        if timer.poll_until(timeout, cx).is_ready() {
-            return Poll::Ready(self.tick(timeout));
+        if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {
+            return Poll::Ready(self.time_is_up());
         }
         if self.waited && self.machine.phase() < Phase::Drain {
-            // Woken, and not by the timer: the peer took something. What else may wake a task is bounded by the flush
+            // Woken, and not because its time is up: the peer took something. What else may wake a task is bounded by the flush
             // limit.
-            self.handle(Event::WriteProgress);
+            self.handle(Event::WriteProgress, at);
         }
         self.waited = true;
-        Poll::Pending
+        let timeout = self.machine.next_timeout().unwrap_or(at);
+        match self.ticket.wait(cx, timeout, at, || self.stream.peer()) {
+            Some(Event::ShutdownBy(deadline)) if deadline > at => {
+                self.handle(Event::ShutdownBy(deadline), at);
+                Poll::Pending
+            }
+            Some(Event::Abandoned) => {
+                self.do_without_waiting();
+                Poll::Ready(Event::Abandoned)
+            }
+            Some(event) => Poll::Ready(event),
+            None => Poll::Pending,
+        }
     }
 
-    /// The timer fired. What has come and was not worth being woken for counts before the deadline does.
-    fn tick(&mut self, timeout: Instant) -> Event {
-        if self.gathering != Gathering::Now || timeout > now() {
+    /// What has come and was not worth being woken for counts before a deadline does.
+    fn time_is_up(&mut self) -> Event {
+        if self.gathering != Gathering::Now {
             return Event::Tick;
         }
         self.gathering = Gathering::NoMore;
@@ -231,9 +235,9 @@ impl<T: Transport> Closing<T> {
         self.stream.discard_now(self.machine.action()).unwrap_or(Event::Tick)
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: Event, at: Instant) {
         let before = self.machine.phase();
-        self.machine.handle(event, now());
+        self.machine.handle(event, at);
         let after = self.machine.phase();
         if before != after {
             self.waited = false;
@@ -243,23 +247,25 @@ impl<T: Transport> Closing<T> {
 
     /// Nobody will poll this any more: what can be done without waiting is done once.
     fn abandon(mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..STEPS_PER_POLL {
-            let Some(action) = self.machine.action() else { break };
-            match self.stream.perform(action, &mut cx) {
-                Poll::Ready(event) => self.handle(event),
-                Poll::Pending => break,
-            }
-        }
-        self.handle(Event::Abandoned);
+        self.do_without_waiting();
+        self.handle(Event::Abandoned, now());
         if let Some(report) = self.machine.report() {
             let _ = self.release(report);
         }
     }
 
+    fn do_without_waiting(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..STEPS_PER_POLL {
+            let Some(action) = self.machine.action() else { break };
+            let Poll::Ready(event) = self.stream.perform(action, &mut cx) else { break };
+            self.handle(event, now());
+        }
+    }
+
     /// Lets go of the socket and tells about it.
     fn release(self, mut report: CloseReport) -> CloseReport {
-        let Self { machine, stream, shared, ticket, .. } = self;
+        let Self { machine, stream, ticket, .. } = self;
         match report.release {
             Release::Abort => stream.abort(),
             Release::Close if report.outcome.is_connection_over() => {}
@@ -272,40 +278,14 @@ impl<T: Transport> Closing<T> {
                 report.bytes_drained += stream.discard_arrived(machine.bytes_left());
             }
         }
-        if shared.is_heard {
+        if ticket.shared().is_heard {
             report.unacked = stream.unacked();
         }
         drop(stream);
         observe::outcome(&report);
-        shared.report(&report);
+        ticket.shared().report(&report);
         ticket.end(report.outcome);
         report
-    }
-}
-
-pin_project! {
-    /// The one timer of a close: armed only when there is something to wait for, and moved only to an earlier time.
-    /// A deadline that moved later is noticed when the timer fires.
-    #[derive(Default)]
-    struct Timer {
-        #[pin]
-        sleep: Option<Sleep>,
-    }
-}
-
-impl Timer {
-    fn poll_until(mut self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let mut sleep = self.as_mut().project().sleep;
-        match sleep.as_mut().as_pin_mut() {
-            None => sleep.set(Some(sleep_until(deadline))),
-            Some(armed) if deadline < armed.deadline().into_std() => armed.reset(deadline.into()),
-            Some(_) => {}
-        }
-        if let Some(armed) = sleep.as_mut().as_pin_mut() {
-            ready!(armed.poll(cx));
-        }
-        sleep.set(None);
-        Poll::Ready(())
     }
 }
 

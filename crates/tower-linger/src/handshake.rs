@@ -229,7 +229,7 @@ impl<T: Transport> Future for Handshake<T> {
         let failed = match this.accept.poll(cx) {
             Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
             Poll::Ready(Err((error, io))) => {
-                let shared = this.tls.linger.shared();
+                let shared = this.tls.linger.shared().clone();
                 let policy = this.tls.failure_policy.clone();
                 let close = Close::new(io, Seen::failed_handshake(&error), policy, shared);
                 FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }

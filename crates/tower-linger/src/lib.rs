@@ -87,6 +87,7 @@
 //!
 //! 1.85, which is what tokio asks for.
 
+mod alarm;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "axum-server")]
@@ -107,10 +108,12 @@ mod service;
 mod shared;
 mod shutdown;
 mod stream;
+mod summary;
 #[cfg(feature = "tonic")]
 mod tonic;
 mod tracker;
 mod transport;
+mod waiting;
 mod wish;
 
 #[cfg(feature = "hyper")]
@@ -128,6 +131,7 @@ pub use linger_proto::{
 };
 pub use service::{Linger, LingerFuture};
 pub use shutdown::Shutdown;
-pub use tracker::{Summary, Tracker};
+pub use summary::Summary;
+pub use tracker::Tracker;
 pub use transport::{Plain, SocketRef, Transport};
 pub use wish::CloseHandle;

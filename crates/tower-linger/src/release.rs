@@ -36,7 +36,7 @@ impl<T: Transport> Home<T> {
             Wish::Policy(policy) => Arc::new(policy),
             Wish::None | Wish::Abort => self.shared.policy.clone(),
         };
-        let close = Close::new(io, seen, policy, &self.shared);
+        let close = Close::new(io, seen, policy, self.shared);
         match self.future {
             // A close that does not arrive is dropped, and so goes on in a task of its own.
             Some(future) => drop(future.send(close)),

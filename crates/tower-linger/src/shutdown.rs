@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::{now, sleep_until};
-use crate::tracker::{Summary, Tracker};
+use crate::summary::Summary;
+use crate::tracker::Tracker;
 
 /// One handle for a server's shutdown. Clones are the same handle.
 ///

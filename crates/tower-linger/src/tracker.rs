@@ -1,7 +1,5 @@
 //! The closes that are still running.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -10,9 +8,14 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use linger_proto::{Event, Outcome};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::alarm;
 use crate::clock::now;
+use crate::shared::Shared;
+use crate::summary::Summary;
+use crate::waiting::{Alarm, Limits, SeatId, WaitingRoom};
 
 /// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
 /// Clones are the same tracker.
@@ -25,32 +28,18 @@ pub struct Tracker {
 }
 
 #[derive(Default)]
-struct Inner {
-    limit: Option<NonZeroUsize>,
-    limit_per_peer: Option<NonZeroUsize>,
+pub(crate) struct Inner {
+    limits: Limits,
     state: Mutex<State>,
     all_done: Notify,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     running: usize,
-    next_id: u64,
-    /// Closes that wait for their peer, to be woken when something about them is decided.
-    waiting: HashMap<u64, Waiting>,
-    /// Those of them that count against the limit, the oldest first; those that are evicted do not.
-    lingering: BTreeSet<u64>,
-    /// The same by peer, where there is a limit per peer.
-    of_peer: HashMap<IpAddr, BTreeSet<u64>>,
+    pub(crate) waiting: WaitingRoom,
     deadline: Option<Instant>,
     ended: Summary,
-}
-
-struct Waiting {
-    waker: Waker,
-    /// Known where there is a limit per peer. Apart, since mostly there is none.
-    peer: Option<Box<IpAddr>>,
-    evicted: bool,
 }
 
 impl Tracker {
@@ -68,15 +57,18 @@ impl Tracker {
     /// policy's times.
     #[must_use]
     pub fn with_limit(limit: NonZeroUsize) -> Self {
-        Self { inner: Arc::new(Inner { limit: Some(limit), ..Inner::default() }) }
+        Self::limited(Limits { all: Some(limit), per_peer: None })
     }
 
     /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same IP address.
     /// Connections without one (Unix sockets) count only in all.
     #[must_use]
     pub fn with_limits(limit: NonZeroUsize, per_peer: NonZeroUsize) -> Self {
-        let inner = Inner { limit: Some(limit), limit_per_peer: Some(per_peer), ..Inner::default() };
-        Self { inner: Arc::new(inner) }
+        Self::limited(Limits { all: Some(limit), per_peer: Some(per_peer) })
+    }
+
+    fn limited(limits: Limits) -> Self {
+        Self { inner: Arc::new(Inner { limits, ..Inner::default() }) }
     }
 
     /// How many closes are running.
@@ -129,149 +121,97 @@ impl Tracker {
     pub(crate) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.inner.lock();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        let wakers: Vec<_> = state.waiting.values().map(|waiting| waiting.waker.clone()).collect();
+        let wakers = state.waiting.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
-
-    /// Counts one more close, until its ticket ends.
-    pub(crate) fn register(&self) -> Ticket {
-        let mut state = self.inner.lock();
-        state.running += 1;
-        state.next_id += 1;
-        Ticket { id: state.next_id, tracker: self.clone() }
-    }
 }
 
-/// How many closes ended in which outcome.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
-    counts: BTreeMap<&'static str, u64>,
-}
-
-impl Summary {
-    /// How many closes ended at all.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.counts.values().sum()
-    }
-
-    /// How many ended this way; whether a `close_notify` was read makes no difference.
-    #[must_use]
-    pub fn count(&self, outcome: Outcome) -> u64 {
-        self.counts.get(outcome.as_str()).copied().unwrap_or_default()
-    }
-
-    /// Each outcome that occurred, by name, with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.counts.iter().map(|(outcome, count)| (*outcome, *count))
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} closed", self.total())?;
-        for (place, (outcome, count)) in self.iter().enumerate() {
-            write!(f, "{} {outcome} {count}", if place == 0 { ":" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-/// One running close.
-#[derive(Debug)]
+/// One running close, and how all of its layer are closed.
 pub(crate) struct Ticket {
-    id: u64,
-    tracker: Tracker,
+    shared: Arc<Shared>,
+    /// Once it has to wait.
+    seat: Option<SeatId>,
+    outcome: Option<Outcome>,
 }
 
 impl Ticket {
-    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is. The
-    /// peer's address is asked for only where it counts.
-    pub(crate) fn wait(&self, cx: &Context<'_>, peer: impl FnOnce() -> Option<IpAddr>) -> Option<Event> {
-        let inner = &self.tracker.inner;
+    /// Counts one more close, until the ticket ends.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.tracker.inner.lock().running += 1;
+        Self { shared, seat: None, outcome: None }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is, and when
+    /// this time has come. The peer's address is asked for only where it counts.
+    pub(crate) fn wait(
+        &mut self,
+        cx: &Context<'_>,
+        timeout: Instant,
+        now: Instant,
+        peer: impl FnOnce() -> Option<IpAddr>,
+    ) -> Option<Event> {
+        // Without a runtime nothing would wake it.
+        let Ok(runtime) = Handle::try_current() else { return Some(Event::Abandoned) };
+        let inner = &self.shared.tracker.inner;
         let mut state = inner.lock();
-        let mut evicted = None;
-        if let Some(waiting) = state.waiting.get_mut(&self.id) {
-            waiting.waker.clone_from(cx.waker());
-            if waiting.evicted {
+        let (seat, evicted, replaced) = if let Some(seat) = self.seat {
+            let (is_evicted, replaced) = state.waiting.return_to(seat, cx.waker());
+            if is_evicted {
                 return Some(Event::Evicted);
             }
+            (seat, None, replaced)
         } else {
-            let peer = inner.limit_per_peer.and_then(|_| peer());
-            state.begin_to_wait(self.id, cx.waker().clone(), peer);
-            evicted = state.evict_over(inner.limit, peer.zip(inner.limit_per_peer));
-        }
-        let event = state.deadline.map(Event::ShutdownBy);
+            let peer = inner.limits.per_peer.and_then(|_| peer());
+            let (seat, evicted) = state.waiting.sit(cx.waker().clone(), inner.limits, peer);
+            self.seat = Some(seat);
+            (seat, evicted, None)
+        };
+        let deadline = state.deadline;
+        let at = deadline.map_or(timeout, |deadline| deadline.min(timeout));
+        let alarm = state.waiting.wake_at(seat, at, runtime.id(), now);
         drop(state);
-        if let Some(evicted) = evicted {
-            evicted.wake();
+        drop(replaced);
+        evicted.into_iter().for_each(Waker::wake);
+        match alarm {
+            Alarm::IsSet => {}
+            Alarm::Wake(alarm) => alarm.wake(),
+            Alarm::Missing if alarm::start(&runtime, inner.clone()) => {}
+            Alarm::Missing => return Some(Event::Abandoned),
         }
-        event
+        deadline.map(Event::ShutdownBy)
     }
 
     /// Counts how the close ended.
-    pub(crate) fn end(self, outcome: Outcome) {
-        *self.tracker.inner.lock().ended.counts.entry(outcome.as_str()).or_default() += 1;
-    }
-}
-
-impl State {
-    fn begin_to_wait(&mut self, id: u64, waker: Waker, peer: Option<IpAddr>) {
-        self.waiting.insert(id, Waiting { waker, peer: peer.map(Box::new), evicted: false });
-        self.lingering.insert(id);
-        if let Some(peer) = peer {
-            self.of_peer.entry(peer).or_default().insert(id);
-        }
-    }
-
-    /// Evicts the oldest close of the peer that has too many, or the oldest of all where there are too many.
-    fn evict_over(
-        &mut self,
-        limit: Option<NonZeroUsize>,
-        of_peer: Option<(IpAddr, NonZeroUsize)>,
-    ) -> Option<Waker> {
-        let peers = of_peer.and_then(|(peer, limit)| Some((self.of_peer.get(&peer)?, limit)));
-        let all = limit.map(|limit| (&self.lingering, limit));
-        let mut too_many = peers.into_iter().chain(all).filter(|(ids, limit)| ids.len() > limit.get());
-        let oldest = *too_many.next()?.0.first()?;
-        self.leave_the_queue(oldest);
-        let oldest = self.waiting.get_mut(&oldest)?;
-        oldest.evicted = true;
-        Some(oldest.waker.clone())
-    }
-
-    /// It counts against no limit any more.
-    fn leave_the_queue(&mut self, id: u64) {
-        self.lingering.remove(&id);
-        let Some(peer) = self.waiting.get(&id).and_then(|waiting| waiting.peer.as_deref().copied()) else {
-            return;
-        };
-        if let Entry::Occupied(mut ids) = self.of_peer.entry(peer) {
-            ids.get_mut().remove(&id);
-            if ids.get().is_empty() {
-                ids.remove();
-            }
-        }
+    pub(crate) fn end(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut state = self.tracker.inner.lock();
-        state.leave_the_queue(self.id);
-        state.waiting.remove(&self.id);
+        let inner = &self.shared.tracker.inner;
+        let mut state = inner.lock();
+        let waker = self.seat.map(|seat| state.waiting.leave(seat));
+        if let Some(outcome) = self.outcome {
+            state.ended.add(outcome);
+        }
         state.running -= 1;
         let all_done = state.running == 0;
         drop(state);
+        drop(waker);
         if all_done {
-            self.tracker.inner.all_done.notify_waiters();
+            inner.all_done.notify_waiters();
         }
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so a poisoned state is still a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
