@@ -62,7 +62,7 @@ table: ## The whole table of what a close costs, and the plots in docs/, anew: a
 
 needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx`, `peers` and `counts` need (Debian, as root)
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace valgrind
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace valgrind
 	command -v gungraun-runner || cargo install gungraun-runner --version 0.20.0 --locked
 
 ci: fmt lint features msrv doc test examples bench-build counts wire foreign page nginx peers

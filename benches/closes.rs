@@ -35,8 +35,13 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if let Some(args) = serves() {
         let policy = ClosePolicy::default();
-        let config =
-            Config { stack: Stack::named(&args[0]), tls: args[1] == "tls", policy, notes_drains: false };
+        let config = Config {
+            stack: Stack::named(&args[0]),
+            tls: args[1] == "tls",
+            policy,
+            notes_drains: false,
+            resumes: true,
+        };
         runtime.block_on(serve("127.0.0.1", config));
         return ExitCode::SUCCESS;
     }

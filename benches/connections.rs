@@ -39,8 +39,13 @@ fn main() {
         pin(Pid::this(), SERVERS_CORE);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let policy = ClosePolicy::default();
-        let config =
-            Config { stack: Stack::named(&args[0]), tls: args[1] == "tls", policy, notes_drains: false };
+        let config = Config {
+            stack: Stack::named(&args[0]),
+            tls: args[1] == "tls",
+            policy,
+            notes_drains: false,
+            resumes: true,
+        };
         return runtime.block_on(serve("127.0.0.1", config));
     }
     pin(Pid::this(), CLIENTS_CORE);

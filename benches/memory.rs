@@ -1,6 +1,6 @@
 //! What does a lingering connection hold? Clients get their response and the server's end, say nothing and stay: so many
 //! connections drain at once. What is counted is the server process: its proportional set size and its descriptors, over what
-//! it has when it is idle.
+//! it has when it is idle. With the system's allocator, and with jemalloc told to give back at once. Needs jemalloc.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,13 +12,27 @@ use tokio_rustls::rustls::ClientConfig;
 use tower_linger::ClosePolicy;
 use tower_linger_benches::clients::{lingering, trusting};
 use tower_linger_benches::process::{Server, serves};
-use tower_linger_benches::results::{Bound, Results, Row, is_bench};
+use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
 use tower_linger_benches::servers::{Config, Stack, serve};
 
 /// Longer than the bench takes.
 const PATIENCE: Duration = Duration::from_secs(100);
 /// Connections that are made at the same time.
 const AT_ONCE: usize = 100;
+
+/// An allocator's luck is not ours: of so many processes, the median.
+const PROCESSES: usize = 3;
+
+/// What fills up in a server that has served for a while: so many connections, in so many rounds.
+const WARM_UP: (usize, usize) = (200, 10);
+
+/// The environment that makes an allocator another one.
+type Allocator = (&'static str, &'static [(&'static str, &'static str)]);
+const ALLOCATORS: [Allocator; 2] = [
+    ("glibc", &[]),
+    ("jemalloc", &[("LD_PRELOAD", JEMALLOC), ("MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")]),
+];
+const JEMALLOC: &str = "libjemalloc.so.2";
 
 /// How a server is built, and whether over TLS.
 const ROWS: [(Stack, bool); 4] =
@@ -30,30 +44,62 @@ fn main() {
         let policy = ClosePolicy::builder().drain_limit(PATIENCE).drain_idle_timeout(PATIENCE);
         let policy = policy.build().expect("it makes sense");
         let stack = Stack::named(&args[0]);
-        let config = Config { stack, tls: args[1] == "tls", policy, notes_drains: false };
+        let config = Config { stack, tls: args[1] == "tls", policy, notes_drains: false, resumes: false };
         return runtime.block_on(serve("127.0.0.1", config));
     }
     let mut rows = Vec::new();
-    for (stack, tls) in ROWS {
-        let number = match (is_bench(), tls) {
-            (true, false) => 10_000,
-            (true, true) => 5_000,
-            (false, _) => 50,
-        };
-        rows.extend(runtime.block_on(measure(stack, tls, number)));
+    for allocator in ALLOCATORS {
+        for (stack, tls) in ROWS {
+            let number = match (is_bench(), tls) {
+                (true, false) => 10_000,
+                (true, true) => 5_000,
+                (false, _) => 50,
+            };
+            rows.extend(runtime.block_on(measure(stack, tls, number, allocator)));
+        }
     }
     Results::new("memory", rows).tell();
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for a table")]
-async fn measure(stack: Stack, tls: bool, number: usize) -> [Row; 4] {
+async fn measure(stack: Stack, tls: bool, number: usize, allocator: Allocator) -> [Row; 4] {
     let over = if tls { "TLS" } else { "plain" };
-    let name = format!("{}, {over}, {number} at once", stack.name());
-    let mut server = Server::start(&[stack.name(), if tls { "tls" } else { "plain" }]);
+    let name = format!("{}, {over}, {number} at once, {}", stack.name(), allocator.0);
+    let mut found = Vec::new();
+    for _ in 0..if is_bench() { PROCESSES } else { 1 } {
+        found.push(process(stack, tls, number, allocator).await);
+    }
+    let of = |figure: fn(&Found) -> f64| median(found.iter().map(figure));
+    [
+        Row::new(format!("memory of a lingering connection: {name}"), of(|found| found.bytes), "bytes")
+            .bounded(Bound::AtMost(1024.0)),
+        Row::new(format!("its descriptors: {name}"), of(|found| found.descriptors), "")
+            .bounded(Bound::AtMost(1.0)),
+        Row::new(format!("the process after they ended ÷ idle: {name}"), of(|found| found.after), "×")
+            .bounded(Bound::AtMost(1.1)),
+        Row::new(format!("the process with as many again ÷ at first: {name}"), of(|found| found.again), "×"),
+    ]
+}
+
+/// Of one process.
+struct Found {
+    /// Of a connection.
+    bytes: f64,
+    descriptors: f64,
+    /// The process afterwards, over the idle one.
+    after: f64,
+    /// With as many again, over the first time.
+    again: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a table")]
+async fn process(stack: Stack, tls: bool, number: usize, (allocator, environment): Allocator) -> Found {
+    let mut server = Server::start_with(&[stack.name(), if tls { "tls" } else { "plain" }], environment);
+    assert!(allocator != "jemalloc" || server.has_loaded(JEMALLOC), "{JEMALLOC}: `make needs` installs it");
     let client = tls.then(trusting);
-    // The first connections fill what is there once.
-    drop(connections(server.address, client.clone(), 200.min(number)).await);
-    server.settle();
+    for _ in 0..WARM_UP.1 {
+        drop(connections(server.address, client.clone(), WARM_UP.0.min(number)).await);
+        server.settle();
+    }
     let idle = server.holds();
     let held = connections(server.address, client.clone(), number).await;
     let full = server.holds();
@@ -65,19 +111,12 @@ async fn measure(stack: Stack, tls: bool, number: usize) -> [Row; 4] {
     drop(held);
     let each = |full: u64, idle: u64| (full as f64 - idle as f64) / number as f64;
     let of = |one: u64, other: u64| one as f64 / other as f64;
-    [
-        Row::new(format!("memory of a lingering connection: {name}"), each(full.bytes, idle.bytes), "bytes")
-            .bounded(Bound::AtMost(1024.0)),
-        Row::new(format!("its descriptors: {name}"), each(full.descriptors, idle.descriptors), "")
-            .bounded(Bound::AtMost(1.0)),
-        Row::new(format!("the process after they ended ÷ idle: {name}"), of(after.bytes, idle.bytes), "×")
-            .bounded(Bound::AtMost(1.1)),
-        Row::new(
-            format!("the process with as many again ÷ at first: {name}"),
-            of(again.bytes, full.bytes),
-            "×",
-        ),
-    ]
+    Found {
+        bytes: each(full.bytes, idle.bytes),
+        descriptors: each(full.descriptors, idle.descriptors),
+        after: of(after.bytes, idle.bytes),
+        again: of(again.bytes, full.bytes),
+    }
 }
 
 async fn connections(address: SocketAddr, tls: Option<Arc<ClientConfig>>, number: usize) -> Vec<TcpStream> {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             policy = policy.early_release(3);
         }
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: true };
+        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: true, resumes: true };
         runtime.block_on(serve(&NEAR.to_string(), config));
         return ExitCode::SUCCESS;
     }

@@ -32,7 +32,7 @@ fn main() {
         let patience = Duration::from_secs(600);
         let policy = ClosePolicy::builder().drain_limit(patience).drain_idle_timeout(patience);
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: false };
+        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: false, resumes: true };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         return runtime.block_on(serve("0.0.0.0", config));
     }

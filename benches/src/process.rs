@@ -36,9 +36,20 @@ impl Server {
     /// If it does not start, or does not say where it listens.
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// Starts it in this environment.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start) does.
+    #[must_use]
+    pub fn start_with(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("it runs"))
             .arg("serve")
             .args(args)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -63,6 +74,17 @@ impl Server {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether it runs with this shared library.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    #[must_use]
+    pub fn has_loaded(&self, library: &str) -> bool {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.id())).expect("it runs");
+        maps.contains(library)
     }
 
     /// What it has spent so far.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::server::NoServerSessionStorage;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{ClosePolicy, LingerLayer, Phase, TlsAcceptLayer};
@@ -40,6 +41,8 @@ pub struct Config {
     pub policy: ClosePolicy,
     /// Whether it notes how long each drain took, and says so when it settles.
     pub notes_drains: bool,
+    /// Whether its TLS sessions can be resumed: it keeps what it has to know of the last 256.
+    pub resumes: bool,
 }
 
 impl Stack {
@@ -98,7 +101,10 @@ pub async fn serve(address: &str, config: Config) {
     let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
     let large = async || vec![b'.'; LARGE_BYTES];
     let app = Router::new().route("/", get(async || "hello\n").put(refused)).route("/large", get(large));
-    let server = Certs::make().server(&Version::ALL, ClientAuth::None);
+    let mut server = Certs::make().server(&Version::ALL, ClientAuth::None);
+    if !config.resumes {
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+    }
     let acceptor = TlsAcceptor::from(Arc::new(server));
     match (config.stack, config.tls) {
         (Stack::Bare, false) => {
