@@ -57,10 +57,10 @@ const COSTS: [Panel; 6] = [
         "memory of a lingering connection, bytes",
         "memory",
         &[
-            ("with the layer", "memory of a lingering connection: layer, plain, 10000 at once"),
-            ("with the adapter", "memory of a lingering connection: adapter, plain, 10000 at once"),
-            ("with the layer, TLS", "memory of a lingering connection: layer, TLS, 5000 at once"),
-            ("with the adapter, TLS", "memory of a lingering connection: adapter, TLS, 5000 at once"),
+            ("with the layer", "memory of a lingering connection: layer, plain, 10000 at once, glibc"),
+            ("with the adapter", "memory of a lingering connection: adapter, plain, 10000 at once, glibc"),
+            ("with the layer, TLS", "memory of a lingering connection: layer, TLS, 5000 at once, glibc"),
+            ("with the adapter, TLS", "memory of a lingering connection: adapter, TLS, 5000 at once, glibc"),
         ],
     ),
     (
