@@ -10,7 +10,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tower_linger::ClosePolicy;
 use tower_linger_benches::clients::{ask, tls, trusting};
 use tower_linger_benches::process::{Server, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench};
@@ -34,15 +33,7 @@ fn main() -> ExitCode {
     // One thread, so that no call is for waking another.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if let Some(args) = serves() {
-        let policy = ClosePolicy::default();
-        let config = Config {
-            stack: Stack::named(&args[0]),
-            tls: args[1] == "tls",
-            policy,
-            notes_drains: false,
-            resumes: true,
-        };
-        runtime.block_on(serve("127.0.0.1", config));
+        runtime.block_on(serve("127.0.0.1", Config::from_args(&args)));
         return ExitCode::SUCCESS;
     }
     let mut rows = Vec::new();

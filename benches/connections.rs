@@ -11,7 +11,6 @@ use linger_probe::target::{Options, Target, Tls};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use tokio_rustls::rustls::ClientConfig;
-use tower_linger::ClosePolicy;
 use tower_linger_benches::clients::trusting;
 use tower_linger_benches::process::{Server, cpu, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
@@ -38,15 +37,7 @@ fn main() {
     if let Some(args) = serves() {
         pin(Pid::this(), SERVERS_CORE);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let policy = ClosePolicy::default();
-        let config = Config {
-            stack: Stack::named(&args[0]),
-            tls: args[1] == "tls",
-            policy,
-            notes_drains: false,
-            resumes: true,
-        };
-        return runtime.block_on(serve("127.0.0.1", config));
+        return runtime.block_on(serve("127.0.0.1", Config::from_args(&args)));
     }
     pin(Pid::this(), CLIENTS_CORE);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -43,8 +43,7 @@ fn main() {
     if let Some(args) = serves() {
         let policy = ClosePolicy::builder().drain_limit(PATIENCE).drain_idle_timeout(PATIENCE);
         let policy = policy.build().expect("it makes sense");
-        let stack = Stack::named(&args[0]);
-        let config = Config { stack, tls: args[1] == "tls", policy, notes_drains: false, resumes: false };
+        let config = Config { policy, resumes: false, ..Config::from_args(&args) };
         return runtime.block_on(serve("127.0.0.1", config));
     }
     let mut rows = Vec::new();

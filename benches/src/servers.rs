@@ -45,6 +45,24 @@ pub struct Config {
     pub resumes: bool,
 }
 
+impl Config {
+    /// By a server process's arguments, a stack and `tls` or `plain`; with the default policy.
+    ///
+    /// # Panics
+    ///
+    /// If they are not from this program.
+    #[must_use]
+    pub fn from_args(args: &[String]) -> Self {
+        Self {
+            stack: Stack::named(&args[0]),
+            tls: args[1] == "tls",
+            policy: ClosePolicy::default(),
+            notes_drains: false,
+            resumes: true,
+        }
+    }
+}
+
 impl Stack {
     /// Its name in tables and arguments.
     #[must_use]

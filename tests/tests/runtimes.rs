@@ -80,6 +80,20 @@ fn a_close_outside_of_any_runtime_makes_its_best_effort() {
     assert_eq!((script.seen().alerts, script.seen().fins, script.seen().drops), (1, 1, 1));
 }
 
+/// Nothing would bound it, so it is told to whoever made that runtime; and so is the next.
+#[test]
+fn closes_in_a_runtime_without_timers_panic_and_do_not_wait_for_ever() {
+    let timeless = Builder::new_current_thread().build().expect("a runtime");
+    for _ in 0..2 {
+        let (_script, io) = Script::new();
+        let mut closing = close(io, &ClosePolicy::default());
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            timeless.block_on(async { poll_once(&mut closing) })
+        }));
+        assert!(polled.is_err());
+    }
+}
+
 /// Many closes, of all lengths, some of which end before: each of the others ends at its own time.
 #[test]
 fn one_alarm_wakes_each_close_at_its_own_time() {

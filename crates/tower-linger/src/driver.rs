@@ -49,8 +49,10 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     // They share an alarm for each runtime, which a tracker has.
     static TRACKER: OnceLock<Tracker> = OnceLock::new();
     let tracker = TRACKER.get_or_init(Tracker::new).clone();
-    let shared = Arc::new(Shared { tracker, is_heard: true, ..Shared::new(*policy) });
-    Close::new(io, Seen::default(), shared.policy.clone(), shared)
+    let policy = Arc::new(*policy);
+    let shared =
+        Shared { policy: policy.clone(), tracker, on_close: None, leaves_upgrades: false, is_heard: true };
+    Close::new(io, Seen::default(), policy, Arc::new(shared))
 }
 
 /// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on with it.
@@ -300,6 +302,7 @@ mod tests {
     fn a_close_is_small_whatever_it_closes() {
         let plain = size_of::<Close<tokio::net::TcpStream>>();
         let tls = size_of::<Close<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>>();
-        assert!(plain <= 384 && tls == plain, "{plain} and {tls} bytes");
+        // With what a layer's future adds, it fits tokio's task of 384 bytes.
+        assert!(plain <= 240 && tls == plain, "{plain} and {tls} bytes");
     }
 }

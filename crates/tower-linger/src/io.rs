@@ -82,12 +82,7 @@ impl<T: Transport> LingerIo<T> {
     fn poll_read_owing(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Loan { io, seen, .. } = self.loan_mut();
         let _ = half_close(io, seen, cx);
-        let room = buf.remaining();
-        let polled = Pin::new(io).poll_read(cx, buf);
-        match polled {
-            Poll::Ready(result) if buf.remaining() == room => seen.note_read(result, buf),
-            polled => polled,
-        }
+        read_noted(io, seen, cx, buf)
     }
 }
 
@@ -106,6 +101,7 @@ impl<T: Transport> Drop for LingerIo<T> {
 }
 
 impl<T: Transport> AsyncRead for LingerIo<T> {
+    // Inlined into hyper-util's wrapper it would keep that from being inlined into hyper: see benches/README.md.
     #[inline(never)]
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -116,12 +112,7 @@ impl<T: Transport> AsyncRead for LingerIo<T> {
         if seen.owes_half_close {
             return self.poll_read_owing(cx, buf);
         }
-        let room = buf.remaining();
-        let polled = Pin::new(io).poll_read(cx, buf);
-        match polled {
-            Poll::Ready(result) if buf.remaining() == room => seen.note_read(result, buf),
-            polled => polled,
-        }
+        read_noted(io, seen, cx, buf)
     }
 }
 
@@ -155,6 +146,21 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Loan { io, seen, .. } = self.loan_mut();
         Poll::Ready(half_close(io, seen, cx))
+    }
+}
+
+/// What every read pays: a look at whether bytes came, and, where none did, at why.
+#[inline]
+fn read_noted<T: Transport>(
+    io: &mut T,
+    seen: &mut Seen,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let room = buf.remaining();
+    match Pin::new(io).poll_read(cx, buf) {
+        Poll::Ready(result) if buf.remaining() == room => seen.note_read(result, buf),
+        polled => polled,
     }
 }
 

@@ -162,6 +162,8 @@ impl Ticket {
         let (seat, evicted, replaced) = if let Some(seat) = self.seat {
             let (is_evicted, replaced) = state.waiting.return_to(seat, cx.waker());
             if is_evicted {
+                // What was replaced is dropped after it.
+                drop(state);
                 return Some(Event::Evicted);
             }
             (seat, None, replaced)
