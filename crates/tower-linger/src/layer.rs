@@ -6,11 +6,11 @@ use linger_proto::{ClosePolicy, CloseReport};
 use tower_layer::Layer;
 
 use crate::classify::AlwaysGraceful;
-use crate::io::LingerIo;
-use crate::release::Home;
+use crate::close::settings::Shared;
+use crate::serve::hand_back::Home;
+use crate::serve::io::LingerIo;
 use crate::service::Linger;
-use crate::shared::Shared;
-use crate::tracker::Tracker;
+use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
 /// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them properly

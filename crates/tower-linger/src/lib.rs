@@ -87,51 +87,40 @@
 //!
 //! 1.85, which is what tokio asks for.
 
-mod alarm;
-#[cfg(feature = "axum")]
-pub mod axum;
-#[cfg(feature = "axum-server")]
-pub mod axum_server;
+mod adapter;
 mod classify;
 mod clock;
-mod driver;
+mod close;
 #[cfg(feature = "http")]
-mod early_response;
-#[cfg(feature = "rustls")]
-mod handshake;
-mod io;
+mod http;
 mod layer;
-mod observe;
-mod release;
-mod seen;
+mod serve;
 mod service;
-mod shared;
-mod shutdown;
-mod stream;
-mod summary;
-#[cfg(feature = "tonic")]
-mod tonic;
+#[cfg(feature = "rustls")]
+mod tls;
 mod tracker;
 mod transport;
-mod waiting;
-mod wish;
 
+#[cfg(feature = "http")]
+pub use self::http::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
+#[cfg(feature = "axum")]
+pub use adapter::axum;
+#[cfg(feature = "axum-server")]
+pub use adapter::axum_server;
 #[cfg(feature = "hyper")]
 pub use classify::HyperErrors;
 pub use classify::{AlwaysGraceful, Classify, Ending};
-pub use driver::{Close, close};
-#[cfg(feature = "http")]
-pub use early_response::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
-#[cfg(feature = "rustls")]
-pub use handshake::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
-pub use io::LingerIo;
+pub use close::driver::{Close, close};
 pub use layer::{ClassifyLayer, LingerLayer};
 pub use linger_proto::{
     ClosePolicy, ClosePolicyBuilder, CloseReport, ConfigError, Failure, Notified, Outcome, Phase, Release,
 };
+pub use serve::close_handle::CloseHandle;
+pub use serve::io::LingerIo;
 pub use service::{Linger, LingerFuture};
-pub use shutdown::Shutdown;
-pub use summary::Summary;
-pub use tracker::Tracker;
+#[cfg(feature = "rustls")]
+pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
+pub use tracker::shutdown::Shutdown;
+pub use tracker::summary::Summary;
+pub use tracker::tracker::Tracker;
 pub use transport::{Plain, SocketRef, Transport};
-pub use wish::CloseHandle;

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use crate::classify::{AlwaysGraceful, Classify, Ending};
-use crate::driver::Close;
-use crate::io::LingerIo;
-use crate::release::Home;
-use crate::shared::Shared;
+use crate::close::driver::Close;
+use crate::close::settings::Shared;
+use crate::serve::hand_back::Home;
+use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.

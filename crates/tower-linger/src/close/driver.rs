@@ -11,11 +11,11 @@ use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Outcome, Phase
 use tokio::runtime::Handle;
 
 use crate::clock::now;
-use crate::observe;
-use crate::seen::Seen;
-use crate::shared::Shared;
-use crate::stream::Stream;
-use crate::tracker::{Ticket, Tracker};
+use crate::close::log;
+use crate::close::settings::Shared;
+use crate::close::stream::Stream;
+use crate::serve::observed::Seen;
+use crate::tracker::tracker::{Ticket, Tracker};
 use crate::transport::Transport;
 
 /// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain, release.
@@ -243,7 +243,7 @@ impl<T: Transport> Closing<T> {
         let after = self.machine.phase();
         if before != after {
             self.waited = false;
-            observe::phase(before, after);
+            log::phase(before, after);
         }
     }
 
@@ -284,7 +284,7 @@ impl<T: Transport> Closing<T> {
             report.unacked = stream.unacked();
         }
         drop(stream);
-        observe::outcome(&report);
+        log::outcome(&report);
         ticket.shared().report(&report);
         ticket.end(report.outcome);
         report

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::driver::Close;
-use crate::seen::Seen;
-use crate::shared::Shared;
+use crate::close::driver::Close;
+use crate::close::settings::Shared;
+use crate::serve::close_handle::Wish;
+use crate::serve::observed::Seen;
 use crate::transport::Transport;
-use crate::wish::Wish;
 
 /// Where a connection goes when its service drops it. The close begins, and the tracker counts it, at that moment:
 /// there is no gap in which a server that waits for its connections could believe that it has none.

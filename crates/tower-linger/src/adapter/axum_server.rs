@@ -24,8 +24,8 @@ use std::io;
 
 use axum_server::accept::Accept;
 
-use crate::io::LingerIo;
 use crate::layer::LingerLayer;
+use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
 /// Closes properly what axum-server drops.
@@ -67,8 +67,8 @@ mod tls {
     use pin_project_lite::pin_project;
     use tokio_rustls::server::TlsStream;
 
-    use crate::handshake::{Handshake, HandshakeError, TlsAcceptLayer};
-    use crate::io::LingerIo;
+    use crate::serve::io::LingerIo;
+    use crate::tls::{Handshake, HandshakeError, TlsAcceptLayer};
     use crate::transport::Transport;
 
     /// Does the TLS handshake, and closes properly what axum-server drops, those whose handshake failed included.

@@ -18,10 +18,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::clock::{now, sleep_until};
-use crate::driver::Close;
+use crate::close::driver::Close;
+use crate::close::log;
 use crate::layer::LingerLayer;
-use crate::observe;
-use crate::seen::Seen;
+use crate::serve::observed::Seen;
 use crate::transport::Transport;
 
 /// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
@@ -239,7 +239,7 @@ impl<T: Transport> Future for Handshake<T> {
                 FailedHandshake { error: HandshakeError::TimedOut(this.tls.timeout), close: None }
             }
         };
-        observe::failed_handshake(&failed.error);
+        log::failed_handshake(&failed.error);
         Poll::Ready(Err(failed))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
 
-use crate::tracker::Tracker;
+use crate::tracker::tracker::Tracker;
 
 #[derive(Clone, Default)]
 pub(crate) struct Shared {

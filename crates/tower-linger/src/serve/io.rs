@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use linger_proto::Notified;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::release::Home;
-use crate::seen::Seen;
+use crate::serve::close_handle::{CloseHandle, Wish};
+use crate::serve::hand_back::Home;
+use crate::serve::observed::Seen;
 use crate::transport::{Transport, poll_half_close};
-use crate::wish::{CloseHandle, Wish};
 
 /// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
 ///

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::{now, sleep_until};
-use crate::summary::Summary;
-use crate::tracker::Tracker;
+use crate::tracker::summary::Summary;
+use crate::tracker::tracker::Tracker;
 
 /// One handle for a server's shutdown. Clones are the same handle.
 ///

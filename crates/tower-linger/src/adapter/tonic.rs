@@ -6,7 +6,7 @@
 
 use tonic::transport::server::Connected;
 
-use crate::io::LingerIo;
+use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
 impl<T: Transport + Connected> Connected for LingerIo<T> {

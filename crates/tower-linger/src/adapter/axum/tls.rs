@@ -10,8 +10,8 @@ use axum::serve::Listener;
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
-use crate::handshake::TlsAcceptLayer;
-use crate::io::LingerIo;
+use crate::serve::io::LingerIo;
+use crate::tls::TlsAcceptLayer;
 use crate::transport::Transport;
 
 /// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections, those

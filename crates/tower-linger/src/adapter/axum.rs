@@ -35,10 +35,10 @@ use std::net::SocketAddr;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 
-use crate::io::LingerIo;
 use crate::layer::LingerLayer;
+use crate::serve::close_handle::CloseHandle;
+use crate::serve::io::LingerIo;
 use crate::transport::Transport;
-use crate::wish::CloseHandle;
 
 #[cfg(feature = "rustls")]
 mod tls;
