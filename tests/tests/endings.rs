@@ -218,7 +218,7 @@ async fn a_dropped_future_looks_clean() {
 #[tokio::test]
 async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
     for leaves in [false, true] {
-        let linger = if leaves { LingerLayer::default().leave_upgrades() } else { LingerLayer::default() };
+        let linger = if leaves { LingerLayer::default().detach_upgrades() } else { LingerLayer::default() };
         let tracker = linger.tracker().clone();
         let (tunnels, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
         let mut connections = linger.layer(service_fn(move |io: LingerIo<TcpStream>| {

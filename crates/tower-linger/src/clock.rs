@@ -1,6 +1,6 @@
 //! Tokio's clock, so that tests can pause it: the only place that reads it or sleeps by it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
@@ -8,6 +8,13 @@ use tokio::time::Sleep;
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// This long from now. What is too long for the clock to tell is "never": some decades.
+pub(crate) fn after(time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = now();
+    now.checked_add(time.min(NEVER)).unwrap_or(now)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep")]

@@ -109,7 +109,7 @@ pub use adapter::axum;
 pub use adapter::axum_server;
 #[cfg(feature = "hyper")]
 pub use classify::HyperErrors;
-pub use classify::{AlwaysGraceful, Classify, Ending};
+pub use classify::{AlwaysGraceful, BySight, Classify, Ending};
 pub use close::driver::{Close, close};
 pub use layer::{ClassifyLayer, LingerLayer};
 pub use linger_proto::{

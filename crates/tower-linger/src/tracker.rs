@@ -1,6 +1,7 @@
 //! All connections of a server: served, closing, ended.
 
 pub(crate) mod shutdown;
+pub(crate) mod state;
 pub(crate) mod summary;
 mod timer_task;
 mod timers;

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::Sleep;
 
 use crate::clock::{now, sleep_until};
-use crate::tracker::tracker::Inner;
+use crate::tracker::state::Inner;
 
 /// Starts the alarm of a runtime, for as long as somebody waits for it. Returns whether the runtime takes it: one that is shutting
 /// down does not.
