@@ -254,7 +254,7 @@ async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
         assert!(received.ends_with(b"last words"));
         client.write_all(b"answer").await.expect("the other direction is open");
         tunnel.read_exact(&mut [0; 6]).await.expect("loopback");
-        assert_eq!((tracker.len(), connection.is_finished()), (0, leaves));
+        assert_eq!((tracker.served(), tracker.closing(), connection.is_finished()), (1, 0, leaves));
 
         drop(tunnel);
         drop(client);

@@ -109,8 +109,9 @@ impl Observed {
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
         let shown_by = match framing {
-            Framing::Framed => CutShownBy::Framing,
-            Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
+            // Of what is not HTTP the peer has to know the ends itself; without us it would see the same.
+            Framing::Framed | Framing::Unknown => CutShownBy::Framing,
+            Framing::UntilClose => CutShownBy::LateReset,
         };
         let cut = |outcome| Ends::Cut(Cut { shown_by, outcome });
         let reset = |outcome| Ends::Cut(Cut { shown_by: CutShownBy::Reset, outcome });
@@ -211,7 +212,7 @@ impl Observed {
         }
     }
 
-    /// Looks at the first bytes of the peer: HTTP/2 tells each cut by its frames.
+    /// Looks at the first bytes of the peer: HTTP/2 shows each cut by its frames, HTTP/1 need not.
     #[cold]
     #[inline(never)]
     pub(crate) fn note_first_bytes(&mut self, bytes: &[u8]) {
@@ -220,6 +221,9 @@ impl Observed {
         let length = bytes.len().min(PREFACE.len());
         if length >= 4 && bytes[..length] == PREFACE[..length] {
             self.framing = Framing::Framed;
+        } else if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) == Some(&b' ') {
+            // A request's method, most likely. Until its response begins, the safe side.
+            self.framing = Framing::UntilClose;
         }
     }
 
