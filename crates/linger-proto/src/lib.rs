@@ -39,7 +39,7 @@
 //! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out |
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: the words that machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
-//! | `policy.rs` | [`ClosePolicy`] and its builder |
+//! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
 //! | `report.rs` | [`CloseReport`], and its stable line |
