@@ -13,62 +13,83 @@ use tokio::sync::Notify;
 
 use crate::clock::now;
 use crate::close::settings::Shared;
+use crate::tracker::eviction::{Eviction, Limits};
 use crate::tracker::summary::Summary;
 use crate::tracker::timer_task;
-use crate::tracker::timers::{Alarm, Limits, SeatId, WaitingRoom};
+use crate::tracker::timers::{EntryId, Timer, Timers};
 
 /// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
 /// Clones are the same tracker.
 ///
 /// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them. Use both:
 /// await the server first, then [`shutdown`](Self::shutdown).
-#[derive(Clone, Default)]
+///
+/// # How many may linger
+///
+/// A lingering connection counts against no accept or concurrency permit, and clients that never close could use up the
+/// descriptors that the server needs to accept others. So at most half of the descriptors that the process may have (its soft
+/// `RLIMIT_NOFILE`, as it is when the tracker is made) wait for their peers at once, unless
+/// [`with_limit`](Self::with_limit) gives another number, or [`unlimited`](Self::unlimited) none. One close more, and the
+/// oldest is released and reports [`Evicted`](Outcome::Evicted): it had the longest to read what it was sent.
+#[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
 pub(crate) struct Inner {
-    limits: Limits,
     state: Mutex<State>,
     all_done: Notify,
 }
 
-#[derive(Default)]
 pub(crate) struct State {
     running: usize,
-    pub(crate) waiting: WaitingRoom,
+    pub(crate) timers: Timers,
+    eviction: Eviction,
     deadline: Option<Instant>,
     ended: Summary,
 }
 
 impl Tracker {
-    /// A tracker with nothing to track yet, and no limit.
+    /// A tracker with nothing to track yet. At most half of the process's descriptors linger at once: its soft
+    /// `RLIMIT_NOFILE`, read now, halved, and at least one. That leaves the other half to accept with. There is no limit where
+    /// that is infinite, and on systems other than Unix, which have no such limit.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::limited(Limits::default())
     }
 
     /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is released
-    /// and reports [`Evicted`](Outcome::Evicted): it had the longest to read what it was sent.
-    ///
-    /// A lingering connection counts against no accept or concurrency permit, so a server that is flooded with clients
-    /// that never close needs this bound, or its descriptor limit is the bound. Without one there is no limit but the
-    /// policy's times.
+    /// and reports [`Evicted`](Outcome::Evicted).
     #[must_use]
     pub fn with_limit(limit: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: None })
     }
 
-    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same IP address.
-    /// Connections without one (Unix sockets) count only in all.
+    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same peer: an IPv4
+    /// address, or an IPv6 network of 64 bits, because a single IPv6 host has all addresses of one (RFC 6177).
+    /// Connections without an address (Unix sockets) count only in all.
     #[must_use]
     pub fn with_limits(limit: NonZeroUsize, per_peer: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: Some(per_peer) })
     }
 
+    /// A tracker that lets any number of closes wait at once. Only the policy's times bound them, and the process's
+    /// descriptors: use it where something else bounds the connections, lingering ones included.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::limited(Limits::NONE)
+    }
+
     fn limited(limits: Limits) -> Self {
-        Self { inner: Arc::new(Inner { limits, ..Inner::default() }) }
+        let eviction = Eviction::new(limits);
+        let state = State {
+            running: 0,
+            timers: Timers::default(),
+            eviction,
+            deadline: None,
+            ended: Summary::default(),
+        };
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), all_done: Notify::new() }) }
     }
 
     /// How many closes are running.
@@ -121,7 +142,7 @@ impl Tracker {
     pub(crate) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.inner.lock();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        let wakers = state.waiting.wakers();
+        let wakers = state.timers.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -131,7 +152,7 @@ impl Tracker {
 pub(crate) struct Ticket {
     shared: Arc<Shared>,
     /// Once it has to wait.
-    seat: Option<SeatId>,
+    entry: Option<EntryId>,
     outcome: Option<Outcome>,
 }
 
@@ -139,7 +160,7 @@ impl Ticket {
     /// Counts one more close, until the ticket ends.
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.tracker.inner.lock().running += 1;
-        Self { shared, seat: None, outcome: None }
+        Self { shared, entry: None, outcome: None }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -159,31 +180,35 @@ impl Ticket {
         let Ok(runtime) = Handle::try_current() else { return Some(Event::Abandoned) };
         let inner = &self.shared.tracker.inner;
         let mut state = inner.lock();
-        let (seat, evicted, replaced) = if let Some(seat) = self.seat {
-            let (is_evicted, replaced) = state.waiting.return_to(seat, cx.waker());
-            if is_evicted {
+        let State { timers, eviction, .. } = &mut *state;
+        let mut evicted = None;
+        let mut replaced = None;
+        let entry = if let Some(entry) = self.entry {
+            replaced = timers.touch(entry, cx.waker());
+            if eviction.is_evicted(entry) {
                 // What was replaced is dropped after it.
                 drop(state);
                 return Some(Event::Evicted);
             }
-            (seat, None, replaced)
+            entry
         } else {
-            let peer = inner.limits.per_peer.and_then(|_| peer());
-            let (seat, evicted) = state.waiting.sit(cx.waker().clone(), inner.limits, peer);
-            self.seat = Some(seat);
-            (seat, evicted, None)
+            let entry = timers.insert(cx.waker().clone());
+            self.entry = Some(entry);
+            let peer = eviction.counts_peers().then(peer).flatten();
+            evicted = eviction.insert(entry, peer).map(|oldest| timers.waker(oldest));
+            entry
         };
         let deadline = state.deadline;
         let at = deadline.map_or(timeout, |deadline| deadline.min(timeout));
-        let alarm = state.waiting.wake_at(seat, at, runtime.id(), now);
+        let timer = state.timers.wake_at(entry, at, runtime.id(), now);
         drop(state);
         drop(replaced);
         evicted.into_iter().for_each(Waker::wake);
-        match alarm {
-            Alarm::IsSet => {}
-            Alarm::Wake(alarm) => alarm.wake(),
-            Alarm::Missing if timer_task::start(&runtime, inner.clone()) => {}
-            Alarm::Missing => return Some(Event::Abandoned),
+        match timer {
+            Timer::IsSet => {}
+            Timer::Wake(timer) => timer.wake(),
+            Timer::Missing if timer_task::start(&runtime, inner.clone()) => {}
+            Timer::Missing => return Some(Event::Abandoned),
         }
         deadline.map(Event::ShutdownBy)
     }
@@ -198,7 +223,10 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let inner = &self.shared.tracker.inner;
         let mut state = inner.lock();
-        let waker = self.seat.map(|seat| state.waiting.leave(seat));
+        let waker = self.entry.map(|entry| {
+            state.eviction.remove(entry);
+            state.timers.remove(entry)
+        });
         if let Some(outcome) = self.outcome {
             state.ended.add(outcome);
         }
@@ -216,6 +244,12 @@ impl Inner {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so a poisoned state is still a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Tracker {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
