@@ -535,10 +535,4 @@ impl ClosePolicy {
     pub const fn holds_fin_back(&self) -> bool {
         !self.half_closes || self.peer_closes_first.is_some()
     }
-
-    /// STUB
-    #[must_use]
-    pub const fn write_idle_timeout(&self) -> Option<Duration> {
-        None
-    }
 }

@@ -1,5 +1,6 @@
 //! Tokio's clock, so that tests can pause it: the only place that reads it or sleeps by it.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
@@ -20,4 +21,10 @@ pub(crate) fn after(time: Duration) -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep")]
 pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
     tokio::time::sleep_until(deadline.into())
+}
+
+/// Blocks the thread until it is unparked, or the time has come, or for no reason.
+#[expect(clippy::disallowed_methods, reason = "the one way to sleep in a thread")]
+pub(crate) fn park_until(deadline: Instant) {
+    thread::park_timeout(deadline.saturating_duration_since(now()));
 }

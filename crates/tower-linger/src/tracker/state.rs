@@ -11,22 +11,21 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::serve::connection::Connection;
+use crate::tracker::eviction::{Eviction, Limits};
 use crate::tracker::summary::Summary;
 use crate::tracker::timer_task;
-use crate::tracker::timers::{Alarm, Limits, SeatId, WaitingRoom};
+use crate::tracker::timers::{EntryId, Timer, Timers};
 
-#[derive(Default)]
 pub(crate) struct Inner {
-    limits: Limits,
     state: Mutex<State>,
     pub(super) all_done: Notify,
 }
 
-#[derive(Default)]
 pub(crate) struct State {
     served: Slab<Arc<Connection>>,
     closing: usize,
-    pub(crate) waiting: WaitingRoom,
+    pub(super) timers: Timers,
+    eviction: Eviction,
     deadline: Option<Instant>,
     /// Where a connection was served last. It goes on with a close that is dropped where there is no runtime.
     runtime: Option<Handle>,
@@ -39,7 +38,7 @@ pub(crate) struct ServedId(usize);
 
 /// The place of somebody who waits; none before the first wait.
 #[derive(Default)]
-pub(crate) struct Place(Option<SeatId>);
+pub(crate) struct Place(Option<EntryId>);
 
 /// What a wait came to.
 pub(crate) enum Waited {
@@ -63,11 +62,26 @@ impl State {
     fn is_over(&self) -> bool {
         self.served.is_empty() && self.closing == 0
     }
+
+    /// Returns what to drop outside the lock.
+    fn leave(&mut self, entry: EntryId) -> Waker {
+        self.eviction.remove(entry);
+        self.timers.remove(entry)
+    }
 }
 
 impl Inner {
-    pub(super) fn limited(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    pub(super) fn new(limits: Limits) -> Self {
+        let state = State {
+            served: Slab::new(),
+            closing: 0,
+            timers: Timers::default(),
+            eviction: Eviction::new(limits),
+            deadline: None,
+            runtime: None,
+            ended: Summary::default(),
+        };
+        Self { state: Mutex::new(state), all_done: Notify::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -119,7 +133,7 @@ impl Inner {
 
     pub(crate) fn end_close(&self, place: &mut Place, outcome: Option<Outcome>) {
         let mut state = self.lock();
-        let waker = place.0.take().map(|seat| state.waiting.leave(seat));
+        let waker = place.0.take().map(|entry| state.leave(entry));
         if let Some(outcome) = outcome {
             state.ended.add(outcome);
         }
@@ -144,7 +158,7 @@ impl Inner {
     pub(super) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.lock();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        let wakers = state.waiting.wakers();
+        let wakers = state.timers.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -164,8 +178,10 @@ impl Inner {
         now: Instant,
         peer: impl FnOnce() -> Option<IpAddr>,
     ) -> Waited {
-        let limits = self.limits;
-        self.wait(place, cx, timeout, now, limits, || limits.per_peer.and_then(|_| peer()))
+        self.wait(place, cx, timeout, now, |eviction, entry| {
+            let peer = eviction.counts_peers().then(peer).flatten();
+            eviction.insert(entry, peer)
+        })
     }
 
     /// Somebody else waits, at most until this time.
@@ -176,7 +192,7 @@ impl Inner {
         timeout: Instant,
         now: Instant,
     ) -> Waited {
-        self.wait(place, cx, timeout, now, Limits::default(), || None)
+        self.wait(place, cx, timeout, now, |_, _| None)
     }
 
     fn wait(
@@ -185,38 +201,41 @@ impl Inner {
         cx: &Context<'_>,
         timeout: Instant,
         now: Instant,
-        limits: Limits,
-        peer: impl FnOnce() -> Option<IpAddr>,
+        count: impl FnOnce(&mut Eviction, EntryId) -> Option<EntryId>,
     ) -> Waited {
         // Without a runtime nothing would wake it.
         let Ok(runtime) = Handle::try_current() else { return Waited::Unheard };
         let mut state = self.lock();
-        let (seat, evicted, replaced) = if let Some(seat) = place.0 {
-            let (is_evicted, replaced) = state.waiting.return_to(seat, cx.waker());
-            if is_evicted {
+        let State { timers, eviction, .. } = &mut *state;
+        let mut evicted = None;
+        let mut replaced = None;
+        let entry = if let Some(entry) = place.0 {
+            replaced = timers.touch(entry, cx.waker());
+            if eviction.is_evicted(entry) {
                 // What was replaced is dropped after it.
                 drop(state);
                 return Waited::Evicted;
             }
-            (seat, None, replaced)
+            entry
         } else {
-            let (seat, evicted) = state.waiting.sit(cx.waker().clone(), limits, peer());
-            place.0 = Some(seat);
-            (seat, evicted, None)
+            let entry = timers.insert(cx.waker().clone());
+            place.0 = Some(entry);
+            evicted = count(eviction, entry).map(|oldest| timers.waker(oldest));
+            entry
         };
         let deadline = state.deadline;
         // A deadline that is over wakes nobody again.
         let at =
             deadline.filter(|deadline| *deadline > now).map_or(timeout, |deadline| deadline.min(timeout));
-        let alarm = state.waiting.wake_at(seat, at, runtime.id(), now);
+        let timer = state.timers.wake_at(entry, at, runtime.id(), now);
         drop(state);
         drop(replaced);
         evicted.into_iter().for_each(Waker::wake);
-        match alarm {
-            Alarm::IsSet => {}
-            Alarm::Wake(alarm) => alarm.wake(),
-            Alarm::Missing if timer_task::start(&runtime, self.clone()) => {}
-            Alarm::Missing => return Waited::Unheard,
+        match timer {
+            Timer::IsSet => {}
+            Timer::Wake(timer) => timer.wake(),
+            Timer::Missing if timer_task::start(&runtime, self.clone()) => {}
+            Timer::Missing => return Waited::Unheard,
         }
         Waited::Until(deadline)
     }
@@ -245,8 +264,8 @@ impl Alarmed {
 
 impl Drop for Alarmed {
     fn drop(&mut self) {
-        if let Some(seat) = self.place.0.take() {
-            let waker = self.inner.lock().waiting.leave(seat);
+        if let Some(entry) = self.place.0.take() {
+            let waker = self.inner.lock().leave(entry);
             drop(waker);
         }
     }
