@@ -93,7 +93,7 @@ impl<T: Transport> Close<T> {
         let as_seen = closing.verdict.cut();
         let cut = match (ending, ends) {
             (Ending::Reset, _) => Some(Verdict::aborted(CutShownBy::Reset)),
-            (Ending::Graceful | Ending::GracefulBy(_), Ends::Whole | Ends::Unknown) => None,
+            (Ending::Graceful | Ending::GracefulBy(_), Ends::Whole | Ends::Unknown(_)) => None,
             // It was decided before, or the peer was told by the service's half-close; or something is unanswered, which is
             // no graceful end whatever the result says.
             (_, Ends::Cut(_) | Ends::Told | Ends::Busy) | (Ending::AsSeen, _) => as_seen,

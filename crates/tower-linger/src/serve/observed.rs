@@ -56,8 +56,8 @@ pub(crate) enum Ends {
     Whole,
     /// Something is unanswered, or only half sent.
     Busy,
-    /// Nobody can tell.
-    Unknown,
+    /// Nobody can tell. Not called clean, it is shown like this.
+    Unknown(CutShownBy),
     /// It was decided that it ends unclean: by a panic, a handler, a deadline.
     Cut(Cut),
 }
@@ -81,7 +81,8 @@ impl Verdict {
     pub(crate) fn cut(self) -> Option<Cut> {
         match self.ends {
             Ends::Told | Ends::Whole => None,
-            Ends::Busy | Ends::Unknown => Some(Self::aborted(self.shown_by)),
+            Ends::Busy => Some(Self::aborted(self.shown_by)),
+            Ends::Unknown(shown_by) => Some(Self::aborted(shown_by)),
             Ends::Cut(cut) => Some(cut),
         }
     }
@@ -109,9 +110,8 @@ impl Observed {
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
         let shown_by = match framing {
-            // Of what is not HTTP the peer has to know the ends itself; without us it would see the same.
-            Framing::Framed | Framing::Unknown => CutShownBy::Framing,
-            Framing::UntilClose => CutShownBy::LateReset,
+            Framing::Framed => CutShownBy::Framing,
+            Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
         };
         let cut = |outcome| Ends::Cut(Cut { shown_by, outcome });
         let reset = |outcome| Ends::Cut(Cut { shown_by: CutShownBy::Reset, outcome });
@@ -128,7 +128,9 @@ impl Observed {
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,
-            _ => Ends::Unknown,
+            // No failure is known, and no HTTP: what the peer would see without us, the session's end missing.
+            _ if framing == Framing::Unknown => Ends::Unknown(CutShownBy::Framing),
+            _ => Ends::Unknown(shown_by),
         };
         Verdict { ends, shown_by }
     }
