@@ -185,8 +185,9 @@ pub enum Alert {
 pub struct Cut {
     /// How the peer is shown that it is cut.
     pub shown_by: CutShownBy,
-    /// What the close reports, unless the network ends the connection first.
-    pub outcome: Outcome,
+    /// What the close reports, unless the network ends the connection first. `None` where it is not known that anything
+    /// failed: then it reports what ended it.
+    pub outcome: Option<Outcome>,
 }
 
 /// How the peer is shown that a connection was cut. None of them takes away what was sent, but the last.

@@ -58,7 +58,7 @@ fn start(phase: Phase, name: &str) -> Start {
         _ => None,
     };
     let mut start = Start::default();
-    start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Outcome::Aborted });
+    start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Some(Outcome::Aborted) });
     start
 }
 

@@ -89,6 +89,12 @@ impl Connection {
         std::mem::take(&mut self.lock().wakers).into_iter().flatten()
     }
 
+    /// Nobody polls it any more. Its handlers may still hold it, and need not hold a task with it.
+    pub(crate) fn end(&self) {
+        let wakers = std::mem::take(&mut self.lock().wakers);
+        drop(wakers);
+    }
+
     /// Who is to be woken when the connection is cut. To be called before the flags are looked at.
     pub(crate) fn register(&self, side: Side, waker: &Waker) {
         let replaced = self.lock().wakers[side as usize].replace(waker.clone());

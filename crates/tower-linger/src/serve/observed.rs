@@ -56,8 +56,8 @@ pub(crate) enum Ends {
     Whole,
     /// Something is unanswered, or only half sent.
     Busy,
-    /// Nobody can tell. Not called clean, it is shown like this.
-    Unknown(CutShownBy),
+    /// Nobody can tell. It is not called clean.
+    Unknown(Cut),
     /// It was decided that it ends unclean: by a panic, a handler, a deadline.
     Cut(Cut),
 }
@@ -74,7 +74,7 @@ impl Verdict {
     pub(crate) const WHOLE: Self = Self { ends: Ends::Whole, shown_by: CutShownBy::LateReset };
 
     pub(crate) const fn aborted(shown_by: CutShownBy) -> Cut {
-        Cut { shown_by, outcome: Outcome::Aborted }
+        Cut { shown_by, outcome: Some(Outcome::Aborted) }
     }
 
     /// How to end it where nobody says more. What cannot be told is not called clean.
@@ -82,8 +82,7 @@ impl Verdict {
         match self.ends {
             Ends::Told | Ends::Whole => None,
             Ends::Busy => Some(Self::aborted(self.shown_by)),
-            Ends::Unknown(shown_by) => Some(Self::aborted(shown_by)),
-            Ends::Cut(cut) => Some(cut),
+            Ends::Unknown(cut) | Ends::Cut(cut) => Some(cut),
         }
     }
 }
@@ -113,8 +112,8 @@ impl Observed {
             Framing::Framed => CutShownBy::Framing,
             Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
         };
-        let cut = |outcome| Ends::Cut(Cut { shown_by, outcome });
-        let reset = |outcome| Ends::Cut(Cut { shown_by: CutShownBy::Reset, outcome });
+        let cut = |outcome| Ends::Cut(Cut { shown_by, outcome: Some(outcome) });
+        let reset = |outcome| Ends::Cut(Cut { shown_by: CutShownBy::Reset, outcome: Some(outcome) });
         let ends = match wanted {
             Override::Reset => reset(Outcome::Aborted),
             _ if self.writes == Writes::TimedOut => reset(Outcome::FlushTimeout),
@@ -128,9 +127,11 @@ impl Observed {
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,
-            // No failure is known, and no HTTP: what the peer would see without us, the session's end missing.
-            _ if framing == Framing::Unknown => Ends::Unknown(CutShownBy::Framing),
-            _ => Ends::Unknown(shown_by),
+            // No failure is known, and no HTTP: the peer sees what it would see without us, a FIN, and over TLS no more.
+            _ if framing == Framing::Unknown => {
+                Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
+            }
+            _ => Ends::Unknown(Verdict::aborted(shown_by)),
         };
         Verdict { ends, shown_by }
     }

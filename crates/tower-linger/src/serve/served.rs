@@ -34,6 +34,7 @@ impl Served {
 
     /// The close begins: the connection is counted as closing from now on, without a gap.
     pub(crate) fn begin_close(mut self) -> Ticket {
+        self.connection.end();
         if let Some(id) = self.id.take() {
             self.settings.tracker.inner().begin_close(id);
         }
