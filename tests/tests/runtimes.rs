@@ -181,10 +181,11 @@ fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
         }
         // The thread sleeps for a long bound, and is told of a shorter one.
         let (script, io) = Script::new();
-        let longer = ClosePolicy::builder().drain_idle_timeout(LONG).drain_limit(LONG).build();
-        let longer = LingerLayer::new(longer.expect("it makes sense")).with_tracker(linger.tracker().clone());
+        let patient = ClosePolicy::builder().drain_idle_timeout(LONG).drain_limit(LONG).build();
+        let patient =
+            LingerLayer::new(patient.expect("it makes sense")).with_tracker(linger.tracker().clone());
         timeless.block_on(async {
-            drop(longer.wrap(io));
+            drop(patient.wrap(io));
             script.until(|seen| seen.discards > 0).await;
             let (_script, io) = Script::new();
             assert_eq!(service.call(io).await, Ok("the result"));
