@@ -28,7 +28,16 @@ use crate::transport::Transport;
 ///
 /// Dropping the future does not stop the close: it goes on in a task of its own.
 ///
-/// Outside of any runtime it makes one best effort.
+/// # Runtimes
+///
+/// Outside of any runtime, or in one that has ended, it makes one best effort. In a tokio runtime without timers
+/// (`Builder::enable_time`) a thread bounds it. Tokio tells that only by a panic, which is caught, once for each
+/// such runtime, and which the panic hook prints. Enable the timers where panics abort the process.
+///
+/// # How many
+///
+/// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as the
+/// process may have descriptors do so at once. For one more, the oldest ends as [`Evicted`](Outcome::Evicted).
 ///
 /// # Examples
 ///
@@ -48,7 +57,7 @@ use crate::transport::Transport;
 /// # Ok(()) }
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
-    // They share a timer for each runtime, which a tracker has.
+    // They share the timer that a tracker has for each runtime, and its limit.
     static TRACKER: OnceLock<Tracker> = OnceLock::new();
     let tracker = TRACKER.get_or_init(Tracker::new).clone();
     let policy = Arc::new(*policy);

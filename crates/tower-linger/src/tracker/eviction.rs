@@ -1,5 +1,5 @@
-//! How many closes may wait at once, and which goes when there is one too many: the oldest. Pure bookkeeping under the
-//! tracker's lock.
+//! How many closes may wait at once, and which goes when there is one too many: the oldest. Pure bookkeeping
+//! under the tracker's lock.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,7 +16,8 @@ pub(crate) struct Limits {
 
 /// Which closes count against the limits, the oldest first. Empty where there is no limit.
 ///
-/// Each operation takes constant time. A close costs a link of 8 bytes, and more only where peers are counted.
+/// Each operation takes constant time. A close costs a link of 8 bytes, and more only where peers are
+/// counted.
 pub(crate) struct Eviction {
     limits: Limits,
     all: Queue,
@@ -63,7 +64,8 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// At most half of the descriptors that the process may have, so that lingering never keeps it from accepting.
+    /// At most half of the descriptors that the process may have, so that lingering never keeps it from
+    /// accepting.
     fn default() -> Self {
         Self { all: descriptor_limit().map(half), per_peer: None }
     }
@@ -100,8 +102,8 @@ impl Eviction {
         self.limits.per_peer.is_some()
     }
 
-    /// Counts one close more, the newest. Returns the one that is evicted for it, which is to be woken. That one counts no more,
-    /// and `is_evicted` until it is removed.
+    /// Counts one close more, the newest. Returns the one that is evicted for it, which is to be woken. That
+    /// one counts no more, and `is_evicted` until it is removed.
     pub(crate) fn insert(&mut self, id: EntryId, peer: Option<IpAddr>) -> Option<EntryId> {
         if self.limits == Limits::NONE {
             return None;
@@ -146,7 +148,8 @@ impl Eviction {
 /// So many links are kept when nobody uses them.
 const FEW: usize = 64;
 
-/// Who counts as one peer: an IPv4 address, or a /64 of IPv6, since that is what one IPv6 host is given at least (RFC 6177).
+/// Who counts as one peer: an IPv4 address, or a /64 of IPv6, since that is what one IPv6 host is given at
+/// least (RFC 6177).
 fn network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,

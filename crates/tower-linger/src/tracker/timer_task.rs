@@ -1,4 +1,5 @@
-//! One timer for all closes that wait in a runtime: it sleeps until the first of them has waited long enough, and wakes it.
+//! One timer for all closes that wait in a runtime: it sleeps until the first of them has waited long enough,
+//! and wakes it.
 
 use std::future::Future;
 use std::panic;
@@ -16,8 +17,9 @@ use tokio::time::Sleep;
 use crate::clock::{now, park_until, sleep_until};
 use crate::tracker::state::Inner;
 
-/// Starts the timer of the current runtime: a task, or a thread where the runtime has no timers. It ends when nobody waits for it
-/// any more. Returns whether it was started: a runtime that is shutting down takes no tasks.
+/// Starts the timer of the current runtime: a task, or a thread where the runtime has no timers. It ends when
+/// nobody waits for it any more. Returns whether it was started: a runtime that is shutting down takes no
+/// tasks.
 pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
     let refused = Arc::new(AtomicBool::new(false));
     let sleep = sleep_in(runtime.id(), &tracker);
@@ -30,8 +32,9 @@ pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
     !refused.load(Ordering::Acquire)
 }
 
-/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so each runtime is asked once; the panic
-/// hook, which prints a message, sees that. Where panics abort the process, this one does too.
+/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so each runtime is
+/// asked once; the panic hook, which prints a message, sees that. Where panics abort the process, this one
+/// does too.
 fn sleep_in(runtime: Id, tracker: &Inner) -> Option<Sleep> {
     if tracker.lock().timers.is_timeless(runtime) {
         return None;

@@ -31,8 +31,8 @@ struct Entry {
     due: Moment,
     /// When its schedule looks at it next. That is never later than `due`.
     set_for: Moment,
-    /// The runtime whose schedule looks at it next; none before the first time is set, and once that has expired. Both
-    /// moments count from the beginning of this schedule.
+    /// The runtime whose schedule looks at it next; none before the first time is set, and once that has
+    /// expired. Both moments count from the beginning of this schedule.
     set_in: Option<runtime::Id>,
 }
 
@@ -42,15 +42,17 @@ struct Schedule {
     began: Instant,
     /// Milliseconds from `began` until `expire` was last called.
     expired_at: u64,
-    /// The earliest first. What was removed or set for an earlier time stays in it until its own time comes, or until there
-    /// is much of it.
+    /// The earliest first. What was removed or set for an earlier time stays in it until its own time comes,
+    /// or until there is much of it.
     times: BinaryHeap<Reverse<(Moment, EntryId)>>,
-    /// What the runtime's timer sleeps until, and how to wake it for something earlier. None before its first poll.
+    /// What the runtime's timer sleeps until, and how to wake it for something earlier. None before its first
+    /// poll.
     timer: Option<(Moment, Waker)>,
 }
 
-/// Milliseconds since a schedule began, which is the resolution of tokio's timers. The number wraps after 49 days; that is
-/// why nothing is set for more than a day ahead, and why a leap of the clock makes everything due.
+/// Milliseconds since a schedule began, which is the resolution of tokio's timers. The number wraps after 49
+/// days; that is why nothing is set for more than a day ahead, and why a leap of the clock makes everything
+/// due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Moment(u32);
 
@@ -117,8 +119,8 @@ impl Timers {
         };
         let schedule = &mut self.schedules[index];
         let millis = schedule.millis_since(now);
-        // Moments cannot be compared across a leap. What was set before it is due, since nothing is set for so long. What was
-        // set since is woken early, which is harmless.
+        // Moments cannot be compared across a leap. What was set before it is due, since nothing is set for
+        // so long. What was set since is woken early, which is harmless.
         let has_leapt = millis - schedule.expired_at > LEAP_MILLIS;
         schedule.expired_at = millis;
         let now = Moment::of(millis);
@@ -191,7 +193,8 @@ impl Timers {
     /// Remembers that a runtime has no timers of tokio's.
     pub(crate) fn set_timeless(&mut self, runtime: runtime::Id) {
         if self.timeless.len() >= FEW {
-            // A process that makes runtimes all the time must not grow by it. Those that are forgotten are tried once more.
+            // A process that makes runtimes all the time must not grow by it. Those that are forgotten are
+            // tried once more.
             self.timeless.clear();
         }
         self.timeless.push(runtime);
@@ -204,8 +207,8 @@ const FEW: usize = 64;
 /// Nothing is set for longer. No bound of a policy is.
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
-/// A timer that has not looked for so long did not sleep, because it sleeps for a day at most. Together with the day it is
-/// well below the 24 days up to which moments can be compared.
+/// A timer that has not looked for so long did not sleep, because it sleeps for a day at most. Together with
+/// the day it is well below the 24 days up to which moments can be compared.
 const LEAP_MILLIS: u64 = 10 * DAY_MILLIS;
 
 /// Whether an entry still relies on this time in the schedule of this runtime.

@@ -22,42 +22,43 @@ use crate::tracker::summary::Summary;
 ///
 /// # How many may linger
 ///
-/// A lingering connection counts against no accept or concurrency permit, and clients that never close could use up the
-/// descriptors that the server needs to accept others. So at most half of the descriptors that the process may have (its soft
-/// `RLIMIT_NOFILE`, as it is when the tracker is made) wait for their peers at once, unless
-/// [`with_limit`](Self::with_limit) gives another number, or [`unlimited`](Self::unlimited) none. One close more, and the
-/// oldest is released and reports [`Evicted`](linger_proto::Outcome::Evicted): it had the longest to read what it was sent.
+/// A lingering connection counts against no accept or concurrency permit, and clients that never close could
+/// use up the descriptors that the server needs to accept others. So at most half of the descriptors that the
+/// process may have (its soft `RLIMIT_NOFILE`, as it is when the tracker is made) wait for their peers at
+/// once, unless [`with_limit`](Self::with_limit) gives another number, or [`unlimited`](Self::unlimited)
+/// none. One close more, and the oldest is released and reports [`Evicted`](linger_proto::Outcome::Evicted): it had the
+/// longest to read what it was sent. Each tracker counts for itself.
 #[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
 }
 
 impl Tracker {
-    /// A tracker with nothing to track yet. At most half of the process's descriptors linger at once: its soft
-    /// `RLIMIT_NOFILE`, read now, halved, and at least one. That leaves the other half to accept with. There is no limit where
-    /// that is infinite, and on systems other than Unix, which have no such limit.
+    /// A tracker with nothing to track yet. At most half of the process's descriptors linger at once: its
+    /// soft `RLIMIT_NOFILE`, read now, halved, and at least one. That leaves the other half to accept with.
+    /// There is no limit where that is infinite, and on systems other than Unix, which have no such limit.
     #[must_use]
     pub fn new() -> Self {
         Self::limited(Limits::default())
     }
 
-    /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is released
-    /// and reports [`Evicted`](linger_proto::Outcome::Evicted).
+    /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is
+    /// released and reports [`Evicted`](linger_proto::Outcome::Evicted).
     #[must_use]
     pub fn with_limit(limit: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: None })
     }
 
-    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same peer: an IPv4
-    /// address, or an IPv6 network of 64 bits, because a single IPv6 host has all addresses of one (RFC 6177).
-    /// Connections without an address (Unix sockets) count only in all.
+    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same
+    /// peer: an IPv4 address, or an IPv6 network of 64 bits, because a single IPv6 host has all addresses of
+    /// one (RFC 6177). Connections without an address (Unix sockets) count only in all.
     #[must_use]
     pub fn with_limits(limit: NonZeroUsize, per_peer: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: Some(per_peer) })
     }
 
-    /// A tracker that lets any number of closes wait at once. Only the policy's times bound them, and the process's
-    /// descriptors: use it where something else bounds the connections, lingering ones included.
+    /// A tracker that lets any number of closes wait at once. Only the policy's times bound them, and the
+    /// process's descriptors: use it where something else bounds the connections, lingering ones included.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::limited(Limits::NONE)
