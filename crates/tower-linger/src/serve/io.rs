@@ -48,14 +48,15 @@ struct Loan<T: Transport> {
     served: Served,
     observed: Observed,
     /// Whose wakers the connection has, by direction.
-    polled_by: [Option<WakerId>; 2],
+    polled_by: [WakerId; 2],
     stall: Stall,
     #[cfg(feature = "http")]
     registration: Option<crate::serve::exchanges::Registration>,
 }
 
-/// What tells one waker from another without holding it. Nothing is reached through these addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What tells one waker from another without holding it. Nothing is reached through these addresses, and while the
+/// connection holds a clone of a waker, no other can have its address. None has the default's.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct WakerId(usize, usize);
 
 impl WakerId {
@@ -73,7 +74,7 @@ impl<T: Transport> LingerIo<T> {
                 back,
                 served,
                 observed: Observed::default(),
-                polled_by: [None; 2],
+                polled_by: [WakerId::default(); 2],
                 stall: Stall::default(),
                 #[cfg(feature = "http")]
                 registration: None,
@@ -200,7 +201,7 @@ impl<T: Transport> Loan<T> {
     /// Whether this task is not yet known to poll this half: it has to be woken when the connection is cut.
     #[inline]
     fn is_polled_anew(&self, side: Side, cx: &Context<'_>) -> bool {
-        self.polled_by[side as usize] != Some(WakerId::of(cx.waker()))
+        self.polled_by[side as usize] != WakerId::of(cx.waker())
     }
 
     /// Registers whoever polls, and fails where the connection is cut.
@@ -210,7 +211,7 @@ impl<T: Transport> Loan<T> {
         let connection = self.served.connection();
         if self.is_polled_anew(side, cx) {
             connection.register(side, cx.waker());
-            self.polled_by[side as usize] = Some(WakerId::of(cx.waker()));
+            self.polled_by[side as usize] = WakerId::of(cx.waker());
         }
         if connection.is_cut() {
             Err(io::Error::new(io::ErrorKind::ConnectionAborted, CutByShutdown))
