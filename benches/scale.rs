@@ -214,7 +214,7 @@ impl Simulation {
                 let event = match action {
                     Action::Flush => Event::Flushed,
                     Action::Notify => Event::Notified(Notified::Nothing),
-                    Action::HalfClose => Event::HalfClosed,
+                    Action::HalfClose { .. } => Event::HalfClosed,
                     _ => break,
                 };
                 machine.handle(event, began);

@@ -240,18 +240,23 @@ impl Observed {
 
     /// hyper sends its heads at the beginning of a write, and frames what it sends to clients of HTTP/1.1. A body that
     /// happens to look like a head can make this wrong; a request-level layer knows better.
-    #[cold]
     #[inline(never)]
     fn note_head(&mut self, bytes: &[u8]) {
-        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end]);
-        let is_modern = head.get(7) == Some(&b'1');
-        self.is_upgraded = head.get(9..12) == Some(b"101");
-        let is_framed = if self.is_upgraded {
-            has(head, b"websocket")
+        self.is_upgraded = bytes.get(9..12) == Some(b"101");
+        if bytes[7..].starts_with(b"1") && !self.is_upgraded {
+            self.framing = Framing::Framed;
         } else {
-            is_modern || has(head, b"\r\ncontent-length:")
-        };
-        self.framing = if is_framed { Framing::Framed } else { Framing::UntilClose };
+            self.note_unusual_head(bytes);
+        }
+    }
+
+    /// Of HTTP/1.0, or that of an upgrade: there is more to look for.
+    #[cold]
+    fn note_unusual_head(&mut self, bytes: &[u8]) {
+        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end]);
+        // WebSockets have frames; of other protocols nobody here knows.
+        let sign: &[u8] = if self.is_upgraded { b"websocket" } else { b"\r\ncontent-length:" };
+        self.framing = if has(head, sign) { Framing::Framed } else { Framing::UntilClose };
     }
 }
 
