@@ -4,7 +4,9 @@ mod request_body;
 mod request_layer;
 mod response_body;
 mod watch;
+mod watched;
 
 pub use request_body::RequestBody;
 pub use request_layer::{RequestFuture, RequestLayer, Requests};
 pub use response_body::ResponseBody;
+pub use watched::{Watched, WatchedFuture};

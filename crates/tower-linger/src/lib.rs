@@ -108,7 +108,9 @@ mod transport;
 #[doc(hidden)]
 pub use self::http::RequestLayer as EarlyResponseLayer;
 #[cfg(feature = "http")]
-pub use self::http::{RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody};
+pub use self::http::{
+    RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
+};
 #[cfg(feature = "axum")]
 pub use adapter::axum;
 #[cfg(feature = "axum-server")]
