@@ -5,11 +5,19 @@ use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{
+    AlertDescription, ClientConfig, ClientConnection, Error, RootCertStore, StreamOwned,
+};
 
 /// The server's process: it ends when its standard input does.
 struct Server {
     address: String,
+    certificate: CertificateDer<'static>,
     output: BufReader<ChildStdout>,
     input: Option<ChildStdin>,
     child: Child,
@@ -26,8 +34,12 @@ impl Server {
         let mut address = String::new();
         output.read_line(&mut address).expect("the server's output can be read");
         assert!(address.ends_with('\n'), "{command:?} ended before it listened");
+        let mut digits = String::new();
+        output.read_line(&mut digits).expect("the server's output can be read");
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal");
+        let certificate = (0..digits.trim().len()).step_by(2).map(byte).collect::<Vec<_>>().into();
         let input = child.stdin.take();
-        Self { address: address.trim().to_owned(), output, input, child }
+        Self { address: address.trim().to_owned(), certificate, output, input, child }
     }
 
     fn connect(&self) -> TcpStream {
@@ -36,6 +48,19 @@ impl Server {
         client.set_read_timeout(Some(PATIENCE)).expect("a socket takes it");
         client.set_write_timeout(Some(PATIENCE)).expect("a socket takes it");
         client
+    }
+
+    fn connect_tls(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+        StreamOwned::new(session, self.connect())
     }
 
     /// The next close's report.
@@ -56,28 +81,62 @@ impl Drop for Server {
 const PATIENCE: Duration = Duration::from_secs(30);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const UPLOAD: u64 = 32 << 20;
+const TRIES: usize = 20;
 
 #[test]
 fn a_refusal_reaches_every_client_that_writes_its_whole_upload_first() {
     let delivered = |scene| {
         let server = Server::start(scene);
-        let whole =
-            |answer: &Vec<u8>| answer.starts_with(b"HTTP/1.1 413") && answer.ends_with(b"that is all");
-        (0..20).filter(|_| upload(&mut server.connect()).is_ok_and(|answer| whole(&answer))).count()
+        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect(), UPLOAD));
+        (0..TRIES).filter(exchange).count()
     };
     let bare = delivered("bare");
-    println!("bare: {bare} of 20");
-    assert!(bare < 20, "without the layer all 20 were delivered: this shows nothing");
-    assert_eq!(delivered("layered"), 20);
+    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
+    assert_eq!(delivered("layered"), TRIES);
+}
+
+#[test]
+fn over_tls_a_refusal_reaches_every_client_and_its_end_is_authentic() {
+    let delivered = |scene| {
+        let server = Server::start(scene);
+        // Without a close_notify, reading to the end fails.
+        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect_tls(), UPLOAD / 4));
+        (0..TRIES).filter(exchange).count()
+    };
+    let bare = delivered("tls_bare");
+    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
+    assert_eq!(delivered("tls"), TRIES);
+}
+
+#[test]
+fn the_alert_of_a_failed_handshake_reaches_every_client_that_goes_on_sending() {
+    let alerted = |scene| {
+        let server = Server::start(scene);
+        let alert = |error: &io::Error| {
+            let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+            tls == Some(&Error::AlertReceived(AlertDescription::CertificateRequired))
+        };
+        let exchange =
+            |_: &usize| upload(&mut server.connect_tls(), UPLOAD / 4).is_err_and(|error| alert(&error));
+        (0..TRIES).filter(exchange).count()
+    };
+    let bare = alerted("mutual_tls_bare");
+    assert!(bare < TRIES, "without the layer all were alerted: this shows nothing");
+    assert_eq!(alerted("mutual_tls"), TRIES);
 }
 
 /// Uploads everything, then reads to the end. As most clients do, it gives up at a write that fails.
-fn upload(client: &mut TcpStream) -> io::Result<Vec<u8>> {
-    write!(client, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD}\r\n\r\n")?;
-    io::copy(&mut io::repeat(b'x').take(UPLOAD), client)?;
+fn upload(client: &mut (impl Read + Write), bytes: u64) -> io::Result<Vec<u8>> {
+    write!(client, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n")?;
+    io::copy(&mut io::repeat(b'x').take(bytes), client)?;
     let mut answer = Vec::new();
     client.read_to_end(&mut answer)?;
     Ok(answer)
+}
+
+fn is_refusal(answer: &io::Result<Vec<u8>>) -> bool {
+    let whole = |answer: &Vec<u8>| answer.starts_with(b"HTTP/1.1 413") && answer.ends_with(b"that is all");
+    answer.as_ref().is_ok_and(whole)
 }
 
 #[test]
@@ -125,7 +184,7 @@ fn a_response_that_its_connection_delimits_does_not_look_whole_when_it_was_cut()
 #[test]
 fn the_drain_ends_at_its_limit_of_bytes_and_not_one_byte_later() {
     let mut server = Server::start("few_bytes");
-    assert!(upload(&mut server.connect()).is_err(), "the server stopped reading");
+    assert!(upload(&mut server.connect(), UPLOAD).is_err(), "the server stopped reading");
     let report = server.report();
     assert!(report.starts_with("Bd-- drained=1048576 "), "{report}");
 }
