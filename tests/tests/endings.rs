@@ -218,7 +218,7 @@ async fn a_dropped_future_looks_clean() {
 #[tokio::test]
 async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
     for leaves in [false, true] {
-        let linger = if leaves { LingerLayer::default().leave_upgrades() } else { LingerLayer::default() };
+        let linger = if leaves { LingerLayer::default().detach_upgrades() } else { LingerLayer::default() };
         let tracker = linger.tracker().clone();
         let (tunnels, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
         let mut connections = linger.layer(service_fn(move |io: LingerIo<TcpStream>| {
@@ -254,7 +254,7 @@ async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
         assert!(received.ends_with(b"last words"));
         client.write_all(b"answer").await.expect("the other direction is open");
         tunnel.read_exact(&mut [0; 6]).await.expect("loopback");
-        assert_eq!((tracker.len(), connection.is_finished()), (0, leaves));
+        assert_eq!((tracker.served(), tracker.closing(), connection.is_finished()), (1, 0, leaves));
 
         drop(tunnel);
         drop(client);

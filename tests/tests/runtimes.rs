@@ -1,14 +1,17 @@
-//! Closes that wait in several runtimes, in one that ends, or in none. Each runtime has an alarm of its own for those that wait in
-//! it.
+//! Closes that wait in several runtimes, in one that ends, in one without timers, or in none. Each runtime
+//! has a timer of its own for those that wait in it.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
-use tower_linger::{Close, ClosePolicy, LingerLayer, Outcome, Tracker, close};
+use tokio::time::{Instant, timeout};
+use tower::{Layer, Service};
+use tower_linger::{Close, ClosePolicy, LingerIo, LingerLayer, Outcome, Tracker, close};
 use tower_linger_tests::scripted::{Script, Scripted};
 
 /// On a clock of its own, which advances when there is nothing else to do.
@@ -36,11 +39,11 @@ fn a_runtime_that_stands_still_does_not_keep_the_closes_of_another() {
         drop(linger.wrap(io));
         first.until(|seen| seen.discards > 0).await;
     });
-    // Nobody drives it any more, and its alarm has the earlier time.
+    // Nobody drives it any more, and its timer has the earlier time.
     let (second, io) = Script::new();
     running.block_on(async {
         drop(linger.wrap(io));
-        timeout(LONG, second.until(|seen| seen.drops == 1)).await.expect("its own runtime's alarm rings");
+        timeout(LONG, second.until(|seen| seen.drops == 1)).await.expect("its own runtime's timer wakes it");
     });
     assert_eq!(ended.try_recv().expect("reported"), Outcome::DrainIdle);
     assert_eq!((first.seen().drops, linger.tracker().len()), (0, 1));
@@ -56,7 +59,7 @@ fn a_close_that_outlives_its_runtime_goes_on_where_it_is_polled_next() {
     let first = runtime();
     assert_eq!(first.block_on(async { poll_once(&mut closing) }), Poll::Pending);
     drop(first);
-    let report = runtime().block_on(async { timeout(LONG, closing).await }).expect("the next alarm rings");
+    let report = runtime().block_on(async { timeout(LONG, closing).await }).expect("the next timer wakes it");
     assert_eq!(report.outcome, Outcome::DrainIdle);
 }
 
@@ -80,24 +83,122 @@ fn a_close_outside_of_any_runtime_makes_its_best_effort() {
     assert_eq!((script.seen().alerts, script.seen().fins, script.seen().drops), (1, 1, 1));
 }
 
-/// Nothing would bound it, so it is told to whoever made that runtime; and so is the next.
+/// A timer that was set in one runtime is none in another.
 #[test]
-fn closes_in_a_runtime_without_timers_panic_and_do_not_wait_for_ever() {
-    let timeless = Builder::new_current_thread().build().expect("a runtime");
-    for _ in 0..2 {
-        let (_script, io) = Script::new();
-        let mut closing = close(io, &ClosePolicy::default());
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            timeless.block_on(async { poll_once(&mut closing) })
+fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_first_goes_on() {
+    for first_goes_on in [false, true] {
+        let (tracker, limit) = (Tracker::new(), Duration::from_secs(2));
+        let layer = |limit| {
+            let policy = ClosePolicy::builder().drain_idle_timeout(limit).drain_limit(limit).build();
+            LingerLayer::new(policy.expect("it makes sense")).with_tracker(tracker.clone())
+        };
+        // The second runtime's timer is older: it has run for 20 s, for a close that waits longer.
+        let (first, second) = (runtime(), runtime());
+        let (kept, io) = Script::new();
+        second.block_on(async {
+            drop(layer(LONG).wrap(io));
+            kept.until(|seen| seen.discards > 0).await;
+            tokio::time::advance(10 * limit).await;
+        });
+        let (script, io) = Script::new();
+        let mut service = layer(limit).layer(tower::service_fn(|io: LingerIo<Scripted>| async move {
+            drop(io);
+            Ok::<_, Infallible>(())
         }));
-        assert!(polled.is_err());
+        let mut closing = Box::pin(service.call(io));
+        let mut poll_once = || closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        first.block_on(async {
+            // So that both clocks say the same.
+            tokio::time::advance(10 * limit).await;
+            assert!(poll_once().is_pending());
+            tokio::task::yield_now().await;
+        });
+        second.block_on(async { assert!(poll_once().is_pending()) });
+        if first_goes_on {
+            first.block_on(async {
+                tokio::time::advance(2 * limit).await;
+                tokio::task::yield_now().await;
+            });
+        }
+        let (ended, took) = second.block_on(async {
+            let began = Instant::now();
+            (timeout(LONG, closing).await, began.elapsed())
+        });
+        assert!(ended.is_ok() && took < 2 * limit, "goes on: {first_goes_on}; {ended:?} after {took:?}");
+        assert_eq!(script.seen().drops, 1);
+        assert_eq!(tracker.summary().to_string(), "1 closed: drain_deadline 1");
+    }
+}
+
+/// Further than the numbers of the timer reach without wrapping, which is 49 days, or can be compared, which
+/// is 24.
+#[test]
+fn a_leap_of_the_clock_takes_nobodys_bound_away() {
+    for days in [2, 30, 60] {
+        let linger = LingerLayer::default();
+        runtime().block_on(async {
+            for _ in 0..3 {
+                let (script, io) = Script::new();
+                drop(linger.wrap(io));
+                script.until(|seen| seen.discards > 0).await;
+            }
+            tokio::time::advance(Duration::from_secs(days * 24 * 60 * 60)).await;
+            let (after, io) = Script::new();
+            drop(linger.wrap(io));
+            after.until(|seen| seen.discards > 0).await;
+            timeout(LONG, linger.tracker().wait()).await.expect("all of them end");
+        });
+        assert_eq!(linger.tracker().summary().total(), 4, "{days} days");
+    }
+}
+
+/// There is a thread for them.
+#[test]
+fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
+    for (mut builder, name) in
+        [(Builder::new_current_thread(), "current thread"), (Builder::new_multi_thread(), "multi thread")]
+    {
+        let timeless = builder.worker_threads(1).build().expect("a runtime");
+        let limit = Duration::from_millis(100);
+        let policy = ClosePolicy::builder().drain_idle_timeout(limit).build().expect("it makes sense");
+        let (reports, ended) = mpsc::channel();
+        let linger = LingerLayer::new(policy).on_close(move |report| {
+            let _ = reports.send((report.outcome, report.total_time()));
+        });
+        let mut service = linger.layer(tower::service_fn(|io: LingerIo<Scripted>| async move {
+            drop(io);
+            Ok::<_, Infallible>("the result")
+        }));
+        // The second time, the runtime is known to have none.
+        for _ in 0..2 {
+            let (script, io) = Script::new();
+            let result = timeless.block_on(service.call(io));
+            assert_eq!(result, Ok("the result"), "{name}");
+            assert_eq!(script.seen().drops, 1, "{name}");
+            let (outcome, took) = ended.try_recv().expect("reported");
+            assert_eq!(outcome, Outcome::DrainIdle, "{name}");
+            assert!(took >= limit, "{name}: {took:?}");
+        }
+        // The thread sleeps for a long bound, and is told of a shorter one.
+        let (script, io) = Script::new();
+        let patient = ClosePolicy::builder().drain_idle_timeout(LONG).drain_limit(LONG).build();
+        let patient =
+            LingerLayer::new(patient.expect("it makes sense")).with_tracker(linger.tracker().clone());
+        timeless.block_on(async {
+            drop(patient.wrap(io));
+            script.until(|seen| seen.discards > 0).await;
+            let (_script, io) = Script::new();
+            assert_eq!(service.call(io).await, Ok("the result"));
+        });
+        assert_eq!(ended.try_recv().expect("reported").0, Outcome::DrainIdle, "{name}");
+        assert_eq!(linger.tracker().len(), 1, "{name}: the longer one waits on");
     }
 }
 
 /// Many closes, of all lengths, some of which end before: each of the others ends at its own time.
 #[test]
-fn one_alarm_wakes_each_close_at_its_own_time() {
-    let tracker = Tracker::new();
+fn one_timer_wakes_each_close_at_its_own_time() {
+    let tracker = Tracker::unlimited();
     let (reports, ended) = mpsc::channel();
     runtime().block_on(async {
         for millis in (1..=1000).rev().chain(1..=1000) {

@@ -30,6 +30,7 @@ tower_linger_tests::wire_tests! {
     async fn wire_tcp::patience::a_shutdown_ends_silent_lingerers_and_completes_a_response_in_transfer;
     async fn wire_tcp::bounds::the_byte_limit_is_exact;
     async fn wire_tcp::bounds::a_drain_holds_no_buffer;
+    async fn wire_tcp::bounds::half_of_the_descriptors_linger_by_default_and_the_oldest_goes_first;
     async fn wire_tcp::bounds::a_silent_client_is_released_without_a_reset;
     fn wire_tcp::dropping::a_runtime_shut_down_in_the_drain_discards_what_arrived;
     fn wire_tcp::dropping::a_runtime_shut_down_in_service_still_ends_with_a_fin;

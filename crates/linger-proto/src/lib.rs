@@ -23,7 +23,7 @@
 //! assert_eq!(close.action(), Some(Action::Flush));
 //! close.handle(Event::Flushed, now);
 //! close.handle(Event::Notified(Notified::Nothing), now); // plain TCP has no close_notify
-//! assert_eq!(close.action(), Some(Action::HalfClose));
+//! assert_eq!(close.action(), Some(Action::HalfClose { below_session: false }));
 //! close.handle(Event::HalfClosed, now);
 //! close.handle(Event::Discarded(1_200), now); // the rest of an upload
 //! close.handle(Event::PeerFin, now);
@@ -55,6 +55,6 @@ mod report;
 pub use config_error::ConfigError;
 pub use machine::CloseMachine;
 pub use outcome::{Failure, Outcome, Release};
-pub use phase::{Action, Event, Notified, Phase, Start};
+pub use phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Start};
 pub use policy::{ClosePolicy, ClosePolicyBuilder};
 pub use report::CloseReport;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::budget::{Budget, Expired};
 use crate::outcome::{Failure, Outcome, Release};
-use crate::phase::{Action, Event, Notified, Phase, Start};
+use crate::phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Start};
 use crate::policy::ClosePolicy;
 use crate::report::CloseReport;
 
@@ -27,14 +27,10 @@ pub struct CloseMachine {
     phase: Phase,
     entered_at: Instant,
     /// In nanoseconds, which reach for centuries.
-    times: [u64; 5],
+    times: [u64; 6],
     budget: Budget,
-    /// The server's shutdown deadline, once there is one.
-    cut_at: Option<Instant>,
-    /// The bounds of reading through the TLS session, while the drain still does.
-    session: Option<Box<SessionRead>>,
-    /// When everything was acknowledged, and how long the peer has to be quiet from then on.
-    acknowledged: Option<Box<(Instant, Duration)>>,
+    /// Apart, since few closes need any of it.
+    rare: Option<Box<Rare>>,
     /// Whether the peer's FIN was read before ours was sent.
     peer_fin: bool,
     sent: Notified,
@@ -43,12 +39,64 @@ pub struct CloseMachine {
     ended_in: Phase,
 }
 
+/// What only some closes need.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rare {
+    /// The server's shutdown deadline, once there is one.
+    cut_at: Option<Instant>,
+    /// The bounds of reading through the TLS session, while the drain still does.
+    session: Option<SessionRead>,
+    /// When everything was acknowledged, and how long the peer has to be quiet from then on.
+    acknowledged: Option<(Instant, Duration)>,
+    /// While everything is waited for to be acknowledged.
+    settling: Option<Settling>,
+}
+
 /// Reading through the session until the peer's `close_notify`, as the policy allows it.
 #[derive(Debug, Clone, Copy)]
 struct SessionRead {
     deadline: Instant,
     left: u64,
 }
+
+/// The kernel wakes nobody when data is acknowledged, so it is asked, less and less often.
+#[derive(Debug, Clone, Copy)]
+struct Settling {
+    ask_at: Instant,
+    interval: Duration,
+    /// As the system last said it.
+    unacked: Option<u64>,
+    /// Since when nothing is unacknowledged.
+    acknowledged_at: Option<Instant>,
+    /// When the peer sent something last.
+    last_byte_at: Instant,
+}
+
+impl Settling {
+    const FIRST_INTERVAL: Duration = Duration::from_millis(1);
+    const LONGEST_INTERVAL: Duration = Duration::from_millis(50);
+
+    fn new(now: Instant) -> Self {
+        Self {
+            ask_at: now + Self::FIRST_INTERVAL,
+            interval: Self::FIRST_INTERVAL,
+            unacked: None,
+            acknowledged_at: None,
+            last_byte_at: now,
+        }
+    }
+
+    fn ask_later(&mut self, now: Instant) {
+        self.interval = (2 * self.interval).min(Self::LONGEST_INTERVAL);
+        self.ask_at = now + self.interval;
+    }
+}
+
+/// Longest wait for acknowledgements where the system cannot tell of them.
+const BLIND_SETTLE: Duration = Duration::from_secs(1);
+
+/// What a connection that is cut by a shutdown's deadline gets beyond it, so that what was sent can arrive.
+const CUT_GRACE: Duration = Duration::from_millis(500);
 
 /// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
 const CALL_LIMIT: u64 = 1 << 20;
@@ -67,34 +115,45 @@ impl CloseMachine {
             start,
             phase: Phase::Flush,
             entered_at: now,
-            times: [0; 5],
+            times: [0; 6],
             budget,
-            cut_at: None,
-            session: None,
-            acknowledged: None,
+            rare: None,
             peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
             outcome: None,
             ended_in: Phase::Flush,
         };
-        match start.failure {
-            _ if start.abort => machine.finish(Outcome::Aborted, now),
-            Some(failure) if failure.is_final() => machine.finish(failure.outcome(), now),
+        match (start.failure, machine.cut_shown_by()) {
+            (Some(failure), _) if failure.is_final() => machine.finish(failure.outcome(), now),
+            (_, Some(CutShownBy::Reset)) => machine.finish(Outcome::Aborted, now),
             _ => {}
         }
         machine
     }
 
-    /// Begins again by another policy. For a close of which no action was performed yet.
-    pub fn restart(&mut self, policy: impl Into<Arc<ClosePolicy>>, now: Instant) {
+    /// Begins again by another policy, and with another verdict on the connection. For a close of which no action was
+    /// performed yet.
+    pub fn restart(&mut self, policy: impl Into<Arc<ClosePolicy>>, cut: Option<Cut>, now: Instant) {
+        self.start.cut = cut;
         *self = Self::new(policy, self.start, now);
+    }
+
+    /// How the peer is shown that the connection is cut, if it is.
+    fn cut_shown_by(&self) -> Option<CutShownBy> {
+        self.start.cut.filter(|_| self.start.half_closed.is_none()).map(|cut| cut.shown_by)
     }
 
     /// The bounds of this close.
     #[must_use]
     pub fn policy(&self) -> &ClosePolicy {
         &self.policy
+    }
+
+    /// The same, to begin again with.
+    #[must_use]
+    pub fn shared_policy(&self) -> Arc<ClosePolicy> {
+        self.policy.clone()
     }
 
     /// Where the close stands.
@@ -108,10 +167,16 @@ impl CloseMachine {
     pub fn action(&self) -> Option<Action> {
         match self.phase {
             Phase::Flush => Some(Action::Flush),
+            Phase::Settle if self.peer_fin => Some(Action::Settle { limit: None }),
+            Phase::Settle => Some(Action::Settle { limit: call_limit(self.bytes_left()) }),
             Phase::PeerFirst => Some(Action::AwaitPeer { limit: call_limit(self.bytes_left())? }),
             Phase::Notify => Some(Action::Notify),
-            Phase::HalfClose => Some(Action::HalfClose),
-            Phase::Drain => Some(match &self.session {
+            Phase::HalfClose => {
+                let below_session =
+                    self.cut_shown_by().is_some() || self.start.fatal_alert == Some(Alert::Received);
+                Some(Action::HalfClose { below_session })
+            }
+            Phase::Drain => Some(match self.session() {
                 Some(session) => {
                     Action::AwaitPeer { limit: call_limit(session.left.min(self.bytes_left()))? }
                 }
@@ -124,7 +189,9 @@ impl CloseMachine {
     /// Whether [`Event::Acknowledged`] is of interest now.
     #[must_use]
     pub fn wants_acknowledgement(&self) -> bool {
-        self.phase == Phase::Drain && self.policy.early_release.is_some() && self.acknowledged.is_none()
+        self.phase == Phase::Drain
+            && self.policy.early_release.is_some()
+            && self.rare().acknowledged.is_none()
     }
 
     /// When to hand in an [`Event::Tick`], unless something happens before; `None` once the close is over.
@@ -134,8 +201,16 @@ impl CloseMachine {
         if self.phase == Phase::Done {
             return None;
         }
-        let session = self.session.as_ref().map(|session| session.deadline);
-        let others = [self.cut_at, session, self.rate_deadline(), self.quiet_deadline()];
+        let session = self.session().map(|session| session.deadline);
+        let ask = self.rare().settling.map(|settling| settling.ask_at);
+        let others = [
+            self.rare().cut_at,
+            session,
+            ask,
+            self.settled_at(),
+            self.rate_deadline(),
+            self.quiet_deadline(),
+        ];
         others.into_iter().flatten().chain([self.budget.next_timeout()]).min()
     }
 
@@ -145,10 +220,12 @@ impl CloseMachine {
             (Phase::Done, _) => return,
             (_, Event::Failed(failure)) => self.fail(failure, now),
             (_, Event::Abandoned) => self.finish(Outcome::Cancelled, now),
-            (_, Event::Aborted) => self.finish(Outcome::Aborted, now),
             (_, Event::Evicted) => self.finish(Outcome::Evicted, now),
             (_, Event::ShutdownBy(deadline)) => {
-                self.cut_at = Some(self.cut_at.map_or(deadline, |earlier| earlier.min(deadline)));
+                let grace = if self.cut_shown_by().is_some() { CUT_GRACE } else { Duration::ZERO };
+                let deadline = deadline + grace;
+                let cut_at = &mut self.rare_mut().cut_at;
+                *cut_at = Some(cut_at.map_or(deadline, |earlier| earlier.min(deadline)));
             }
             (Phase::Flush | Phase::Notify | Phase::HalfClose, Event::WriteProgress) => {
                 self.budget.progress(now);
@@ -156,7 +233,11 @@ impl CloseMachine {
             (Phase::Flush, Event::Flushed) => self.flushed(now),
             (Phase::Notify, Event::Notified(sent)) => self.notified(sent, now),
             (Phase::HalfClose, Event::HalfClosed) => self.half_closed(now),
-            (Phase::PeerFirst | Phase::Drain, Event::Discarded(bytes)) => self.discarded(bytes, now),
+            (Phase::Settle, Event::Unacked(unacked)) => self.unacked(unacked, now),
+            (Phase::Settle, Event::PeerFin) => self.peer_fin = true,
+            (Phase::Settle | Phase::PeerFirst | Phase::Drain, Event::Discarded(bytes)) => {
+                self.discarded(bytes, now);
+            }
             (Phase::PeerFirst, Event::PeerEnded | Event::PeerFin) => {
                 self.start.peer_ended |= event == Event::PeerEnded;
                 self.peer_fin |= event == Event::PeerFin;
@@ -165,9 +246,9 @@ impl CloseMachine {
             (Phase::Drain, Event::Acknowledged { rtt }) if self.wants_acknowledgement() => {
                 let round_trips = self.policy.early_release.unwrap_or_default();
                 let quiet = rtt.saturating_mul(round_trips).max(SHORTEST_QUIET);
-                self.acknowledged = Some(Box::new((now, quiet)));
+                self.rare_mut().acknowledged = Some((now, quiet));
             }
-            (Phase::Drain, Event::PeerEnded) if self.session.is_some() => {
+            (Phase::Drain, Event::PeerEnded) if self.session().is_some() => {
                 self.finish(Outcome::PeerClosed { close_notify: true }, now);
             }
             (Phase::Drain, Event::PeerFin) => {
@@ -189,9 +270,12 @@ impl CloseMachine {
         let alive =
             !outcome.is_connection_over() || self.start.failure.is_some_and(|failure| !failure.is_final());
         let cut_short = self.ended_in == Phase::Flush && alive;
+        let by_reset = match self.cut_shown_by() {
+            Some(CutShownBy::LateReset | CutShownBy::Reset) => !outcome.is_connection_over(),
+            Some(CutShownBy::Framing) | None => false,
+        };
         let release = match outcome {
-            Outcome::Aborted => Release::Abort,
-            _ if cut_short => Release::Abort,
+            _ if cut_short || by_reset => Release::Abort,
             _ if outcome.is_limit() => self.policy.at_limit,
             _ => Release::Close,
         };
@@ -214,13 +298,37 @@ impl CloseMachine {
                 self.enter(Phase::Notify, now);
                 self.finish(Outcome::LeftOpen, now);
             }
-            None if self.start.fatal_alert => self.enter(Phase::HalfClose, now),
+            None if self.cut_shown_by() == Some(CutShownBy::LateReset) => {
+                self.enter(Phase::Settle, now);
+                let limit = self.policy.drain_limit;
+                self.budget = Budget::new(limit, self.policy.flush_idle_timeout.min(limit), now);
+                self.rare_mut().settling = Some(Settling::new(now));
+            }
+            None if self.start.fatal_alert.is_some() || self.cut_shown_by().is_some() => {
+                self.enter(Phase::HalfClose, now);
+            }
             None if self.policy.peer_closes_first.is_some() && !self.start.peer_ended => {
                 self.enter(Phase::PeerFirst, now);
                 let grace = self.policy.peer_closes_first.unwrap_or_default();
                 self.budget = Budget::new(grace, grace, now);
             }
             None => self.enter(Phase::Notify, now),
+        }
+    }
+
+    /// The system was asked for what is not acknowledged.
+    fn unacked(&mut self, unacked: Option<u64>, now: Instant) {
+        let acknowledged = match unacked {
+            Some(bytes) => bytes == 0,
+            None => now.saturating_duration_since(self.entered_at) >= BLIND_SETTLE,
+        };
+        let Some(settling) = &mut self.rare_mut().settling else { return };
+        let progress = unacked < settling.unacked;
+        settling.unacked = unacked;
+        if acknowledged {
+            settling.acknowledged_at.get_or_insert(now);
+        } else if progress {
+            self.budget.progress(now);
         }
     }
 
@@ -264,20 +372,27 @@ impl CloseMachine {
             self.finish(Outcome::PeerClosed { close_notify: true }, now);
         } else {
             let read = SessionRead { deadline: now + wait.limit, left: wait.limit_bytes };
-            self.session = Some(Box::new(read));
+            self.rare_mut().session = Some(read);
         }
     }
 
     fn discarded(&mut self, bytes: usize, now: Instant) {
         self.drained = self.drained.saturating_add(bytes as u64);
-        self.budget.progress(now);
-        if let Some(session) = &mut self.session {
-            session.left = session.left.saturating_sub(bytes as u64);
+        match self.rare.as_mut().and_then(|rare| rare.settling.as_mut()) {
+            Some(settling) => settling.last_byte_at = now,
+            None => self.budget.progress(now),
         }
-        self.session.take_if(|session| session.left == 0);
+        if let Some(rare) = &mut self.rare {
+            if let Some(session) = &mut rare.session {
+                session.left = session.left.saturating_sub(bytes as u64);
+            }
+            rare.session.take_if(|session| session.left == 0);
+        }
         match self.phase {
             _ if self.bytes_left() > 0 => {}
             Phase::PeerFirst => self.end_peers_turn(now),
+            // Nothing more is read; what was sent may still arrive.
+            Phase::Settle => {}
             _ => self.finish(Outcome::DrainLimit, now),
         }
     }
@@ -286,8 +401,19 @@ impl CloseMachine {
         let first = *self.start.failure.get_or_insert(failure);
         // A session that is broken refuses to flush, but its alert is out or goes out with the half-close, and the client
         // has yet to read it.
-        if self.start.fatal_alert && !failure.is_final() && self.phase == Phase::Flush {
+        if self.start.fatal_alert.is_some() && !failure.is_final() && self.phase == Phase::Flush {
             return self.flushed(now);
+        }
+        // A record that makes no sense ends the session, not the connection.
+        if self.phase == Phase::Drain && !failure.is_final() && self.session().is_some() {
+            self.rare_mut().session = None;
+            return;
+        }
+        if self.phase == Phase::PeerFirst && !failure.is_final() {
+            self.start.fatal_alert.get_or_insert(Alert::Sent);
+            self.enter(Phase::HalfClose, now);
+            self.budget = Budget::new(self.policy.flush_limit, self.policy.flush_idle_timeout, now);
+            return;
         }
         // An earlier failure that was not final did not end the connection; this one does.
         let outcome = if first.is_final() { first.outcome() } else { failure.outcome() };
@@ -299,10 +425,18 @@ impl CloseMachine {
         if self.phase == Phase::Done {
             return;
         }
-        if self.cut_at.is_some_and(|cut_at| now >= cut_at) {
+        if self.rare().cut_at.is_some_and(|cut_at| now >= cut_at) {
             return self.finish(Outcome::ShutdownCut, now);
         }
-        self.session.take_if(|session| now >= session.deadline);
+        if let Some(rare) = &mut self.rare {
+            rare.session.take_if(|session| now >= session.deadline);
+            if let Some(settling) = rare.settling.as_mut().filter(|settling| now >= settling.ask_at) {
+                settling.ask_later(now);
+            }
+        }
+        if self.settled_at().is_some_and(|settled_at| now >= settled_at) {
+            return self.finish(Outcome::Acknowledged, now);
+        }
         if self.rate_deadline().is_some_and(|deadline| now >= deadline) {
             return self.finish(Outcome::DrainRate, now);
         }
@@ -311,6 +445,7 @@ impl CloseMachine {
         }
         match self.budget.expired(now) {
             None => {}
+            Some(_) if self.phase == Phase::Settle => self.finish(Outcome::Acknowledged, now),
             Some(_) if self.phase == Phase::PeerFirst => self.end_peers_turn(now),
             Some(_) if self.phase != Phase::Drain => self.finish(Outcome::FlushTimeout, now),
             Some(Expired::Total) => self.finish(Outcome::DrainDeadline, now),
@@ -320,6 +455,14 @@ impl CloseMachine {
 
     fn finish(&mut self, outcome: Outcome, now: Instant) {
         debug_assert!(self.outcome.is_none(), "a close ends once");
+        // What cut the connection is told, unless the connection was over before that could be shown.
+        let told = self.start.cut.filter(|_| self.cut_shown_by().is_some()).and_then(|cut| cut.outcome);
+        let outcome = match (told, outcome) {
+            (_, Outcome::Evicted | Outcome::Cancelled | Outcome::FlushTimeout) | (None, _) => outcome,
+            (Some(told), Outcome::PeerClosed { .. }) => told,
+            (Some(_), outcome) if outcome.is_connection_over() => outcome,
+            (Some(told), _) => told,
+        };
         self.outcome = Some(outcome);
         self.ended_in = self.phase;
         self.enter(Phase::Done, now);
@@ -333,9 +476,15 @@ impl CloseMachine {
         self.phase = phase;
     }
 
+    /// When a reset takes nothing away: a peer that is still sending has not begun to read.
+    fn settled_at(&self) -> Option<Instant> {
+        let settling = self.rare().settling.filter(|_| self.phase == Phase::Settle)?;
+        Some(settling.acknowledged_at?.max(settling.last_byte_at) + SHORTEST_QUIET)
+    }
+
     /// When a peer that has acknowledged everything has been quiet for long enough.
     fn quiet_deadline(&self) -> Option<Instant> {
-        let (acknowledged_at, quiet) = **self.acknowledged.as_ref()?;
+        let (acknowledged_at, quiet) = self.rare().acknowledged?;
         // A round trip of hours is beyond the drain's deadline anyway.
         acknowledged_at.max(self.budget.progress_at()).checked_add(quiet)
     }
@@ -347,6 +496,19 @@ impl CloseMachine {
         let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(rate.bytes_per_second);
         // More than centuries is beyond the drain's deadline anyway.
         Some(from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    fn rare(&self) -> &Rare {
+        const NONE: &Rare = &Rare { cut_at: None, session: None, acknowledged: None, settling: None };
+        self.rare.as_deref().unwrap_or(NONE)
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn session(&self) -> Option<SessionRead> {
+        self.rare.as_ref().and_then(|rare| rare.session)
     }
 
     /// Bytes that were drained so far.
@@ -364,4 +526,13 @@ impl CloseMachine {
 
 fn call_limit(left: u64) -> Option<NonZeroUsize> {
     NonZeroUsize::new(usize::try_from(left.min(CALL_LIMIT)).unwrap_or(usize::MAX))
+}
+
+impl ClosePolicy {
+    /// Whether the FIN is not to go out as soon as the connection's user has nothing more to say: the peer has its turn
+    /// first, or the last descriptor decides.
+    #[must_use]
+    pub const fn holds_fin_back(&self) -> bool {
+        !self.half_closes || self.peer_closes_first.is_some()
+    }
 }

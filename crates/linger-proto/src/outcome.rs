@@ -28,7 +28,7 @@ pub enum Outcome {
     /// Any other failure; [`CloseReport::failure`](crate::CloseReport::failure) has it.
     Failed,
 
-    /// Our own bytes could not be flushed in time.
+    /// Our own bytes could not be flushed in time, or a write made no progress for the policy's `write_idle_timeout`.
     FlushTimeout,
     /// The peer sent nothing for the drain's idle timeout.
     DrainIdle,
@@ -47,10 +47,14 @@ pub enum Outcome {
     Evicted,
     /// Everything was acknowledged and the peer was quiet: early release, where the policy allows it.
     Acknowledged,
-    /// The server's shutdown deadline came first.
+    /// The server's shutdown deadline came first: it cut the connection while it was served, or the close.
     ShutdownCut,
-    /// The connection was aborted on purpose, so that a failure does not look like a clean end.
+    /// The connection failed while it was served, or a handler wants it so: it was ended in a way that does not look
+    /// clean. [`CloseReport::release`](crate::CloseReport::release) says whether by a RST, or by a FIN without
+    /// `close_notify` behind a response whose framing shows that it is cut.
     Aborted,
+    /// The TLS handshake took too long, or was given up: the socket was closed. There was no message to save.
+    HandshakeTimeout,
     /// The close's future and its runtime were gone: one synchronous best effort was made.
     Cancelled,
 }
@@ -77,6 +81,7 @@ impl Outcome {
             Self::Evicted => "evicted",
             Self::ShutdownCut => "shutdown_cut",
             Self::Aborted => "aborted",
+            Self::HandshakeTimeout => "handshake_timeout",
             Self::Cancelled => "cancelled",
         }
     }
@@ -101,6 +106,7 @@ impl Outcome {
             Self::Evicted => 'V',
             Self::ShutdownCut => 'D',
             Self::Aborted => 'A',
+            Self::HandshakeTimeout => 'H',
             Self::Cancelled => 'C',
         }
     }
@@ -141,7 +147,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How the socket has to be released. Complete.
+/// How the socket has to be released. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     /// Read until it would block, then close the descriptor.

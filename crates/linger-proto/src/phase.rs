@@ -4,13 +4,16 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Outcome};
 
 /// Where a close stands. Phases only ever move down this list; a close may skip some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Bytes still buffered above the kernel (a TLS session, a `BufWriter`) are written out.
     Flush,
+    /// The response was cut, and its end is the connection's end. Once the peer has acknowledged everything and has
+    /// stopped sending, the connection is reset, so that the peer does not take what it has for the whole.
+    Settle,
     /// The peer gets a while to close first, where the policy says so.
     PeerFirst,
     /// The TLS closure alert is sent (RFC 8446 §6.1). Plain transports pass through at once.
@@ -24,15 +27,16 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Every phase, in order. Complete.
-    pub const ALL: [Self; 6] =
-        [Self::Flush, Self::PeerFirst, Self::Notify, Self::HalfClose, Self::Drain, Self::Done];
+    /// Every phase, in order. Exhaustive: a new variant is a breaking change.
+    pub const ALL: [Self; 7] =
+        [Self::Flush, Self::Settle, Self::PeerFirst, Self::Notify, Self::HalfClose, Self::Drain, Self::Done];
 
     /// The phase's name in one lower-case word, stable for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Flush => "flush",
+            Self::Settle => "settle",
             Self::PeerFirst => "peer_first",
             Self::Notify => "notify",
             Self::HalfClose => "half_close",
@@ -45,6 +49,7 @@ impl Phase {
     pub(crate) const fn code(self) -> char {
         match self {
             Self::Flush => 'f',
+            Self::Settle => 's',
             Self::PeerFirst => 'p',
             Self::Notify => 'n',
             Self::HalfClose => 'h',
@@ -67,7 +72,18 @@ pub enum Action {
     /// Send the TLS closure alert, if the transport has one; answer with [`Event::Notified`].
     Notify,
     /// Close the write side; answer with [`Event::HalfClosed`].
-    HalfClose,
+    HalfClose {
+        /// Whether the TLS session is not needed any more, and must not be asked to end itself: the FIN follows what
+        /// was flushed, without a `close_notify`.
+        below_session: bool,
+    },
+    /// Wait until the peer has acknowledged everything, and discard meanwhile what it sends, at most `limit` bytes in
+    /// one call, nothing once its FIN was read. Answer with [`Event::Unacked`] whenever the system can tell, and with
+    /// [`Event::Discarded`] or [`Event::PeerFin`].
+    Settle {
+        /// Most bytes that this call may take; `None` where nothing is left to read.
+        limit: Option<NonZeroUsize>,
+    },
     /// Read **through** any TLS session and discard, at most `limit` bytes of plaintext in one call. Answer with
     /// [`Event::Discarded`], [`Event::PeerEnded`] or [`Event::PeerFin`].
     AwaitPeer {
@@ -97,6 +113,8 @@ pub enum Event {
     HalfClosed,
     /// That many bytes of the peer were read and discarded.
     Discarded(usize),
+    /// How many bytes of ours are not acknowledged, before any FIN; `None` where the system cannot tell.
+    Unacked(Option<u64>),
     /// Everything of ours is acknowledged, the FIN included.
     Acknowledged {
         /// The connection's round-trip time.
@@ -112,13 +130,11 @@ pub enum Event {
     ShutdownBy(Instant),
     /// Too many connections linger, and this is the oldest.
     Evicted,
-    /// The connection must not look cleanly ended after all.
-    Aborted,
     /// Nobody can drive this close any further.
     Abandoned,
 }
 
-/// What an attempt to notify the peer did. Complete.
+/// What an attempt to notify the peer did. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notified {
     /// The transport has no closure alert.
@@ -147,9 +163,43 @@ pub struct Start {
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
-    pub fatal_alert: bool,
-    /// The write side is closed already: by the connection's user, a tunnel's half-close for one.
+    pub fatal_alert: Option<Alert>,
+    /// The write side is closed already: by the connection's user, a tunnel's half-close for one. What the peer sees
+    /// of the end is decided then, so [`cut`](Self::cut) has no effect any more.
     pub half_closed: Option<Notified>,
-    /// The connection must not look cleanly ended: abort it instead of closing it.
-    pub abort: bool,
+    /// The connection must not look cleanly ended.
+    pub cut: Option<Cut>,
+}
+
+/// Whose fatal TLS alert it was. Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// Ours; the session may still have to write it.
+    Sent,
+    /// The peer's: the session has nothing more to say.
+    Received,
+}
+
+/// A connection that ends before what was sent on it is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// How the peer is shown that it is cut.
+    pub shown_by: CutShownBy,
+    /// What the close reports, unless the network ends the connection first. `None` where it is not known that anything
+    /// failed: then it reports what ended it.
+    pub outcome: Option<Outcome>,
+}
+
+/// How the peer is shown that a connection was cut. None of them takes away what was sent, but the last.
+/// Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutShownBy {
+    /// By what was sent itself, which has a length, chunks or frames of which some are missing: flush, FIN without
+    /// `close_notify`, drain.
+    Framing,
+    /// By a reset, since what was sent has no other end than the connection's (RFC 9112 §6.3): flush, wait until
+    /// everything is acknowledged and the peer is quiet, RST.
+    LateReset,
+    /// By a reset at once. It takes away what the peer has not read yet.
+    Reset,
 }

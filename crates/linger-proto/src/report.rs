@@ -26,10 +26,25 @@ pub struct CloseReport {
     pub sent_close_notify: bool,
     /// How the socket has to be, or was, released.
     pub release: Release,
-    pub(crate) times: [Duration; 5],
+    pub(crate) times: [Duration; 6],
 }
 
 impl CloseReport {
+    /// The report of a connection whose end took no close: its socket is gone.
+    #[doc(hidden)]
+    pub const fn without_close(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            ended_in: Phase::Flush,
+            failure: None,
+            bytes_drained: 0,
+            unacked: None,
+            sent_close_notify: false,
+            release: Release::Close,
+            times: [Duration::ZERO; 6],
+        }
+    }
+
     /// Time spent in a phase; zero for one that was skipped and for [`Phase::Done`].
     #[must_use]
     pub fn time_in(&self, phase: Phase) -> Duration {
@@ -68,8 +83,8 @@ impl CloseReport {
     ///
     /// | place | characters |
     /// |---|---|
-    /// | 1: what ended it | `P` peer closed, `R` peer reset, `U` unreachable, `K` kernel timeout, `L` local abort, `E` another error, `F` flush timeout, `I` drain idle, `T` drain deadline, `B` drain byte limit, `S` drain rate (slow), `Q` acknowledged and quiet, `N` no drain by policy, `O` left open for others, `V` evicted, `D` server shutdown, `A` aborted, `C` cancelled |
-    /// | 2: in which phase | `f` flush, `p` peer first, `n` notify, `h` half-close, `d` drain |
+    /// | 1: what ended it | `P` peer closed, `R` peer reset, `U` unreachable, `K` kernel timeout, `L` local abort, `E` another error, `F` flush timeout, `I` drain idle, `T` drain deadline, `B` drain byte limit, `S` drain rate (slow), `Q` acknowledged and quiet, `N` no drain by policy, `O` left open for others, `V` evicted, `D` server shutdown, `A` aborted, `H` handshake timeout, `C` cancelled |
+    /// | 2: in which phase | `f` flush, `s` settle, `p` peer first, `n` notify, `h` half-close, `d` drain |
     /// | 3: our `close_notify` | `n` sent, `-` not |
     /// | 4: the peer's `close_notify` | `n` read, `-` not |
     ///

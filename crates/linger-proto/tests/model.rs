@@ -10,7 +10,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use linger_proto::{
-    Action, CloseMachine, ClosePolicy, CloseReport, Event, Failure, Notified, Outcome, Phase, Start,
+    Action, Alert, CloseMachine, ClosePolicy, CloseReport, Cut, CutShownBy, Event, Failure, Notified,
+    Outcome, Phase, Release, Start,
 };
 use proptest::prelude::*;
 
@@ -32,8 +33,9 @@ enum Happening {
     Fails(ErrorKind),
     ShutdownIn(Duration),
     Acknowledged,
+    /// So many bytes are not acknowledged, as far as the system can tell.
+    Unacked(Option<u64>),
     Evicted,
-    Aborted,
     Abandoned,
     /// An event that does not answer the action: it must change nothing.
     Stray(Event),
@@ -58,7 +60,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Abandoned),
         4 => Just(Happening::Acknowledged),
         1 => Just(Happening::Evicted),
-        1 => Just(Happening::Aborted),
+        4 => prop::option::of(0u64..3).prop_map(Happening::Unacked),
         4 => prop::sample::select(vec![
             Event::Flushed,
             Event::Notified(Notified::CloseNotifyAndFin),
@@ -116,14 +118,18 @@ fn start() -> impl Strategy<Value = Start> {
         0.2,
         prop::sample::select(vec![Notified::Nothing, Notified::CloseNotifyAndFin]),
     );
-    (failure, any::<bool>(), prop::bool::weighted(0.2), half_closed, prop::bool::weighted(0.05)).prop_map(
-        |(failure, peer_ended, fatal_alert, half_closed, abort)| {
+    let fatal_alert = prop::option::weighted(0.2, prop::sample::select(vec![Alert::Sent, Alert::Received]));
+    let shown_by = prop::sample::select(vec![CutShownBy::Framing, CutShownBy::LateReset, CutShownBy::Reset]);
+    let outcome = prop::sample::select(vec![Outcome::Aborted, Outcome::ShutdownCut]);
+    let cut = prop::option::weighted(0.3, (shown_by, outcome));
+    (failure, any::<bool>(), fatal_alert, half_closed, cut).prop_map(
+        |(failure, peer_ended, fatal_alert, half_closed, cut)| {
             let mut start = Start::default();
             start.failure = failure.map(Failure::from_kind);
             start.peer_ended = peer_ended;
             start.fatal_alert = fatal_alert;
             start.half_closed = half_closed;
-            start.abort = abort;
+            start.cut = cut.map(|(shown_by, outcome)| Cut { shown_by, outcome: Some(outcome) });
             start
         },
     )
@@ -143,7 +149,8 @@ fn run(
     let mut seen = Seen::new(start);
     let mut script = script.iter();
     // A silent step ends a stretch of the close or a wait, and there are few of them: the loop is bounded.
-    for _ in 0..script.len() + 32 {
+    // While it settles, it also wakes up to ask the system, for as long as the flush may take.
+    for _ in 0..script.len() + 2_000 {
         let Some(action) = machine.action() else { break };
         let timeout = machine.next_timeout().expect("a close that is not over has a timeout");
         assert!(timeout <= began + policy.longest(), "a timeout later than the longest close");
@@ -157,19 +164,23 @@ fn run(
             }
             (Happening::Works(_), Action::Flush) => Event::Flushed,
             (Happening::Works(_), Action::Notify) => Event::Notified(tls),
-            (Happening::Works(_), Action::HalfClose) => Event::HalfClosed,
-            (Happening::Works(share), Action::Discard { limit } | Action::AwaitPeer { limit }) => {
-                Event::Discarded((limit.get() * usize::from(share) / 255).max(1))
-            }
+            (Happening::Works(_), Action::HalfClose { .. }) => Event::HalfClosed,
+            (
+                Happening::Works(share),
+                Action::Discard { limit }
+                | Action::AwaitPeer { limit }
+                | Action::Settle { limit: Some(limit) },
+            ) => Event::Discarded((limit.get() * usize::from(share) / 255).max(1)),
+            (Happening::Works(_), Action::Settle { limit: None }) => Event::Unacked(Some(1)),
             (Happening::PeerEnds, Action::AwaitPeer { .. }) => Event::PeerEnded,
-            (Happening::PeerEnds, Action::Discard { .. }) => Event::PeerFin,
+            (Happening::PeerEnds, Action::Discard { .. } | Action::Settle { .. }) => Event::PeerFin,
             (Happening::PeerEnds | Happening::Progress, _) => Event::WriteProgress,
             (Happening::Fails(kind), _) => Event::Failed(Failure::from_kind(kind)),
             (Happening::ShutdownIn(time), _) => Event::ShutdownBy(now + time),
             (Happening::Abandoned, _) => Event::Abandoned,
             (Happening::Acknowledged, _) => Event::Acknowledged { rtt: Duration::from_millis(40) },
             (Happening::Evicted, _) => Event::Evicted,
-            (Happening::Aborted, _) => Event::Aborted,
+            (Happening::Unacked(bytes), _) => Event::Unacked(bytes),
             (Happening::Stray(event), _) if answers(event, action) => Event::Tick,
             (Happening::Stray(event), _) => event,
         };
@@ -195,9 +206,9 @@ fn answers(event: Event, action: Action) -> bool {
         (event, action),
         (Event::Flushed, Action::Flush)
             | (Event::Notified(_), Action::Notify)
-            | (Event::HalfClosed, Action::HalfClose)
+            | (Event::HalfClosed, Action::HalfClose { .. })
             | (Event::PeerEnded, Action::AwaitPeer { .. })
-            | (Event::PeerFin, Action::Discard { .. } | Action::AwaitPeer { .. })
+            | (Event::PeerFin, Action::Discard { .. } | Action::AwaitPeer { .. } | Action::Settle { .. })
     )
 }
 
@@ -230,10 +241,11 @@ impl Seen {
                 self.notified += u8::from(sent.close_notify());
                 self.fins += u8::from(sent == Notified::CloseNotifyAndFin);
             }
-            (Action::HalfClose, Event::HalfClosed) => self.fins += 1,
-            (Action::Discard { .. } | Action::AwaitPeer { .. }, Event::Discarded(bytes)) => {
-                self.drained += bytes as u64;
-            }
+            (Action::HalfClose { .. }, Event::HalfClosed) => self.fins += 1,
+            (
+                Action::Discard { .. } | Action::AwaitPeer { .. } | Action::Settle { .. },
+                Event::Discarded(bytes),
+            ) => self.drained += bytes as u64,
             _ => {}
         }
         if let Event::Failed(failure) = event {
@@ -263,10 +275,19 @@ proptest! {
     ) {
         let limit = CloseMachine::new(policy, Start::default(), Instant::now()).bytes_left();
         let report = run(policy, limit, start, tls, &script);
-        if start.fatal_alert && start.half_closed.is_none() {
+        if start.fatal_alert.is_some() && start.half_closed.is_none() {
             prop_assert!(!report.sent_close_notify, "close_notify after a fatal alert");
         }
-        if let Some(failure) = start.failure.filter(|failure| failure.is_final() && !start.abort) {
+        if let Some(cut) = start.cut.filter(|_| start.half_closed.is_none()) {
+            prop_assert!(!report.sent_close_notify, "close_notify on a connection that is cut");
+            let clean = matches!(report.outcome, Outcome::PeerClosed { .. });
+            prop_assert!(!clean, "a cut connection is reported as cut");
+            let told = Some(report.outcome) == cut.outcome;
+            if told && cut.shown_by != CutShownBy::Framing {
+                prop_assert_eq!(report.release, Release::Abort, "only a reset shows this cut");
+            }
+        }
+        if let Some(failure) = start.failure.filter(|failure| failure.is_final()) {
             prop_assert_eq!(report.outcome, failure.outcome(), "a reset seen before the close stays one");
         }
     }
@@ -285,7 +306,7 @@ fn every_outcome_can_be_reached() {
     let to_drain = [(0, H::Works(0)), (0, H::Works(0)), (0, H::Works(0))];
     let drain = |rest: &[(u16, H)]| [&to_drain[..], rest].concat();
     let mut aborted = Start::default();
-    aborted.abort = true;
+    aborted.cut = Some(Cut { shown_by: CutShownBy::Reset, outcome: Some(Outcome::Aborted) });
     let fails = |kind| drain(&[(0, H::Fails(kind))]);
     let scripts = [
         (Outcome::PeerClosed { close_notify: false }, Start::default(), drain(&[(0, H::PeerEnds)])),
@@ -319,13 +340,13 @@ fn every_outcome_can_be_reached() {
         assert_eq!(report.outcome, outcome, "{script:?}");
         assert!(names.insert(outcome.as_str()), "{outcome} twice");
     }
+    // A handshake has no close of its own.
     assert_eq!(names.len(), 18, "an outcome has no script");
 }
 
 /// What was left unflushed is lost, so a FIN behind it must not make the rest look whole.
 #[test]
 fn only_a_close_that_stops_before_its_flush_is_released_by_a_reset() {
-    use linger_proto::Release;
     let policy = ClosePolicy::default();
     let unflushed = run(policy, 1 << 30, Start::default(), Notified::Nothing, &[]);
     assert_eq!((unflushed.outcome, unflushed.release), (Outcome::FlushTimeout, Release::Abort));
@@ -412,7 +433,6 @@ fn a_peer_below_the_minimum_rate_is_let_go_when_its_bytes_are_used_up() {
 #[test]
 fn the_release_at_a_limit_is_the_policys() {
     use Happening as H;
-    use linger_proto::Release;
     let policy = ClosePolicy::builder().at_limit(Release::Abort).build().expect("makes sense");
     let drain = |last| [(0, H::Works(0)), (0, H::Works(0)), (0, H::Works(0)), (0, last)];
     let release = |last| run(policy, 1 << 30, Start::default(), Notified::Nothing, &drain(last)).release;
@@ -470,11 +490,11 @@ fn an_early_release_waits_for_acknowledgement_and_for_silence() {
 fn a_broken_session_is_half_closed_and_drained() {
     let now = Instant::now();
     let mut start = Start::default();
-    start.fatal_alert = true;
+    start.fatal_alert = Some(Alert::Sent);
     start.failure = Some(Failure::from_kind(ErrorKind::InvalidData));
     let mut machine = CloseMachine::new(ClosePolicy::default(), start, now);
     machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), now);
-    assert_eq!(machine.action(), Some(Action::HalfClose));
+    assert_eq!(machine.action(), Some(Action::HalfClose { below_session: false }));
     machine.handle(Event::HalfClosed, now);
     machine.handle(Event::PeerFin, now);
     let report = machine.report().expect("over");
@@ -482,4 +502,80 @@ fn a_broken_session_is_half_closed_and_drained() {
         (report.outcome, report.sent_close_notify),
         (Outcome::PeerClosed { close_notify: false }, false)
     );
+}
+
+fn cut(shown_by: CutShownBy) -> Start {
+    let mut start = Start::default();
+    start.cut = Some(Cut { shown_by, outcome: Some(Outcome::Aborted) });
+    start
+}
+
+/// The FIN follows what was flushed, below the session, so that no close_notify can come with it.
+#[test]
+fn a_cut_that_the_framing_shows_ends_in_a_fin_without_close_notify_and_is_drained() {
+    let now = Instant::now();
+    let mut machine = CloseMachine::new(ClosePolicy::default(), cut(CutShownBy::Framing), now);
+    machine.handle(Event::Flushed, now);
+    assert_eq!(machine.action(), Some(Action::HalfClose { below_session: true }));
+    machine.handle(Event::HalfClosed, now);
+    machine.handle(Event::Discarded(7), now);
+    machine.handle(Event::PeerFin, now);
+    let report = machine.report().expect("over");
+    assert_eq!((report.outcome, report.release), (Outcome::Aborted, Release::Close));
+    assert_eq!((report.sent_close_notify, report.bytes_drained), (false, 7));
+}
+
+/// A reset takes away what is on its way, so it waits until nothing is, and no longer than the flush may take.
+#[test]
+fn a_cut_that_only_a_reset_shows_waits_for_the_acknowledgement_of_what_was_sent() {
+    let millis = Duration::from_millis;
+    let now = Instant::now();
+    let mut machine = CloseMachine::new(ClosePolicy::default(), cut(CutShownBy::LateReset), now);
+    machine.handle(Event::Flushed, now);
+    assert_eq!(machine.phase(), Phase::Settle);
+    machine.handle(Event::Unacked(Some(10)), now);
+    assert_eq!(machine.next_timeout(), Some(now + millis(1)), "it asks again");
+    machine.handle(Event::PeerFin, now + millis(1));
+    assert_eq!(machine.action(), Some(Action::Settle { limit: None }), "the peer's FIN acknowledges nothing");
+    let mut stuck = machine.clone();
+    machine.handle(Event::Discarded(1), now + millis(2));
+    machine.handle(Event::Unacked(Some(0)), now + millis(2));
+    machine.handle(Event::Tick, now + millis(51));
+    assert_eq!(machine.phase(), Phase::Settle, "the peer has sent something a moment ago");
+    machine.handle(Event::Tick, now + millis(52));
+    let report = machine.report().expect("over");
+    assert_eq!((report.outcome, report.ended_in), (Outcome::Aborted, Phase::Settle));
+    assert_eq!((report.release, report.sent_close_notify), (Release::Abort, false));
+
+    let mut at = now;
+    while stuck.action().is_some() {
+        at = stuck.next_timeout().expect("bounded");
+        stuck.handle(Event::Tick, at);
+        stuck.handle(Event::Unacked(Some(10)), at);
+    }
+    assert_eq!(at, now + secs(10), "a peer that acknowledges nothing has the flush's idle timeout");
+}
+
+/// The session is over with a record that makes no sense; the bytes below it are still to be drained.
+#[test]
+fn a_record_that_makes_no_sense_ends_the_wait_for_close_notify_and_not_the_drain() {
+    let now = Instant::now();
+    let policy = ClosePolicy::builder().await_close_notify(SECOND, 1_000).build().expect("makes sense");
+    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    machine.handle(Event::Flushed, now);
+    machine.handle(Event::Notified(Notified::CloseNotifyAndFin), now);
+    machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), now);
+    assert!(matches!(machine.action(), Some(Action::Discard { .. })));
+}
+
+/// A connection that is cut by the deadline has sent something a moment ago.
+#[test]
+fn what_a_shutdown_cuts_gets_half_a_second_to_arrive() {
+    let now = Instant::now();
+    let mut machine = CloseMachine::new(ClosePolicy::default(), cut(CutShownBy::LateReset), now);
+    machine.handle(Event::Flushed, now);
+    machine.handle(Event::ShutdownBy(now), now);
+    assert_eq!(machine.phase(), Phase::Settle);
+    machine.handle(Event::Tick, now + Duration::from_millis(500));
+    assert_eq!(machine.report().expect("over").outcome, Outcome::Aborted);
 }

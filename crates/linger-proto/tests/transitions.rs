@@ -12,34 +12,55 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use linger_proto::{CloseMachine, ClosePolicy, Event, Failure, Notified, Phase, Start};
+use linger_proto::{
+    CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Phase, Start,
+};
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 18] {
+fn events(now: Instant) -> [(&'static str, Event); 20] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
         ("write progress", Event::WriteProgress),
         ("flushed", Event::Flushed),
         (PEERS_TURN, Event::Flushed),
+        (FRAMED_CUT, Event::Flushed),
+        (UNFRAMED_CUT, Event::Flushed),
         ("no alert to send", Event::Notified(Notified::Nothing)),
         ("close_notify sent", Event::Notified(Notified::CloseNotify)),
         ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
         ("half-closed", Event::HalfClosed),
         ("bytes discarded", Event::Discarded(1)),
+        ("nothing unacknowledged", Event::Unacked(Some(0))),
         ("all acknowledged", Event::Acknowledged { rtt: Duration::ZERO }),
         ("peer's end of data", Event::PeerEnded),
         ("peer's FIN", Event::PeerFin),
         ("failed", Event::Failed(Failure::from_kind(ErrorKind::ConnectionReset))),
         ("shutdown deadline", Event::ShutdownBy(now)),
         ("evicted", Event::Evicted),
-        ("aborted", Event::Aborted),
         ("abandoned", Event::Abandoned),
     ]
 }
 
 /// The name of the event that only a policy of its own makes different.
 const PEERS_TURN: &str = "flushed; the peer closes first";
+
+/// The names of the event where a connection is cut.
+const FRAMED_CUT: &str = "flushed; cut, as its framing shows";
+const UNFRAMED_CUT: &str = "flushed; cut, which only a reset can show";
+
+/// What was known when the close began, where the phase is reached, or the event means what its name says.
+fn start(phase: Phase, name: &str) -> Start {
+    let shown_by = match name {
+        _ if phase == Phase::Settle => Some(CutShownBy::LateReset),
+        UNFRAMED_CUT if phase == Phase::Flush => Some(CutShownBy::LateReset),
+        FRAMED_CUT if phase == Phase::Flush => Some(CutShownBy::Framing),
+        _ => None,
+    };
+    let mut start = Start::default();
+    start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Some(Outcome::Aborted) });
+    start
+}
 
 /// The policy under which the phase is reached, or the event means what its name says.
 fn policy(phase: Phase, name: &str) -> ClosePolicy {
@@ -51,7 +72,7 @@ fn policy(phase: Phase, name: &str) -> ClosePolicy {
 
 fn next(phase: Phase, name: &str, event: Event, now: Instant) -> Phase {
     let policy = policy(phase, name);
-    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    let mut machine = CloseMachine::new(policy, start(phase, name), now);
     let steps = [
         Event::Flushed,
         Event::PeerEnded,
@@ -76,7 +97,7 @@ fn rendered() -> String {
     for phase in Phase::ALL {
         write!(table, " {phase} |").expect("writes to a String");
     }
-    table.push_str("\n|---|---|---|---|---|---|---|\n");
+    table.push_str("\n|---|---|---|---|---|---|---|---|\n");
     let mut arrows: BTreeSet<(Phase, Phase, Vec<&str>)> = BTreeSet::new();
     for (name, event) in events(now) {
         write!(table, "| {name} |").expect("writes to a String");
@@ -134,9 +155,13 @@ fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
             let expected = match (phase, name) {
                 (Phase::PeerFirst, "late tick" | "peer's end of data" | "peer's FIN") => Phase::Notify,
                 (Phase::Flush, PEERS_TURN) => Phase::PeerFirst,
-                (_, "late tick" | "failed" | "evicted" | "aborted" | "shutdown deadline" | "abandoned")
+                // What is cut is given a moment beyond the deadline, so that what was sent can arrive.
+                (Phase::Settle, "shutdown deadline") => Phase::Settle,
+                (_, "late tick" | "failed" | "evicted" | "shutdown deadline" | "abandoned")
                 | (Phase::Drain, "peer's FIN")
                 | (Phase::Done, _) => Phase::Done,
+                (Phase::Flush, UNFRAMED_CUT) => Phase::Settle,
+                (Phase::Flush, FRAMED_CUT) => Phase::HalfClose,
                 (Phase::Flush, "flushed") => Phase::Notify,
                 (Phase::Notify, "no alert to send" | "close_notify sent") => Phase::HalfClose,
                 (Phase::Notify, "close_notify and FIN sent") | (Phase::HalfClose, "half-closed") => {

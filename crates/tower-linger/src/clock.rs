@@ -1,6 +1,7 @@
 //! Tokio's clock, so that tests can pause it: the only place that reads it or sleeps by it.
 
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
@@ -10,7 +11,20 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// This long from now. What is too long for the clock to tell is "never": some decades.
+pub(crate) fn after(time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = now();
+    now.checked_add(time.min(NEVER)).unwrap_or(now)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep")]
 pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
     tokio::time::sleep_until(deadline.into())
+}
+
+/// Blocks the thread until it is unparked, or the time has come, or for no reason.
+#[expect(clippy::disallowed_methods, reason = "the one way to sleep in a thread")]
+pub(crate) fn park_until(deadline: Instant) {
+    thread::park_timeout(deadline.saturating_duration_since(now()));
 }

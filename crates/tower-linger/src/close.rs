@@ -2,5 +2,7 @@
 
 pub(crate) mod driver;
 pub(crate) mod log;
+mod progress;
 pub(crate) mod settings;
 mod stream;
+pub(crate) mod ticket;

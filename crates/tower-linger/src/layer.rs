@@ -5,10 +5,11 @@ use std::sync::Arc;
 use linger_proto::{ClosePolicy, CloseReport};
 use tower_layer::Layer;
 
-use crate::classify::AlwaysGraceful;
-use crate::close::settings::Shared;
-use crate::serve::hand_back::Home;
+use crate::classify::BySight;
+use crate::close::settings::Settings;
+use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
+use crate::serve::served::Served;
 use crate::service::Linger;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
@@ -16,10 +17,12 @@ use crate::transport::Transport;
 /// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them properly
 /// when its service is done with it.
 ///
-/// A limit of concurrency belongs inside of it, around the service: its permit is then free while the connection lingers.
+/// Put concurrency limits inside this layer, around the service, so that lingering connections hold no permit.
 ///
 /// It is also the one place where the closing is configured: the adapters for loops that a framework owns take a
-/// clone of it. Clones share everything.
+/// clone of it. Clones share everything, the tracker included, as it was when they were made: a method that
+/// configures changes the layer that it returns, and no clone that was made before. So configure first, then clone and
+/// ask for the [`tracker`](Self::tracker).
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,45 +35,47 @@ use crate::transport::Transport;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct LingerLayer {
-    shared: Arc<Shared>,
+    settings: Arc<Settings>,
 }
 
 impl LingerLayer {
     /// Closes by this policy, with a [`Tracker`] of its own.
     #[must_use]
     pub fn new(policy: ClosePolicy) -> Self {
-        Self { shared: Arc::new(Shared::new(policy)) }
+        Self { settings: Arc::new(Settings::new(policy)) }
     }
 
-    /// Counts its closes in this tracker, which several layers can share.
+    /// Counts its connections in this tracker, which several layers can share. Clones made before, and a
+    /// [`tracker`](Self::tracker) that was asked for before, keep the old one.
     #[must_use]
     pub fn with_tracker(mut self, tracker: Tracker) -> Self {
-        Arc::make_mut(&mut self.shared).tracker = tracker;
+        Arc::make_mut(&mut self.settings).tracker = tracker;
         self
     }
 
     /// Calls `observer` with the report of each close, on the task that closed, after the socket was released.
-    /// It must not block.
+    /// It must not block. Its panic is caught: the panic hook tells of it, and nothing else changes. Clones of this layer
+    /// that were made before are not observed.
     #[must_use]
     pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
-        let shared = Arc::make_mut(&mut self.shared);
-        shared.on_close = Some(Arc::new(observer));
-        shared.is_heard = true;
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.on_close = Some(Arc::new(observer));
+        settings.wants_report = true;
         self
     }
 
     /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its future completes
     /// with the service, and the connection is closed by a task of its own when it is dropped. By default the future waits.
     #[must_use]
-    pub fn leave_upgrades(mut self) -> Self {
-        Arc::make_mut(&mut self.shared).leaves_upgrades = true;
+    pub fn detach_upgrades(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).detaches_upgrades = true;
         self
     }
 
     /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
     /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
-        LingerIo::new(io, Home::tracker(self.shared.clone()))
+        LingerIo::new(io, HandBack::to_tracker(), Served::new(self.settings.clone()))
     }
 
     /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
@@ -89,21 +94,21 @@ impl LingerLayer {
         ClassifyLayer { linger: self, classifier }
     }
 
-    /// The closes that are still running.
+    /// The connections that are served, and the closes that are running.
     #[must_use]
     pub fn tracker(&self) -> &Tracker {
-        &self.shared.tracker
+        &self.settings.tracker
     }
 
     /// The bounds of each close.
     #[must_use]
     pub fn policy(&self) -> &ClosePolicy {
-        &self.shared.policy
+        &self.settings.policy
     }
 
     #[cfg(feature = "rustls")]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 }
 
@@ -111,7 +116,7 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.shared.clone(), AlwaysGraceful)
+        Linger::new(inner, self.settings.clone(), BySight)
     }
 }
 
@@ -126,6 +131,6 @@ impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
     type Service = Linger<S, C>;
 
     fn layer(&self, inner: S) -> Linger<S, C> {
-        Linger::new(inner, self.linger.shared.clone(), self.classifier.clone())
+        Linger::new(inner, self.linger.settings.clone(), self.classifier.clone())
     }
 }

@@ -49,6 +49,9 @@
 //! drained and released, each within the [`ClosePolicy`]. One [`CloseReport`] says how it went: to
 //! [`on_close`](LingerLayer::on_close), and as a `tracing` event.
 //!
+//! At most half of the process's descriptors linger at once, and for one more the oldest is released: see
+//! [`Tracker`], which can be given another limit.
+//!
 //! | hook | for | who waits for the close |
 //! |---|---|---|
 //! | [`LingerLayer`] | a loop of one's own | the service's future |
@@ -109,7 +112,7 @@ pub use adapter::axum;
 pub use adapter::axum_server;
 #[cfg(feature = "hyper")]
 pub use classify::HyperErrors;
-pub use classify::{AlwaysGraceful, Classify, Ending};
+pub use classify::{AlwaysGraceful, BySight, Classify, Ending};
 pub use close::driver::{Close, close};
 pub use layer::{ClassifyLayer, LingerLayer};
 pub use linger_proto::{

@@ -10,26 +10,28 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use crate::classify::{AlwaysGraceful, Classify, Ending};
+use crate::classify::{BySight, Classify, Ending};
 use crate::close::driver::Close;
-use crate::close::settings::Shared;
-use crate::serve::hand_back::Home;
+use crate::close::settings::Settings;
+use crate::serve::connection::Connection;
+use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
+use crate::serve::served::Served;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.
 ///
 /// Made by [`LingerLayer`](crate::LingerLayer). Its response and error are the inner service's own, unchanged.
 #[derive(Debug, Clone)]
-pub struct Linger<S, C = AlwaysGraceful> {
+pub struct Linger<S, C = BySight> {
     inner: S,
-    shared: Arc<Shared>,
+    settings: Arc<Settings>,
     classifier: C,
 }
 
 impl<S, C> Linger<S, C> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, classifier: C) -> Self {
-        Self { inner, shared, classifier }
+    pub(crate) fn new(inner: S, settings: Arc<Settings>, classifier: C) -> Self {
+        Self { inner, settings, classifier }
     }
 }
 
@@ -48,14 +50,14 @@ where
     }
 
     fn call(&mut self, io: T) -> Self::Future {
-        let (home, back) = Home::future(self.shared.clone());
-        let serve = Box::pin(self.inner.call(LingerIo::new(io, home)));
+        let (hand_back, back) = HandBack::to_future();
+        let served = Served::new(self.settings.clone());
+        let detached = self.settings.detaches_upgrades.then(|| served.connection().clone());
+        let serve = Box::pin(self.inner.call(LingerIo::new(io, hand_back, served)));
         let classifier = self.classifier.clone();
-        let leaves_upgrades = self.shared.leaves_upgrades;
         LingerFuture {
-            stage: Stage::Serving { back: Some(back), serve },
+            stage: Stage::Serving { back: Some((back, detached)), serve },
             classifier,
-            leaves_upgrades,
             result: None,
         }
     }
@@ -66,14 +68,13 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it stops the service, as dropping the service's own future would. The connection is still closed
-    /// properly, by a task that the layer's tracker counts.
+    /// Dropping it stops the service, as dropping the service's own future would. The connection is still closed, by a task
+    /// that the layer's tracker counts. What it was busy with is not whole then, and does not look so.
     #[must_use = "futures do nothing unless polled"]
-    pub struct LingerFuture<F, T: Transport, R, E, C = AlwaysGraceful> {
+    pub struct LingerFuture<F, T: Transport, R, E, C = BySight> {
         #[pin]
         stage: Stage<F, T>,
         classifier: C,
-        leaves_upgrades: bool,
         result: Option<Result<R, E>>,
     }
 }
@@ -84,16 +85,19 @@ pin_project! {
         Serving {
             // The close comes through here. Should this future be dropped first, the close is dropped with the channel,
             // and so goes on in a task of its own.
-            back: Option<oneshot::Receiver<Close<T>>>,
+            back: Option<(oneshot::Receiver<Close<T>>, Detached)>,
             // Apart, so that it holds no memory while its connection lingers: an engine's future has kilobytes.
             serve: Pin<Box<F>>,
         },
         /// The service is done; its connection may still be in use by what it was upgraded to.
-        Returning { back: oneshot::Receiver<Close<T>> },
+        Returning { back: oneshot::Receiver<Close<T>>, detached: Detached },
         Closing { #[pin] close: Close<T> },
         Over,
     }
 }
+
+/// The connection, where it is not waited for once its service is done.
+type Detached = Option<Arc<Connection>>;
 
 impl<F, T, R, E, C> Future for LingerFuture<F, T, R, E, C>
 where
@@ -127,19 +131,21 @@ where
             let next = match this.stage.as_mut().project() {
                 // Leaving this stage drops the service's future, and usually the connection in it.
                 StageProjection::Serving { back, .. } => match back.take() {
-                    Some(back) => Stage::Returning { back },
+                    Some((back, detached)) => Stage::Returning { back, detached },
                     None => Stage::Over,
                 },
-                StageProjection::Returning { back } => match Pin::new(back).poll(cx) {
+                StageProjection::Returning { back, detached } => match Pin::new(back).poll(cx) {
                     // Whoever has it now drops it some day, and then it finds nobody here.
-                    Poll::Pending if *this.leaves_upgrades => Stage::Over,
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(mut close)) => {
-                        match this.result.as_ref().map(|result| this.classifier.classify(result)) {
-                            Some(Ending::Abort) => close.abort(),
-                            Some(Ending::GracefulBy(policy)) => close.restart(policy),
-                            Some(Ending::Graceful) | None => {}
+                    Poll::Pending => match detached.take() {
+                        Some(connection) => {
+                            connection.pass_on();
+                            Stage::Over
                         }
+                        None => return Poll::Pending,
+                    },
+                    Poll::Ready(Ok(mut close)) => {
+                        let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
+                        close.classified(ending.unwrap_or(Ending::AsSeen));
                         Stage::Closing { close }
                     }
                     // Taken away by `LingerIo::into_inner`.

@@ -7,21 +7,23 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use linger_proto::{ClosePolicy, ConfigError};
+use linger_proto::{ClosePolicy, ConfigError, Outcome};
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::{FallibleAccept, TlsStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::clock::{now, sleep_until};
+use crate::clock::{after, now};
 use crate::close::driver::Close;
 use crate::close::log;
 use crate::layer::LingerLayer;
-use crate::serve::observed::Seen;
+use crate::serve::connection::Side;
+use crate::serve::observed::{Observed, Verdict};
+use crate::serve::served::Served;
+use crate::tracker::state::Alarmed;
 use crate::transport::Transport;
 
 /// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
@@ -52,7 +54,7 @@ impl TlsAcceptLayer {
     /// Gives each handshake 10 s, as axum-server and tls-listener do.
     #[must_use]
     pub fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
-        let failure_policy = linger.shared().policy.clone();
+        let failure_policy = linger.settings().policy.clone();
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
     }
 
@@ -89,9 +91,11 @@ impl TlsAcceptLayer {
 
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         Handshake {
-            accept: self.acceptor.accept(io).into_fallible(),
-            timer: sleep_until(now() + self.timeout),
+            accept: Some(self.acceptor.accept(io).into_fallible()),
+            deadline: after(self.timeout),
+            alarm: self.linger.tracker().alarmed(),
             tls: self.clone(),
+            served: Some(Served::new(self.linger.settings().clone())),
         }
     }
 }
@@ -177,7 +181,8 @@ where
                 StageProjection::Serving { serve } => return serve.poll(cx).map_err(TlsAcceptError::Service),
                 StageProjection::Handshaking { handshake, inner } => {
                     match ready!(handshake.as_mut().poll(cx)) {
-                        Ok(stream) => Stage::Serving { serve: inner.call(stream) },
+                        // Its place is given up when it has the next one.
+                        Ok((stream, _place)) => Stage::Serving { serve: inner.call(stream) },
                         Err(FailedHandshake { error, close }) => match close {
                             Some(close) => Stage::Lingering { close, error: Some(error) },
                             None => Stage::Failed { error: Some(error) },
@@ -205,13 +210,32 @@ impl<S: Service<TlsStream<T>>, T: Transport> fmt::Debug for TlsAcceptFuture<S, T
 }
 
 pin_project! {
-    /// One handshake, bounded in time.
+    /// One handshake, bounded in time. The tracker counts its connection as served.
     pub(crate) struct Handshake<T> {
+        // Until it is over or given up.
         #[pin]
-        accept: FallibleAccept<T>,
-        #[pin]
-        timer: Sleep,
+        accept: Option<FallibleAccept<T>>,
+        deadline: Instant,
+        alarm: Alarmed,
         tls: TlsAcceptLayer,
+        served: Option<Served>,
+    }
+
+    impl<T> PinnedDrop for Handshake<T> {
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up(Outcome::Cancelled);
+        }
+    }
+}
+
+impl<T> Handshake<T> {
+    /// Closes the socket, and tells so. There is no message to save.
+    fn give_up(self: Pin<&mut Self>, outcome: Outcome) {
+        let mut this = self.project();
+        if let Some(served) = this.served.take() {
+            this.accept.set(None);
+            served.end_without_close(outcome);
+        }
     }
 }
 
@@ -222,25 +246,43 @@ pub(crate) struct FailedHandshake<T: Transport> {
 }
 
 impl<T: Transport> Future for Handshake<T> {
-    type Output = Result<TlsStream<T>, FailedHandshake<T>>;
+    /// With the stream comes its place in the tracker, to be given up when it has another.
+    type Output = Result<(TlsStream<T>, Served), FailedHandshake<T>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let failed = match this.accept.poll(cx) {
-            Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
-            Poll::Ready(Err((error, io))) => {
-                let shared = this.tls.linger.shared().clone();
-                let policy = this.tls.failure_policy.clone();
-                let close = Close::new(io, Seen::failed_handshake(&error), policy, shared);
-                FailedHandshake { error: HandshakeError::Failed(error), close: Some(close) }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let (Some(accept), Some(served)) = (this.accept.as_pin_mut(), this.served.as_ref()) else {
+            return Poll::Pending;
+        };
+        served.connection().register(Side::Read, cx.waker());
+        let (error, io) = match accept.poll(cx) {
+            Poll::Ready(Ok(stream)) => {
+                let place = this.served.take();
+                return place.map_or(Poll::Pending, |place| Poll::Ready(Ok((stream, place))));
             }
+            Poll::Ready(Err((error, io))) => (HandshakeError::Failed(error), Some(io)),
+            Poll::Pending if served.connection().is_cut() => (HandshakeError::Cut, None),
             Poll::Pending => {
-                ready!(this.timer.poll(cx));
-                FailedHandshake { error: HandshakeError::TimedOut(this.tls.timeout), close: None }
+                ready!(this.alarm.poll_at(cx, *this.deadline, now()));
+                (HandshakeError::TimedOut(this.tls.timeout), None)
             }
         };
-        log::failed_handshake(&failed.error);
-        Poll::Ready(Err(failed))
+        log::failed_handshake(&error);
+        let close = match (&error, io, this.served.take_if(|_| matches!(error, HandshakeError::Failed(_)))) {
+            (HandshakeError::Failed(cause), Some(io), Some(served)) => {
+                let observed = Observed::failed_handshake(cause);
+                let policy = this.tls.failure_policy.clone();
+                Some(Close::new(io, observed, Verdict::WHOLE, policy, served.begin_close()))
+            }
+            _ => None,
+        };
+        let outcome = if matches!(error, HandshakeError::Cut) {
+            Outcome::ShutdownCut
+        } else {
+            Outcome::HandshakeTimeout
+        };
+        self.give_up(outcome);
+        Poll::Ready(Err(FailedHandshake { error, close }))
     }
 }
 
@@ -252,6 +294,8 @@ pub enum HandshakeError {
     Failed(io::Error),
     /// It took longer than this.
     TimedOut(Duration),
+    /// The server's shutdown deadline came first.
+    Cut,
 }
 
 impl fmt::Display for HandshakeError {
@@ -259,6 +303,7 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Failed(error) => write!(f, "TLS handshake failed: {error}"),
             Self::TimedOut(timeout) => write!(f, "TLS handshake took longer than {timeout:?}"),
+            Self::Cut => f.write_str("TLS handshake cut by the server's shutdown deadline"),
         }
     }
 }
@@ -267,7 +312,7 @@ impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::TimedOut(_) => None,
+            Self::TimedOut(_) | Self::Cut => None,
         }
     }
 }

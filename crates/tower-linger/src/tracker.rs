@@ -1,6 +1,8 @@
 //! All connections of a server: served, closing, ended.
 
+mod eviction;
 pub(crate) mod shutdown;
+pub(crate) mod state;
 pub(crate) mod summary;
 mod timer_task;
 mod timers;

@@ -20,6 +20,8 @@ mod tls;
 
 pub use plain::Plain;
 pub(crate) use socket::{abort, bound_orphan, discard_arrived, discard_now, peer, set_low_water, unacked};
+#[cfg(feature = "rustls")]
+pub(crate) use tls::is_received_alert;
 
 /// The socket below a transport, where there is one.
 #[cfg(unix)]

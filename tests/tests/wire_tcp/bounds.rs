@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt as _;
-use tower_linger::{ClosePolicy, Outcome, close};
+use tower_linger::{ClosePolicy, LingerLayer, Outcome, Tracker, close};
 use tower_linger_tests::counters::Counters;
 use tower_linger_tests::peer::{Client, End, Manner, head, receive};
+use tower_linger_tests::scripted::Script;
 use tower_linger_tests::server::{Engine, listen, reporting};
 use tower_linger_tests::wire::ResetWatch;
 
@@ -87,6 +88,30 @@ fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs is there");
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     kilobytes.and_then(|number| number.parse::<usize>().ok()).expect("in kB") << 10
+}
+
+/// CONFORMANCE 30: the process's soft limit when the layer is made counts.
+pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goes_first() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, 64, most).expect("may be lowered");
+    let by_default = LingerLayer::default();
+    let unlimited = LingerLayer::default().with_tracker(Tracker::unlimited());
+    for (linger, evicted) in [(by_default, 100 - 32), (unlimited, 0)] {
+        let mut scripts = Vec::new();
+        for _ in 0..100 {
+            let (script, io) = Script::new();
+            drop(linger.wrap(io));
+            // The order in which they begin to wait is the order of their age.
+            script.until(|seen| seen.discards > 0).await;
+            scripts.push(script);
+        }
+        for script in &scripts[..evicted] {
+            script.until(|seen| seen.drops == 1).await;
+        }
+        assert!(scripts[evicted..].iter().all(|script| script.seen().drops == 0));
+        assert_eq!(linger.tracker().len(), 100 - evicted);
+        assert_eq!(linger.tracker().summary().count(Outcome::Evicted), evicted as u64);
+    }
 }
 
 /// CONFORMANCE 5, RFC 9112 §9.6: silence ends the drain, and the release after it is no reset.

@@ -80,7 +80,11 @@ fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64
                 client.read_to_end(&mut Vec::new()).await.expect("loopback");
                 clients_of_closes.push(client.into_std().expect("loopback"));
             }
-            assert_eq!(linger.tracker().len(), clients_of_closes.len(), "each of them waits for its client");
+            assert_eq!(
+                linger.tracker().closing(),
+                clients_of_closes.len(),
+                "each of them waits for its client"
+            );
             open_ones = open(&linger, &certs, version, ROUND).await;
         }
         let rounds = f64::from(u32::try_from(REUSING_ROUNDS).expect("few"));

@@ -112,6 +112,7 @@ pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
         assert_eq!(server.read(&mut [0; 1]).await.expect("a clean end"), 0);
         client.get_mut().0.write_all(&vec![b'x'; 100_000]).await.expect("loopback");
         server.write_all(b"the pending response").await.expect("the write side is open");
+        server.shutdown().await.expect("loopback");
         drop(server);
         let mut received = Vec::new();
         client.read_to_end(&mut received).await.expect("answered by close_notify");

@@ -116,9 +116,13 @@ mod tls {
             let stream = ready!(this.handshake.poll(cx)).map_err(|failed| match failed.error {
                 HandshakeError::Failed(error) => error,
                 HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+                HandshakeError::Cut => io::ErrorKind::ConnectionAborted.into(),
             });
             match this.service.take() {
-                Some(service) => Poll::Ready(stream.map(|stream| (this.tls.linger().wrap(stream), service))),
+                Some(service) => {
+                    // Its place in the tracker is given up when it has the next one.
+                    Poll::Ready(stream.map(|(stream, _place)| (this.tls.linger().wrap(stream), service)))
+                }
                 // Polled again after completion.
                 None => Poll::Pending,
             }

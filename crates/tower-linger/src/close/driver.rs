@@ -7,15 +7,19 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use linger_proto::{CloseMachine, ClosePolicy, CloseReport, Event, Outcome, Phase, Release};
-use tokio::runtime::Handle;
+use linger_proto::{
+    Action, CloseMachine, ClosePolicy, CloseReport, CutShownBy, Event, Outcome, Phase, Release,
+};
 
+use crate::classify::Ending;
 use crate::clock::now;
 use crate::close::log;
-use crate::close::settings::Shared;
+use crate::close::progress::Progress;
+use crate::close::settings::Settings;
 use crate::close::stream::Stream;
-use crate::serve::observed::Seen;
-use crate::tracker::tracker::{Ticket, Tracker};
+use crate::close::ticket::Ticket;
+use crate::serve::observed::{Ends, Observed, Verdict};
+use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
 /// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain, release.
@@ -24,9 +28,16 @@ use crate::transport::Transport;
 ///
 /// Dropping the future does not stop the close: it goes on in a task of its own.
 ///
-/// # Panics
+/// # Runtimes
 ///
-/// If it is polled in a tokio runtime whose time driver is not enabled. Outside of any runtime it makes one best effort.
+/// Outside of any runtime, or in one that has ended, it makes one best effort. In a tokio runtime without timers
+/// (`Builder::enable_time`) a thread bounds it. Tokio tells that only by a panic, which is caught, once for each
+/// such runtime, and which the panic hook prints. Enable the timers where panics abort the process.
+///
+/// # How many
+///
+/// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as the
+/// process may have descriptors do so at once. For one more, the oldest ends as [`Evicted`](Outcome::Evicted).
 ///
 /// # Examples
 ///
@@ -46,13 +57,13 @@ use crate::transport::Transport;
 /// # Ok(()) }
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
-    // They share an alarm for each runtime, which a tracker has.
+    // They share the timer that a tracker has for each runtime, and its limit.
     static TRACKER: OnceLock<Tracker> = OnceLock::new();
     let tracker = TRACKER.get_or_init(Tracker::new).clone();
     let policy = Arc::new(*policy);
-    let shared =
-        Shared { policy: policy.clone(), tracker, on_close: None, leaves_upgrades: false, is_heard: true };
-    Close::new(io, Seen::default(), policy, Arc::new(shared))
+    let settings = Settings { policy: policy.clone(), tracker, wants_report: true, ..Settings::default() };
+    let ticket = Ticket::of_unknown(Arc::new(settings));
+    Close::new(io, Observed::default(), Verdict::WHOLE, policy, ticket)
 }
 
 /// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on with it.
@@ -64,43 +75,57 @@ pub struct Close<T: Transport> {
 impl<T: Transport> Drop for Close<T> {
     fn drop(&mut self) {
         match self.closing.take() {
-            Some(closing) if closing.spawned => closing.abandon(),
-            Some(closing) => Self::spawn(closing),
+            // The transport panicked; asked again while the thread unwinds, it would take the process along.
+            Some(closing) if closing.is_performing => closing.give_up(),
+            Some(closing) if closing.is_detached => closing.abandon(),
+            Some(closing) => Self { closing: Some(closing) }.detach(),
             None => {}
         }
     }
 }
 
 impl<T: Transport> Close<T> {
-    pub(crate) fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: Arc<Shared>) -> Self {
-        Self { closing: Some(Closing::new(io, seen, policy, shared)) }
+    pub(crate) fn new(
+        io: T,
+        observed: Observed,
+        verdict: Verdict,
+        policy: Arc<ClosePolicy>,
+        ticket: Ticket,
+    ) -> Self {
+        Self { closing: Some(Closing::new(io, observed, verdict, policy, ticket)) }
     }
 
-    /// Ends the close by an abort: what was served must not look whole.
-    pub(crate) fn abort(&mut self) {
-        if let Some(closing) = &mut self.closing {
-            closing.handle(Event::Aborted, now());
-        }
+    /// Takes the word of somebody who has seen the service's result. Before the first poll.
+    pub(crate) fn classified(&mut self, ending: Ending) {
+        let Some(closing) = &mut self.closing else { return };
+        let Verdict { ends, shown_by } = closing.verdict;
+        let as_seen = closing.verdict.cut();
+        let cut = match (ending, ends) {
+            (Ending::Reset, _) => Some(Verdict::aborted(CutShownBy::Reset)),
+            (Ending::Graceful | Ending::GracefulBy(_), Ends::Whole | Ends::Unknown(_)) => None,
+            // It was decided before, or the peer was told by the service's half-close; or something is unanswered, which is
+            // no graceful end whatever the result says.
+            (_, Ends::Cut(_) | Ends::Told | Ends::Busy) | (Ending::AsSeen, _) => as_seen,
+            (Ending::Abort, _) => Some(Verdict::aborted(shown_by)),
+        };
+        let policy = match ending {
+            Ending::GracefulBy(policy) => Arc::new(policy),
+            _ => closing.machine.shared_policy(),
+        };
+        closing.machine.restart(policy, cut, now());
     }
 
-    /// Begins by another policy, before the first poll.
-    pub(crate) fn restart(&mut self, policy: ClosePolicy) {
-        if let Some(closing) = &mut self.closing {
-            closing.machine.restart(policy, now());
-        }
-    }
-
-    /// Runs the close in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
-    /// at once, which is the close's last resort.
+    /// Goes on in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped at once, which
+    /// is the close's last resort.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"
     )]
-    fn spawn(mut closing: Closing<T>) {
-        closing.spawned = true;
-        let close = Self { closing: Some(closing) };
-        if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(close));
+    pub(crate) fn detach(mut self) {
+        let Some(closing) = &mut self.closing else { return };
+        closing.is_detached = true;
+        if let Some(runtime) = closing.ticket.runtime() {
+            drop(runtime.spawn(self));
         }
     }
 }
@@ -134,14 +159,17 @@ struct Closing<T: Transport> {
     stream: Stream<T>,
     /// Dropped last, after the report: who waits for the tracker has all reports.
     ticket: Ticket,
-    /// Whether the current write was pending before, so that being polled again means progress.
-    waited: bool,
+    /// Tells whether the transport woke us, while something of ours is written.
+    progress: Progress,
     gathering: Gathering,
+    verdict: Verdict,
     /// Whether it runs in a task of its own already.
-    spawned: bool,
+    is_detached: bool,
+    /// Whether the transport is being asked for something: if this is seen at another time, it panicked.
+    is_performing: bool,
 }
 
-/// Whether the close is woken only when a lot of bytes are there: a peer that sends without end costs a fifth so.
+/// Whether the close is woken only when a lot of bytes are there. This cuts a flooding peer's CPU cost to a fifth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gathering {
     NotYet,
@@ -160,14 +188,16 @@ const GATHERED_BYTES: u32 = 256 << 10;
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    fn new(io: T, seen: Seen, policy: Arc<ClosePolicy>, shared: Arc<Shared>) -> Self {
+    fn new(io: T, observed: Observed, verdict: Verdict, policy: Arc<ClosePolicy>, ticket: Ticket) -> Self {
         Self {
-            machine: CloseMachine::new(policy, seen.into_start(), now()),
+            machine: CloseMachine::new(policy, observed.into_start(verdict), now()),
             stream: Stream::Session(Box::new(io)),
-            ticket: Ticket::new(shared),
-            waited: false,
+            ticket,
+            progress: Progress::default(),
             gathering: Gathering::NotYet,
-            spawned: false,
+            verdict,
+            is_detached: false,
+            is_performing: false,
         }
     }
 
@@ -176,7 +206,7 @@ impl<T: Transport> Closing<T> {
         let mut at = now();
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
-            let event = match self.stream.perform(action, cx) {
+            let event = match self.perform(action, cx) {
                 Poll::Ready(event) => event,
                 Poll::Pending => ready!(self.wait(cx, at)),
             };
@@ -185,11 +215,32 @@ impl<T: Transport> Closing<T> {
             }
             self.handle(event, at);
         }
+        if self.machine.action().is_some() {
+            // A peer that never lets us wait is no exception to the server's deadline and limits.
+            if let Poll::Ready(event) = self.await_decision(cx, at) {
+                self.handle(event, at);
+            }
+        }
         if let Some(report) = self.machine.report() {
             return Poll::Ready(report);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Asks the transport for one action. While our own bytes are written, it is noticed whether it is the transport that
+    /// wakes us.
+    fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
+        self.is_performing = true;
+        let writes = matches!(action, Action::Flush | Action::Notify | Action::HalfClose { .. });
+        let polled = if writes {
+            let stream = &mut self.stream;
+            self.progress.poll(cx, |cx| stream.perform(action, cx))
+        } else {
+            self.stream.perform(action, cx)
+        };
+        self.is_performing = false;
+        polled
     }
 
     /// Nothing can be done now: waits for a deadline, the server's or the machine's.
@@ -199,24 +250,31 @@ impl<T: Transport> Closing<T> {
                 return Poll::Ready(event);
             }
         }
+        if self.machine.phase() == Phase::Settle {
+            self.handle(Event::Unacked(self.stream.unacked()), at);
+        }
         if self.gathering == Gathering::NotYet && self.machine.bytes_drained() >= GATHERED_AFTER_BYTES {
             let gathers = self.stream.set_low_water(GATHERED_BYTES);
             self.gathering = if gathers { Gathering::Now } else { Gathering::NoMore };
         }
-        if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {
-            return Poll::Ready(self.time_is_up());
-        }
-        if self.waited && self.machine.phase() < Phase::Drain {
-            // Woken, and not because its time is up: the peer took something. What else may wake a task is bounded by the flush
-            // limit.
+        if self.progress.take() {
             self.handle(Event::WriteProgress, at);
         }
-        self.waited = true;
+        if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {
+            return Poll::Ready(self.time_is_up(at));
+        }
+        self.await_decision(cx, at)
+    }
+
+    /// Waits until the machine's time is up, or until something is decided about this close.
+    fn await_decision(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<Event> {
         let timeout = self.machine.next_timeout().unwrap_or(at);
         match self.ticket.wait(cx, timeout, at, || self.stream.peer()) {
-            Some(Event::ShutdownBy(deadline)) if deadline > at => {
-                self.handle(Event::ShutdownBy(deadline), at);
-                Poll::Pending
+            // The machine may give what is cut a moment more.
+            Some(event @ Event::ShutdownBy(_)) => {
+                self.handle(event, at);
+                let is_over = self.machine.next_timeout().is_none_or(|timeout| timeout <= at);
+                if is_over { Poll::Ready(Event::Tick) } else { Poll::Pending }
             }
             Some(Event::Abandoned) => {
                 self.do_without_waiting();
@@ -227,14 +285,18 @@ impl<T: Transport> Closing<T> {
         }
     }
 
-    /// What has come and was not worth being woken for counts before a deadline does.
-    fn time_is_up(&mut self) -> Event {
+    /// What has come and was not worth being woken for counts before a deadline does, from when it came.
+    fn time_is_up(&mut self, at: Instant) -> Event {
         if self.gathering != Gathering::Now {
             return Event::Tick;
         }
         self.gathering = Gathering::NoMore;
         self.stream.set_low_water(1);
-        self.stream.discard_now(self.machine.action()).unwrap_or(Event::Tick)
+        let ago = self.stream.last_received();
+        let Some(event) = self.stream.discard_now(self.machine.action()) else { return Event::Tick };
+        let came_at = ago.and_then(|ago| at.checked_sub(ago)).unwrap_or(at);
+        self.handle(event, came_at);
+        Event::Tick
     }
 
     fn handle(&mut self, event: Event, at: Instant) {
@@ -242,7 +304,7 @@ impl<T: Transport> Closing<T> {
         self.machine.handle(event, at);
         let after = self.machine.phase();
         if before != after {
-            self.waited = false;
+            self.progress = Progress::default();
             log::phase(before, after);
         }
     }
@@ -260,16 +322,20 @@ impl<T: Transport> Closing<T> {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
+            self.is_performing = true;
             let Poll::Ready(event) = self.stream.perform(action, &mut cx) else { break };
             self.handle(event, now());
         }
+        self.is_performing = false;
     }
 
     /// Lets go of the socket and tells about it.
     fn release(self, mut report: CloseReport) -> CloseReport {
         let Self { machine, stream, ticket, .. } = self;
         match report.release {
-            Release::Abort => stream.abort(),
+            Release::Abort if stream.abort() => {}
+            // There is no RST on this transport.
+            Release::Abort => report.release = Release::Close,
             Release::Close if report.outcome.is_connection_over() => {}
             // What has arrived is for whoever holds the other descriptor.
             Release::Close if report.outcome == Outcome::LeftOpen => {}
@@ -280,14 +346,28 @@ impl<T: Transport> Closing<T> {
                 report.bytes_drained += stream.discard_arrived(machine.bytes_left());
             }
         }
-        if ticket.shared().is_heard {
+        if ticket.settings().wants_report {
             report.unacked = stream.unacked();
         }
         drop(stream);
-        log::outcome(&report);
-        ticket.shared().report(&report);
-        ticket.end(report.outcome);
+        Self::tell(ticket, &report);
         report
+    }
+
+    /// The transport panicked: it is asked for nothing any more.
+    fn give_up(mut self) {
+        self.handle(Event::Abandoned, now());
+        let Self { machine, stream, ticket, .. } = self;
+        drop(stream);
+        if let Some(report) = machine.report() {
+            Self::tell(ticket, &report);
+        }
+    }
+
+    fn tell(ticket: Ticket, report: &CloseReport) {
+        log::outcome(report);
+        ticket.settings().report(report);
+        ticket.end(report.outcome);
     }
 }
 

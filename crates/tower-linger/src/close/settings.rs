@@ -1,6 +1,7 @@
-//! How connections are to be closed, and what is told about it: what every clone of a layer shares.
+//! How the connections of a layer are closed, and who is told about it. Shared by the layer's clones.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
@@ -8,35 +9,37 @@ use linger_proto::{ClosePolicy, CloseReport};
 use crate::tracker::tracker::Tracker;
 
 #[derive(Clone, Default)]
-pub(crate) struct Shared {
+pub(crate) struct Settings {
     pub(crate) policy: Arc<ClosePolicy>,
     pub(crate) tracker: Tracker,
     pub(crate) on_close: Option<Arc<Observer>>,
-    pub(crate) leaves_upgrades: bool,
-    /// Whether reports go to somebody, so that what costs a system call is found out.
-    pub(crate) is_heard: bool,
+    pub(crate) detaches_upgrades: bool,
+    /// Whether anyone reads reports; if not, what costs a system call is left out of them.
+    pub(crate) wants_report: bool,
 }
 
 pub(crate) type Observer = dyn Fn(&CloseReport) + Send + Sync;
 
-impl Shared {
+impl Settings {
     pub(crate) fn new(policy: ClosePolicy) -> Self {
         Self { policy: Arc::new(policy), ..Self::default() }
     }
 
+    /// Tells the observer. Its panic is its own: it takes neither the service's result nor the count away, and does not
+    /// abort a process that is unwinding already. The panic hook has told about it.
     pub(crate) fn report(&self, report: &CloseReport) {
         if let Some(observer) = &self.on_close {
-            observer(report);
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(report)));
         }
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("Settings")
             .field("policy", &self.policy)
             .field("tracker", &self.tracker)
-            .field("leaves_upgrades", &self.leaves_upgrades)
+            .field("detaches_upgrades", &self.detaches_upgrades)
             .finish_non_exhaustive()
     }
 }

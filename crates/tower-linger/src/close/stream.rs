@@ -23,7 +23,9 @@ pub(crate) enum Stream<T: Transport> {
 impl<T: Transport> Stream<T> {
     /// Does what the machine asks for, and says what came of it.
     pub(crate) fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
-        if let Action::Discard { .. } = action {
+        if let Action::Discard { .. } | Action::Settle { .. } | Action::HalfClose { below_session: true } =
+            action
+        {
             self.drop_session();
         }
         let result = match (self, action) {
@@ -31,9 +33,16 @@ impl<T: Transport> Stream<T> {
                 ready!(Pin::new(&mut **io).poll_flush(cx)).map(|()| Event::Flushed)
             }
             (Self::Session(io), Action::Notify) => ready!(io.poll_notify(cx)).map(Event::Notified),
-            (Self::Session(io), Action::HalfClose) => {
+            (Self::Session(io), Action::HalfClose { .. }) => {
                 ready!(transport::poll_half_close(&mut **io, cx)).map(|()| Event::HalfClosed)
             }
+            (Self::Raw(io), Action::HalfClose { .. }) => {
+                ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
+            }
+            (Self::Raw(io), Action::Settle { limit: Some(limit) }) => {
+                ready!(io.poll_discard(cx, limit)).map(discarded)
+            }
+            (Self::Raw(_), Action::Settle { limit: None }) => return Poll::Pending,
             (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
             (Self::Raw(io), Action::Discard { limit }) => ready!(io.poll_discard(cx, limit)).map(discarded),
             // The session is gone for good, by a panic on the way for one.
@@ -77,12 +86,18 @@ impl<T: Transport> Stream<T> {
         };
     }
 
-    pub(crate) fn abort(&self) {
+    /// Has the release send a RST; says whether it will.
+    pub(crate) fn abort(&self) -> bool {
         match self {
             Self::Session(io) => transport::abort(&**io),
             Self::Raw(io) => transport::abort(io),
-            Self::Moving => {}
+            Self::Moving => false,
         }
+    }
+
+    /// How long ago the peer's last bytes arrived, where the system can tell.
+    pub(crate) fn last_received(&self) -> Option<Duration> {
+        None
     }
 
     pub(crate) fn bound_orphan(&self, timeout: Duration) {

@@ -1,15 +1,19 @@
-//! What whoever handles a request wants for its connection's close.
+//! How a request handler overrides the close of its connection.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use linger_proto::ClosePolicy;
 
-/// A handler's word on how its connection is to be closed, when it is. Clones speak for the same connection; the last word
-/// counts.
+use crate::serve::connection::{Connection, Override};
+
+/// Lets a request handler override how its connection closes; the last call wins. Clones speak for the same connection.
 ///
 /// It comes from [`LingerIo::close_handle`](crate::LingerIo::close_handle) before the HTTP engine takes the connection, or
 /// from axum as part of `ConnectInfo<axum::Peer>`; as an extension of its requests, every handler and middleware can find it.
+///
+/// What is called before the engine shuts the connection down counts: hyper does that when a response is written and the
+/// connection is not kept. It changes nothing for a connection whose FIN is out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,41 +26,38 @@ use linger_proto::ClosePolicy;
 /// handle.set_policy(ClosePolicy::builder().drain_idle_timeout(Duration::from_secs(1)).build()?);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct CloseHandle {
-    wish: Arc<Mutex<Wish>>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Wish {
-    #[default]
-    None,
-    Policy(ClosePolicy),
-    Abort,
+    connection: Arc<Connection>,
 }
 
 impl CloseHandle {
-    /// Closes this connection by another policy than its layer's.
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection }
+    }
+
+    /// Closes this connection by another policy than its layer's. It replaces all of the layer's settings; start from
+    /// [`LingerLayer::policy`](crate::LingerLayer::policy) and its `to_builder` to change only some.
     pub fn set_policy(&self, policy: ClosePolicy) {
-        self.set(Wish::Policy(policy));
+        self.connection.set_override(Override::Policy(Arc::new(policy)));
     }
 
-    /// Aborts this connection when its service lets go of it: a RST, instead of an end that looks clean.
+    /// Ends this connection as one that failed, when its service lets go of it: the peer must not take what it has for
+    /// the whole. What was sent before still arrives. Where the response's framing shows that it is cut (a length,
+    /// chunks, HTTP/2), a FIN without `close_notify` follows it; where it ends with the connection, a RST, once everything
+    /// is acknowledged and the peer is quiet.
     pub fn abort(&self) {
-        self.set(Wish::Abort);
+        self.connection.set_override(Override::Abort);
     }
 
-    fn set(&self, wish: Wish) {
-        *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = wish;
-    }
-
-    pub(crate) fn wish(&self) -> Wish {
-        *self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Resets this connection at once when its service lets go of it. The peer may lose what it has not read yet.
+    pub fn reset(&self) {
+        self.connection.set_override(Override::Reset);
     }
 }
 
 impl fmt::Debug for CloseHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CloseHandle").field("wish", &self.wish()).finish()
+        f.debug_struct("CloseHandle").field("wanted", &self.connection.wanted()).finish()
     }
 }

@@ -1,39 +1,191 @@
-//! What is noticed of a connection while it is served.
+//! What is noticed of a connection while it is served, and what that says about its end.
 
 use std::io;
 use std::task::Poll;
 
-use linger_proto::{Failure, Start};
+use linger_proto::{Alert, Cut, CutShownBy, Failure, Outcome, Start};
 use tokio::io::ReadBuf;
+
+use crate::serve::connection::{Connection, Override};
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct Observed {
     pub(crate) start: Start,
     /// The service asked for the half-close, was told that it is done, and it is not sent yet.
     pub(crate) owes_half_close: bool,
+    pub(crate) writes: Writes,
+    /// The last response that began with a write was a `101`.
+    is_upgraded: bool,
+    framing: Framing,
 }
 
-impl Seen {
-    /// What the close begins with.
-    pub(crate) fn into_start(self) -> Start {
-        self.start
+/// What became of the service's writes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// There were none.
+    #[default]
+    None,
+    /// The last one was taken.
+    Taken,
+    /// The last one was not taken: the service has more to send.
+    Blocked,
+    /// One failed, so what the service had to send is not whole.
+    Failed,
+    /// None was taken for as long as the policy allows.
+    TimedOut,
+}
+
+/// How the end of what was sent can be told.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    #[default]
+    Unknown,
+    /// By a length, chunks or frames.
+    Framed,
+    /// By the connection's end.
+    UntilClose,
+}
+
+/// What a connection's end means, when its service lets go of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// The service has half-closed, or asked for it: what the peer sees of the end is decided.
+    Told,
+    /// Nothing is unanswered.
+    Whole,
+    /// Something is unanswered, or only half sent.
+    Busy,
+    /// Nobody can tell. It is not called clean.
+    Unknown(Cut),
+    /// It was decided that it ends unclean: by a panic, a handler, a deadline.
+    Cut(Cut),
+}
+
+/// How the end looks to those who saw the connection, before its service's result is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Verdict {
+    pub(crate) ends: Ends,
+    pub(crate) shown_by: CutShownBy,
+}
+
+impl Verdict {
+    /// Of a connection that nobody served.
+    pub(crate) const WHOLE: Self = Self { ends: Ends::Whole, shown_by: CutShownBy::LateReset };
+
+    pub(crate) const fn aborted(shown_by: CutShownBy) -> Cut {
+        Cut { shown_by, outcome: Some(Outcome::Aborted) }
     }
 
+    /// How to end it where nobody says more. What cannot be told is not called clean.
+    pub(crate) fn cut(self) -> Option<Cut> {
+        match self.ends {
+            Ends::Told | Ends::Whole => None,
+            Ends::Busy => Some(Self::aborted(self.shown_by)),
+            Ends::Unknown(cut) | Ends::Cut(cut) => Some(cut),
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+use crate::transport::is_received_alert;
+
+#[cfg(not(feature = "rustls"))]
+fn is_received_alert(_: &io::Error) -> bool {
+    false
+}
+
+impl Observed {
     /// A TLS handshake that failed: its alert was the last message.
     #[cfg(feature = "rustls")]
     pub(crate) fn failed_handshake(error: &io::Error) -> Self {
-        let mut seen = Self::default();
-        seen.start.fatal_alert = true;
-        seen.note(error);
-        seen
+        let mut observed = Self::default();
+        observed.start.fatal_alert = Some(Alert::Sent);
+        observed.note(error);
+        observed
     }
 
+    /// What is to be thought of the connection's end.
+    pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
+        let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
+        let shown_by = match framing {
+            Framing::Framed => CutShownBy::Framing,
+            Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
+        };
+        let cut = |outcome| Ends::Cut(Cut { shown_by, outcome: Some(outcome) });
+        let reset = |outcome| Ends::Cut(Cut { shown_by: CutShownBy::Reset, outcome: Some(outcome) });
+        let ends = match wanted {
+            Override::Reset => reset(Outcome::Aborted),
+            _ if self.writes == Writes::TimedOut => reset(Outcome::FlushTimeout),
+            // What the peer sees of the end is out.
+            _ if self.start.half_closed.is_some() => Ends::Told,
+            Override::Abort => cut(Outcome::Aborted),
+            // A handler's panic, which drops its connection on the way.
+            _ if std::thread::panicking() => cut(Outcome::Aborted),
+            // The service ended its writes; some are still on their way out.
+            _ if self.owes_half_close => Ends::Told,
+            _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
+            _ if is_busy || !self.is_written() => Ends::Busy,
+            _ if is_idle => Ends::Whole,
+            // No failure is known, and no HTTP: the peer sees what it would see without us, a FIN, and over TLS no more.
+            _ if framing == Framing::Unknown => {
+                Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
+            }
+            _ => Ends::Unknown(Verdict::aborted(shown_by)),
+        };
+        Verdict { ends, shown_by }
+    }
+
+    /// Whether nothing is unanswered, whether something is, and how the end of the last response can be told.
+    fn seen_of_requests(&self, connection: &Connection) -> (bool, bool, Framing) {
+        // Those who upgraded it have their own way to end, and let go of it when they are done.
+        let passed_on = self.is_upgraded || connection.is_passed_on();
+        #[cfg(feature = "http")]
+        if let Some(exchanges) = connection.known_exchanges() {
+            let framing = match exchanges.framing() {
+                Framing::Unknown => self.framing,
+                known => known,
+            };
+            let passed_on = passed_on || exchanges.is_upgraded();
+            let is_cut_tunnel = passed_on && connection.is_cut();
+            let is_busy = exchanges.is_busy() && !passed_on;
+            return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
+        }
+        // Nothing was sent that could be taken for more than it is.
+        let is_idle = self.writes == Writes::None || (passed_on && !connection.is_cut());
+        (is_idle, false, self.framing)
+    }
+
+    /// Whether everything that the service wrote was taken.
+    fn is_written(&self) -> bool {
+        matches!(self.writes, Writes::None | Writes::Taken)
+    }
+
+    /// What the close begins with.
+    pub(crate) fn into_start(mut self, verdict: Verdict) -> Start {
+        self.start.cut = verdict.cut();
+        self.start
+    }
+
+    /// Whether the connection is in other hands than HTTP's, as far as its own writes tell.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.is_upgraded
+    }
+
+    /// Records a failed read or flush, and returns it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pass(&mut self, error: io::Error) -> io::Error {
+    pub(crate) fn record(&mut self, error: io::Error) -> io::Error {
         self.note(&error);
         error
+    }
+
+    /// Records a failed write, and returns it: what the service had to say is not whole, whatever failed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn record_write(&mut self, error: io::Error) -> io::Error {
+        self.writes = Writes::Failed;
+        self.record(error)
     }
 
     /// Notes a read that brought no bytes: a failure or, where there was room for some, the end of the peer's data.
@@ -53,9 +205,56 @@ impl Seen {
             // rustls' word for a FIN without a close_notify. The drain will see that FIN again.
             io::ErrorKind::UnexpectedEof if error.raw_os_error().is_none() => {}
             kind => {
-                self.start.fatal_alert |= kind == io::ErrorKind::InvalidData;
+                if kind == io::ErrorKind::InvalidData {
+                    let received = is_received_alert(error);
+                    let alert = if received { Alert::Received } else { Alert::Sent };
+                    self.start.fatal_alert.get_or_insert(alert);
+                }
                 self.start.failure.get_or_insert(Failure::from(error));
             }
         }
     }
+
+    /// Looks at the first bytes of the peer: HTTP/2 shows each cut by its frames, HTTP/1 need not.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_first_bytes(&mut self, bytes: &[u8]) {
+        // What is shorter than the preface (RFC 9113 §3.4) still tells it from any request.
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let length = bytes.len().min(PREFACE.len());
+        if length >= 4 && bytes[..length] == PREFACE[..length] {
+            self.framing = Framing::Framed;
+        } else if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) == Some(&b' ') {
+            // A request's method, most likely. Until its response begins, the safe side.
+            self.framing = Framing::UntilClose;
+        }
+    }
+
+    /// Looks at a write: does a response begin with it? Costs a comparison where none does.
+    #[inline]
+    pub(crate) fn note_write(&mut self, bytes: &[u8]) {
+        if bytes.starts_with(b"HTTP/1.") {
+            self.note_head(bytes);
+        }
+    }
+
+    /// hyper sends its heads at the beginning of a write, and frames what it sends to clients of HTTP/1.1. A body that
+    /// happens to look like a head can make this wrong; a request-level layer knows better.
+    #[cold]
+    #[inline(never)]
+    fn note_head(&mut self, bytes: &[u8]) {
+        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end]);
+        let is_modern = head.get(7) == Some(&b'1');
+        self.is_upgraded = head.get(9..12) == Some(b"101");
+        let is_framed = if self.is_upgraded {
+            has(head, b"websocket")
+        } else {
+            is_modern || has(head, b"\r\ncontent-length:")
+        };
+        self.framing = if is_framed { Framing::Framed } else { Framing::UntilClose };
+    }
+}
+
+fn has(head: &[u8], name: &[u8]) -> bool {
+    head.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name))
 }

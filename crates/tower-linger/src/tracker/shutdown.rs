@@ -1,13 +1,13 @@
 //! The end of a server: requests first, then connections, within one deadline.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::clock::{now, sleep_until};
+use crate::clock::{self, now};
 use crate::tracker::summary::Summary;
 use crate::tracker::tracker::Tracker;
 
@@ -53,16 +53,19 @@ impl Shutdown {
         Self { tracker, limit, deadline: watch::Sender::new(None) }
     }
 
-    /// Asks the server to end; when it was asked before, cuts what is left of it. May be called from anywhere.
+    /// Asks the server to end; when it was asked before, cuts what is left of it. May be called from anywhere, also at
+    /// the same time: one of two calls is the first.
     pub fn request(&self) {
-        let again = self.deadline.borrow().is_some();
-        let limit = if again { Duration::ZERO } else { self.limit };
-        let deadline = now() + limit;
-        self.tracker.set_deadline(deadline);
-        self.deadline.send_replace(Some(deadline));
+        self.deadline.send_modify(|requested| {
+            let limit = if requested.is_some() { Duration::ZERO } else { self.limit };
+            let deadline = clock::after(limit);
+            self.tracker.set_deadline(deadline);
+            *requested = Some(deadline);
+        });
     }
 
-    /// Completes when the server is asked to end: for `with_graceful_shutdown`, or an accept loop.
+    /// Completes when the server is asked to end: for `with_graceful_shutdown`, an accept loop, or the handler of an upgraded
+    /// connection, which no HTTP engine tells.
     ///
     /// # Cancel safety
     ///
@@ -75,38 +78,37 @@ impl Shutdown {
         }
     }
 
-    /// Drives the server to its end, at most until the deadline, then waits for the closes of its connections. Returns what
-    /// the server returned, nothing if it was cut, and how all closes ended.
+    /// Drives the server to its end, at most until the deadline, then waits for its connections: for those that are still
+    /// served, and for their closes. At the deadline what is served is cut, as [`Tracker::shutdown`] says. Returns what
+    /// the server returned, nothing if it was dropped at the deadline, and how all connections ended.
+    ///
+    /// It returns a second after the deadline at the latest. A framework that has let go of its connections' tasks
+    /// (`axum::serve` does) ends them when their reads and writes fail; a handler that does neither is told by the engine.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the server.
-    pub async fn finish<F: Future>(&self, serve: F) -> (Option<F::Output>, Summary) {
-        let served = self.until_deadline(pin!(serve)).await;
-        self.tracker.wait().await;
+    /// Dropping it drops the server, and stops the cutting.
+    pub async fn finish<F: IntoFuture>(&self, serve: F) -> (Option<F::Output>, Summary) {
+        let mut serve = Box::pin(serve.into_future());
+        let served = self.until_deadline(serve.as_mut()).await;
+        if served.is_none() {
+            // Before the server is dropped, so that its connections know why.
+            self.tracker.cut_served();
+        }
+        drop(serve);
+        self.tracker.wait_and_cut().await;
         (served, self.tracker.summary())
     }
 
     async fn until_deadline<F: Future>(&self, mut serve: Pin<&mut F>) -> Option<F::Output> {
-        let mut requests = self.deadline.subscribe();
-        loop {
-            let deadline = *requests.borrow_and_update();
-            let mut request = pin!(requests.changed());
-            let mut timer = pin!(deadline.map(sleep_until));
-            let served = poll_fn(|cx| {
-                if let Poll::Ready(output) = serve.as_mut().poll(cx) {
-                    return Poll::Ready(Some(Some(output)));
-                }
-                let over = timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(cx).is_ready());
-                if over {
-                    return Poll::Ready(Some(None));
-                }
-                request.as_mut().poll(cx).map(|_| None)
-            })
-            .await;
-            if let Some(served) = served {
-                return served;
+        let mut alarm = self.tracker.alarmed();
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = serve.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
             }
-        }
+            let deadline = self.tracker.deadline().unwrap_or_else(|| clock::after(Duration::MAX));
+            alarm.poll_at(cx, deadline, now()).map(|()| None)
+        })
+        .await
     }
 }

@@ -1,79 +1,136 @@
-//! One timer for all closes that wait in a runtime: it sleeps until the first of them has waited long enough, and wakes it.
+//! One timer for all closes that wait in a runtime: it sleeps until the first of them has waited long enough,
+//! and wakes it.
 
 use std::future::Future;
+use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::thread::{self, Thread};
+use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tokio::runtime::{Handle, Id};
 use tokio::time::Sleep;
 
-use crate::clock::{now, sleep_until};
-use crate::tracker::tracker::Inner;
+use crate::clock::{now, park_until, sleep_until};
+use crate::tracker::state::Inner;
 
-/// Starts the alarm of a runtime, for as long as somebody waits for it. Returns whether the runtime takes it: one that is shutting
-/// down does not.
+/// Starts the timer of the current runtime: a task, or a thread where the runtime has no timers. It ends when
+/// nobody waits for it any more. Returns whether it was started: a runtime that is shutting down takes no
+/// tasks.
+pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
+    let refused = Arc::new(AtomicBool::new(false));
+    let sleep = sleep_in(runtime.id(), &tracker);
+    let state = State::NotStarted { refused: refused.clone() };
+    let served = Served { tracker, runtime: runtime.id(), state };
+    match sleep {
+        Some(sleep) => spawn_task(runtime, served, sleep),
+        None => spawn_thread(served),
+    }
+    !refused.load(Ordering::Acquire)
+}
+
+/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so each runtime is
+/// asked once; the panic hook, which prints a message, sees that. Where panics abort the process, this one
+/// does too.
+fn sleep_in(runtime: Id, tracker: &Inner) -> Option<Sleep> {
+    if tracker.lock().timers.is_timeless(runtime) {
+        return None;
+    }
+    let sleep = panic::catch_unwind(|| sleep_until(now())).ok();
+    if sleep.is_none() {
+        tracker.lock().timers.set_timeless(runtime);
+    }
+    sleep
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "it ends with the last close that waits, and when its runtime does"
 )]
-pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
-    let refused = Arc::new(AtomicBool::new(false));
-    let stands = Stands::NotStarted { refused: refused.clone() };
-    let mut alarm = Alarm { tracker, runtime: runtime.id(), sleep: None, stands };
-    // Should the runtime have no timers, this panics, and drops the alarm, which tells those who count on it.
-    alarm.sleep = Some(sleep_until(now()));
-    drop(runtime.spawn(alarm));
-    !refused.load(Ordering::Acquire)
+fn spawn_task(runtime: &Handle, served: Served, sleep: Sleep) {
+    drop(runtime.spawn(TimerTask { served, sleep }));
+}
+
+#[expect(clippy::disallowed_methods, reason = "it ends with the last close that waits")]
+fn spawn_thread(mut served: Served) {
+    let name = "tower-linger".to_owned();
+    // If there can be no thread, dropping `served` says so.
+    let _ = thread::Builder::new().name(name).spawn(move || {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        while let Some(next) = served.expire(&waker) {
+            park_until(next);
+        }
+    });
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 pin_project! {
-    struct Alarm {
-        tracker: Arc<Inner>,
-        runtime: Id,
+    struct TimerTask {
+        served: Served,
         #[pin]
-        sleep: Option<Sleep>,
-        stands: Stands,
-    }
-
-    impl PinnedDrop for Alarm {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            match this.stands {
-                Stands::NotStarted { refused } => refused.store(true, Ordering::Release),
-                Stands::Running => {}
-                Stands::Over => return,
-            }
-            // Its runtime ends. Whoever waits in it does so for the last time, but a close may be polled from elsewhere.
-            let waiting = this.tracker.lock().waiting.silence(*this.runtime);
-            waiting.into_iter().for_each(Waker::wake);
-        }
+        sleep: Sleep,
     }
 }
 
-enum Stands {
-    NotStarted { refused: Arc<AtomicBool> },
-    Running,
-    Over,
-}
-
-impl Future for Alarm {
+impl Future for TimerTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        *this.stands = Stands::Running;
-        loop {
-            let (due, next) = this.tracker.lock().waiting.ring(*this.runtime, now(), cx.waker());
-            due.into_iter().for_each(Waker::wake);
-            let (Some(next), Some(mut sleep)) = (next, this.sleep.as_mut().as_pin_mut()) else {
-                *this.stands = Stands::Over;
-                return Poll::Ready(());
-            };
-            sleep.as_mut().reset(next.into());
-            ready!(sleep.poll(cx));
+        while let Some(next) = this.served.expire(cx.waker()) {
+            this.sleep.as_mut().reset(next.into());
+            ready!(this.sleep.as_mut().poll(cx));
         }
+        Poll::Ready(())
+    }
+}
+
+/// The closes of one runtime, as served by its timer.
+struct Served {
+    tracker: Arc<Inner>,
+    runtime: Id,
+    state: State,
+}
+
+enum State {
+    NotStarted { refused: Arc<AtomicBool> },
+    Running,
+    Done,
+}
+
+impl Served {
+    /// Wakes those whose time is up. Returns when to do it again; none if nobody waits any more.
+    fn expire(&mut self, timer: &Waker) -> Option<Instant> {
+        self.state = State::Running;
+        let (due, next) = self.tracker.lock().timers.expire(self.runtime, now(), timer);
+        if next.is_none() {
+            // Before anybody is woken: who waits again finds no timer and starts another.
+            self.state = State::Done;
+        }
+        due.into_iter().for_each(Waker::wake);
+        next
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        match &self.state {
+            State::NotStarted { refused } => refused.store(true, Ordering::Release),
+            State::Running => {}
+            State::Done => return,
+        }
+        // The runtime ends. Who waits in it is about to be dropped, but a close may be polled elsewhere.
+        let waiting = self.tracker.lock().timers.remove_runtime(self.runtime);
+        waiting.into_iter().for_each(Waker::wake);
     }
 }

@@ -1,149 +1,117 @@
-//! The closes that wait for their peers: who is to be woken when, and who has waited the longest. Only decides; the lock is
-//! the tracker's.
+//! Deadlines of waiting closes: whom to wake, and when. Pure bookkeeping under the tracker's lock.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::mem;
-use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tokio::runtime;
 
+/// The entries of all closes that wait, and one schedule for each runtime that they wait in.
 #[derive(Default)]
-pub(crate) struct WaitingRoom {
-    seats: Slab<Seat>,
-    /// Those that count against the limit, the oldest first; those that are evicted do not. Where there is a limit.
-    queue: BTreeSet<Place>,
-    /// The same by peer, where there is a limit per peer.
-    of_peer: HashMap<IpAddr, BTreeSet<Place>>,
-    next_age: u64,
-    /// One for each runtime that closes wait in: mostly one.
+pub(crate) struct Timers {
+    entries: Slab<Entry>,
+    /// Mostly one.
     schedules: Vec<Schedule>,
+    /// Runtimes known to lack tokio's timers (`enable_time`), so that each of them is tried only once.
+    timeless: Vec<runtime::Id>,
 }
 
-/// The place of a close that waits, for as long as it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SeatId(NonZeroU32);
+/// The entry of one close, for as long as it exists. Ids are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EntryId(NonZeroU32);
 
-/// Small: there is one for each connection that lingers.
-struct Seat {
+/// Whom to wake. There is one for each connection that lingers, so it is kept small.
+struct Entry {
     waker: Waker,
-    /// When its time is up, which may move either way.
-    time: Moment,
-    /// When the alarm looks at it next, never later than that; nothing once it has rung.
-    ring: Option<Moment>,
-    /// Where there is a limit. Apart, since mostly there is none.
-    queued: Option<Box<Queued>>,
+    /// When its time is up. It may move either way.
+    due: Moment,
+    /// When its schedule looks at it next. That is never later than `due`.
+    set_for: Moment,
+    /// The runtime whose schedule looks at it next; none before the first time is set, and once that has
+    /// expired. Both moments count from the beginning of this schedule.
+    set_in: Option<runtime::Id>,
 }
 
-struct Queued {
-    age: u64,
-    peer: Option<IpAddr>,
-    is_evicted: bool,
-}
-
-/// In the order of age.
-type Place = (u64, SeatId);
-
-/// How many may wait at once.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) all: Option<NonZeroUsize>,
-    pub(crate) per_peer: Option<NonZeroUsize>,
-}
-
-/// When the alarm of one runtime rings, and for whom.
+/// The times of one runtime. It exists as long as something is set in it.
 struct Schedule {
     runtime: runtime::Id,
     began: Instant,
-    /// The earliest first. What was left or moved to an earlier time stays in it until its own, or until there is much of it.
-    rings: BinaryHeap<Reverse<(Moment, SeatId)>>,
-    /// What the alarm waits for, and how it is told of something earlier. Nothing before it is first polled.
-    alarm: Option<(Moment, Waker)>,
+    /// Milliseconds from `began` until `expire` was last called.
+    expired_at: u64,
+    /// The earliest first. What was removed or set for an earlier time stays in it until its own time comes,
+    /// or until there is much of it.
+    times: BinaryHeap<Reverse<(Moment, EntryId)>>,
+    /// What the runtime's timer sleeps until, and how to wake it for something earlier. None before its first
+    /// poll.
+    timer: Option<(Moment, Waker)>,
 }
 
-/// Milliseconds since the schedule began, which is how finely tokio's timers tell time. They run over after 49 days: what is
-/// compared is at most some days apart, since no bound of a close is more than a day.
+/// Milliseconds since a schedule began, which is the resolution of tokio's timers. The number wraps after 49
+/// days; that is why nothing is set for more than a day ahead, and why a leap of the clock makes everything
+/// due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Moment(NonZeroU32);
+struct Moment(u32);
 
-/// What a runtime's alarm has to do with a time that was set.
-pub(crate) enum Alarm {
-    /// It will ring in time.
+/// What is to be done with a runtime's timer after a time was set.
+pub(crate) enum Timer {
+    /// Nothing: it expires early enough.
     IsSet,
     /// It sleeps for too long: wake it.
     Wake(Waker),
-    /// There is none.
+    /// There is none: start one.
     Missing,
 }
 
-impl WaitingRoom {
-    /// Takes a seat. Returns who has to be woken because it is evicted.
-    pub(crate) fn sit(
-        &mut self,
-        waker: Waker,
-        limits: Limits,
-        peer: Option<IpAddr>,
-    ) -> (SeatId, Option<Waker>) {
-        let seat = Seat { waker, time: Moment::FIRST, ring: None, queued: None };
-        let id = SeatId::of(self.seats.insert(seat));
-        if limits.all.is_none() && limits.per_peer.is_none() {
-            return (id, None);
-        }
-        self.next_age += 1;
-        let place = (self.next_age, id);
-        self.seats[id.index()].queued = Some(Box::new(Queued { age: place.0, peer, is_evicted: false }));
-        self.queue.insert(place);
-        if let Some(peer) = peer {
-            self.of_peer.entry(peer).or_default().insert(place);
-        }
-        (id, self.evict_over(limits, peer))
+impl Timers {
+    /// Adds a close that waits, without a time yet.
+    pub(crate) fn insert(&mut self, waker: Waker) -> EntryId {
+        let entry = Entry { waker, due: Moment(0), set_for: Moment(0), set_in: None };
+        EntryId::of(self.entries.insert(entry))
     }
 
-    /// The close is polled again: who is to be woken from now on. Returns whether it is evicted, and what to drop outside the
-    /// lock.
-    pub(crate) fn return_to(&mut self, id: SeatId, waker: &Waker) -> (bool, Option<Waker>) {
-        let seat = &mut self.seats[id.index()];
-        let replaced = (!seat.waker.will_wake(waker)).then(|| mem::replace(&mut seat.waker, waker.clone()));
-        (seat.queued.as_ref().is_some_and(|queued| queued.is_evicted), replaced)
+    /// Sets whom to wake from now on. Returns the waker it replaced, which is to be dropped outside the lock.
+    pub(crate) fn touch(&mut self, id: EntryId, waker: &Waker) -> Option<Waker> {
+        let entry = &mut self.entries[id.index()];
+        (!entry.waker.will_wake(waker)).then(|| mem::replace(&mut entry.waker, waker.clone()))
     }
 
-    /// Has whoever sits there woken at this time, by the alarm of this runtime.
-    pub(crate) fn wake_at(&mut self, id: SeatId, at: Instant, runtime: runtime::Id, now: Instant) -> Alarm {
+    /// Has the close woken at this time, or after a day if that is earlier, by the timer of this runtime.
+    ///
+    /// A time that was set in another runtime before does not count any more: that runtime may stand still.
+    pub(crate) fn wake_at(&mut self, id: EntryId, at: Instant, runtime: runtime::Id, now: Instant) -> Timer {
         let known = self.schedules.iter().position(|schedule| schedule.runtime == runtime);
         let index = known.unwrap_or_else(|| {
-            self.schedules.push(Schedule { runtime, began: now, rings: BinaryHeap::new(), alarm: None });
+            self.schedules.push(Schedule::new(runtime, now));
             self.schedules.len() - 1
         });
         let schedule = &mut self.schedules[index];
-        let seat = &mut self.seats[id.index()];
-        seat.time = Moment::of(schedule.millis_until(at));
-        if seat.ring.is_some_and(|ring| ring <= seat.time) {
-            return Alarm::IsSet;
+        let entry = &mut self.entries[id.index()];
+        entry.due = schedule.moment_of(at, now);
+        if entry.set_in == Some(runtime) && entry.set_for <= entry.due {
+            return Timer::IsSet;
         }
-        let ring = (seat.time, id);
-        seat.ring = Some(seat.time);
-        if schedule.rings.len() > 2 * self.seats.len() + FEW {
-            schedule.rings.retain(|Reverse(ring)| is_set(&self.seats, *ring));
-            schedule.rings.shrink_to(2 * self.seats.len() + FEW);
-        }
-        schedule.rings.push(Reverse(ring));
-        match &schedule.alarm {
-            _ if known.is_none() => Alarm::Missing,
-            Some((next, waker)) if ring.0 < *next => Alarm::Wake(waker.clone()),
-            _ => Alarm::IsSet,
+        entry.set_for = entry.due;
+        entry.set_in = Some(runtime);
+        let time = (entry.due, id);
+        schedule.make_room(&self.entries);
+        schedule.times.push(Reverse(time));
+        match &schedule.timer {
+            _ if known.is_none() => Timer::Missing,
+            Some((next, waker)) if time.0 < *next => Timer::Wake(waker.clone()),
+            _ => Timer::IsSet,
         }
     }
 
-    /// Who is due, and when the next ones are. The schedule ends when nobody waits any more.
-    pub(crate) fn ring(
+    /// Returns whom to wake now, and when to call this again. If that is never, the schedule is gone.
+    pub(crate) fn expire(
         &mut self,
         runtime: runtime::Id,
         now: Instant,
-        alarm: &Waker,
+        timer: &Waker,
     ) -> (Vec<Waker>, Option<Instant>) {
         let mut due = Vec::new();
         let Some(index) = self.schedules.iter().position(|schedule| schedule.runtime == runtime) else {
@@ -151,123 +119,144 @@ impl WaitingRoom {
         };
         let schedule = &mut self.schedules[index];
         let millis = schedule.millis_since(now);
+        // Moments cannot be compared across a leap. What was set before it is due, since nothing is set for
+        // so long. What was set since is woken early, which is harmless.
+        let has_leapt = millis - schedule.expired_at > LEAP_MILLIS;
+        schedule.expired_at = millis;
         let now = Moment::of(millis);
-        while let Some(Reverse(ring)) = schedule.rings.peek().copied() {
-            if ring.0 > now && is_set(&self.seats, ring) {
-                schedule.alarm = Some((ring.0, alarm.clone()));
-                return (due, Some(schedule.began + Duration::from_millis(millis + ring.0.after(now))));
+        while let Some(Reverse(time)) = schedule.times.peek().copied() {
+            let is_set = is_set(&self.entries, runtime, time);
+            if is_set && time.0 > now && !has_leapt {
+                schedule.timer = Some((time.0, timer.clone()));
+                return (due, Some(schedule.began + Duration::from_millis(millis + time.0.after(now))));
             }
-            schedule.rings.pop();
-            if !is_set(&self.seats, ring) {
+            schedule.times.pop();
+            if !is_set {
                 continue;
             }
-            let seat = &mut self.seats[ring.1.index()];
-            seat.ring = (seat.time > now).then_some(seat.time);
-            match seat.ring {
+            let entry = &mut self.entries[time.1.index()];
+            if entry.due > now && !has_leapt {
                 // It was given more time since.
-                Some(later) => schedule.rings.push(Reverse((later, ring.1))),
-                None => due.push(seat.waker.clone()),
+                entry.set_for = entry.due;
+                schedule.times.push(Reverse((entry.due, time.1)));
+            } else {
+                entry.set_in = None;
+                due.push(entry.waker.clone());
             }
         }
         self.schedules.swap_remove(index);
         (due, None)
     }
 
-    /// The alarm of this runtime is gone. Returns those that counted on it.
-    pub(crate) fn silence(&mut self, runtime: runtime::Id) -> Vec<Waker> {
-        let Some(index) = self.schedules.iter().position(|schedule| schedule.runtime == runtime) else {
-            return Vec::new();
-        };
-        let rings = self.schedules.swap_remove(index).rings;
+    /// Removes the schedule of a runtime whose timer is gone. Returns those that relied on it, to be woken.
+    pub(crate) fn remove_runtime(&mut self, runtime: runtime::Id) -> Vec<Waker> {
         let mut waiting = Vec::new();
-        for Reverse(ring) in rings {
-            if is_set(&self.seats, ring) {
-                let seat = &mut self.seats[ring.1.index()];
-                seat.ring = None;
-                waiting.push(seat.waker.clone());
+        let Some(index) = self.schedules.iter().position(|schedule| schedule.runtime == runtime) else {
+            return waiting;
+        };
+        for Reverse(time) in self.schedules.swap_remove(index).times {
+            if is_set(&self.entries, runtime, time) {
+                let entry = &mut self.entries[time.1.index()];
+                entry.set_in = None;
+                waiting.push(entry.waker.clone());
             }
         }
         waiting
     }
 
-    /// Of all who wait.
+    /// Whom to wake for this entry.
+    pub(crate) fn waker(&self, id: EntryId) -> Waker {
+        self.entries[id.index()].waker.clone()
+    }
+
+    /// The wakers of all entries.
     pub(crate) fn wakers(&self) -> Vec<Waker> {
-        self.seats.iter().map(|(_, seat)| seat.waker.clone()).collect()
+        self.entries.iter().map(|(_, entry)| entry.waker.clone()).collect()
     }
 
-    /// Returns what to drop outside the lock.
-    pub(crate) fn leave(&mut self, id: SeatId) -> Waker {
-        self.leave_the_queue(id);
-        let seat = self.seats.remove(id.index());
-        if self.seats.is_empty() && self.seats.capacity() > FEW {
-            self.seats.shrink_to_fit();
-            // Their alarms end when they look next.
-            self.schedules.iter_mut().for_each(|schedule| schedule.rings = BinaryHeap::new());
+    /// Removes a close. Its waker is to be dropped outside the lock.
+    pub(crate) fn remove(&mut self, id: EntryId) -> Waker {
+        let entry = self.entries.remove(id.index());
+        if self.entries.is_empty() && self.entries.capacity() > FEW {
+            self.entries.shrink_to_fit();
+            // The timers end when they look next.
+            self.schedules.iter_mut().for_each(|schedule| schedule.times = BinaryHeap::new());
         }
-        seat.waker
+        entry.waker
     }
 
-    /// Evicts the oldest close of the peer that has too many, or the oldest of all where there are too many.
-    fn evict_over(&mut self, limits: Limits, peer: Option<IpAddr>) -> Option<Waker> {
-        let peers = peer.and_then(|peer| self.of_peer.get(&peer)).zip(limits.per_peer);
-        let all = limits.all.map(|limit| (&self.queue, limit));
-        let mut too_many = peers.into_iter().chain(all).filter(|(queue, limit)| queue.len() > limit.get());
-        let (_, oldest) = *too_many.next()?.0.first()?;
-        self.leave_the_queue(oldest);
-        let oldest = &mut self.seats[oldest.index()];
-        if let Some(queued) = &mut oldest.queued {
-            queued.is_evicted = true;
-        }
-        Some(oldest.waker.clone())
+    /// Whether a runtime is known to have no timers of tokio's.
+    pub(crate) fn is_timeless(&self, runtime: runtime::Id) -> bool {
+        self.timeless.contains(&runtime)
     }
 
-    /// It counts against no limit any more.
-    fn leave_the_queue(&mut self, id: SeatId) {
-        let Some(queued) = &self.seats[id.index()].queued else { return };
-        let place = (queued.age, id);
-        self.queue.remove(&place);
-        let Some(peer) = queued.peer else { return };
-        if let Some(places) = self.of_peer.get_mut(&peer) {
-            places.remove(&place);
-            if places.is_empty() {
-                self.of_peer.remove(&peer);
-            }
+    /// Remembers that a runtime has no timers of tokio's.
+    pub(crate) fn set_timeless(&mut self, runtime: runtime::Id) {
+        if self.timeless.len() >= FEW {
+            // A process that makes runtimes all the time must not grow by it. Those that are forgotten are
+            // tried once more.
+            self.timeless.clear();
         }
+        self.timeless.push(runtime);
     }
 }
 
-/// So many need not be cleared away.
+/// So many slots are kept when nobody uses them.
 const FEW: usize = 64;
 
-/// Whether a seat still waits for this ring.
-fn is_set(seats: &Slab<Seat>, (at, id): (Moment, SeatId)) -> bool {
-    seats.get(id.index()).is_some_and(|seat| seat.ring == Some(at))
+/// Nothing is set for longer. No bound of a policy is.
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// A timer that has not looked for so long did not sleep, because it sleeps for a day at most. Together with
+/// the day it is well below the 24 days up to which moments can be compared.
+const LEAP_MILLIS: u64 = 10 * DAY_MILLIS;
+
+/// Whether an entry still relies on this time in the schedule of this runtime.
+fn is_set(entries: &Slab<Entry>, runtime: runtime::Id, (at, id): (Moment, EntryId)) -> bool {
+    entries.get(id.index()).is_some_and(|entry| entry.set_in == Some(runtime) && entry.set_for == at)
 }
 
 impl Schedule {
-    /// A millisecond that has begun counts as a whole one, so that nothing rings early.
-    fn millis_until(&self, at: Instant) -> u64 {
+    fn new(runtime: runtime::Id, began: Instant) -> Self {
+        Self { runtime, began, expired_at: 0, times: BinaryHeap::new(), timer: None }
+    }
+
+    /// A millisecond that has begun counts as a whole one, so that nothing expires early.
+    fn moment_of(&self, at: Instant, now: Instant) -> Moment {
         let micros = at.saturating_duration_since(self.began).as_micros();
-        u64::try_from(micros.div_ceil(1000)).unwrap_or(u64::MAX)
+        let millis = u64::try_from(micros.div_ceil(1000)).unwrap_or(u64::MAX);
+        Moment::of(millis.min(self.millis_since(now).saturating_add(DAY_MILLIS)))
     }
 
     fn millis_since(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+        let millis = u64::try_from(now.saturating_duration_since(self.began).as_millis());
+        millis.unwrap_or(u64::MAX).max(self.expired_at)
+    }
+
+    /// Clears away what no entry relies on, and what it relies on more than once, when that is most of it.
+    fn make_room(&mut self, entries: &Slab<Entry>) {
+        let enough = 2 * entries.len() + FEW;
+        if self.times.len() > enough {
+            let mut times = mem::take(&mut self.times).into_vec();
+            times.retain(|Reverse(time)| is_set(entries, self.runtime, *time));
+            // By the bare numbers: moments of before and after a leap have no order.
+            times.sort_unstable_by_key(|Reverse((at, id))| (at.0, *id));
+            times.dedup();
+            times.shrink_to(enough);
+            self.times = times.into();
+        }
     }
 }
 
 impl Moment {
-    const FIRST: Self = Self(NonZeroU32::MIN);
-
-    /// One more, since nothing is zero but where the number runs over.
-    #[expect(clippy::cast_possible_truncation, reason = "it runs over")]
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
     fn of(millis: u64) -> Self {
-        Self(NonZeroU32::new(millis.wrapping_add(1) as u32).unwrap_or(NonZeroU32::MIN))
+        Self(millis as u32)
     }
 
     /// Milliseconds from an earlier moment to this one.
     fn after(self, earlier: Self) -> u64 {
-        self.0.get().wrapping_sub(earlier.0.get()).into()
+        self.0.wrapping_sub(earlier.0).into()
     }
 }
 
@@ -275,7 +264,7 @@ impl Ord for Moment {
     /// As serial numbers are compared (RFC 1982).
     #[expect(clippy::cast_possible_wrap, reason = "the sign tells which is earlier")]
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.0.get().wrapping_sub(other.0.get()) as i32).cmp(&0)
+        (self.0.wrapping_sub(other.0) as i32).cmp(&0)
     }
 }
 
@@ -285,35 +274,142 @@ impl PartialOrd for Moment {
     }
 }
 
-impl SeatId {
-    fn of(index: usize) -> Self {
+impl EntryId {
+    pub(crate) fn of(index: usize) -> Self {
         // No process has so many descriptors.
         Self(NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
-    fn index(self) -> usize {
-        self.0.get() as usize - 1
+    /// Small: as many as there were entries at once.
+    pub(crate) fn index(self) -> usize {
+        self.link() as usize
+    }
+
+    /// The same in four bytes.
+    pub(crate) fn link(self) -> u32 {
+        self.0.get() - 1
     }
 }
 
+/// Of an entry and its time in a schedule.
+#[cfg(test)]
+pub(crate) const BYTES_PER_ENTRY: usize =
+    mem::size_of::<Entry>() + mem::size_of::<Reverse<(Moment, EntryId)>>();
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use tokio::runtime::{Builder, Runtime};
+
     use super::*;
+    use crate::clock::now;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().expect("a runtime")
+    }
+
+    /// How many are due in this runtime at this time, and when the next are.
+    fn expire(timers: &mut Timers, runtime: &Runtime, now: Instant) -> (usize, Option<Instant>) {
+        let (due, next) = timers.expire(runtime.handle().id(), now, Waker::noop());
+        (due.len(), next)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     #[test]
-    fn times_are_told_apart_when_they_run_over() {
-        let day = 24 * 60 * 60 * 1000;
+    fn times_are_told_apart_when_they_wrap() {
         let end = u64::from(u32::MAX);
-        for millis in [0, 1, day, end - day, end - 1, end, end + 1, end + day] {
-            let (earlier, later) = (Moment::of(millis), Moment::of(millis + day));
+        for millis in [0, 1, DAY_MILLIS, end - DAY_MILLIS, end - 1, end, end + 1, end + DAY_MILLIS] {
+            let (earlier, later) = (Moment::of(millis), Moment::of(millis + DAY_MILLIS));
             assert!(earlier < later, "{millis}");
-            // One millisecond is left out where the number runs over.
-            assert!(later.after(earlier).abs_diff(day) <= 1, "{millis}");
+            assert_eq!(later.after(earlier), DAY_MILLIS, "{millis}");
         }
     }
 
     #[test]
-    fn a_seat_is_small() {
-        assert!(mem::size_of::<Seat>() <= 32 && mem::size_of::<Reverse<(Moment, SeatId)>>() == 8);
+    fn a_time_set_in_another_runtime_before_does_not_stand_in_for_one_in_this() {
+        let (old, young, began) = (runtime(), runtime(), now());
+        let mut timers = Timers::default();
+        let keeper = timers.insert(Waker::noop().clone());
+        assert!(matches!(timers.wake_at(keeper, began + DAY, old.handle().id(), began), Timer::Missing));
+        let later = began + 100 * SECOND;
+        let id = timers.insert(Waker::noop().clone());
+        assert!(matches!(timers.wake_at(id, later + SECOND, young.handle().id(), later), Timer::Missing));
+        assert!(matches!(timers.wake_at(id, later + SECOND, old.handle().id(), later), Timer::IsSet));
+        assert_eq!(expire(&mut timers, &old, later), (0, Some(later + SECOND)));
+        assert_eq!(expire(&mut timers, &young, later), (0, None), "the young one has nobody left");
+        assert_eq!(expire(&mut timers, &old, later + SECOND), (1, Some(began + DAY)));
+    }
+
+    #[test]
+    fn a_close_polled_in_two_runtimes_in_turn_takes_no_more_room() {
+        let (one, other, began) = (runtime(), runtime(), now());
+        let mut timers = Timers::default();
+        let id = timers.insert(Waker::noop().clone());
+        for _ in 0..1000 {
+            for runtime in [&one, &other] {
+                timers.wake_at(id, began + SECOND, runtime.handle().id(), began);
+            }
+        }
+        assert!(timers.schedules.iter().all(|schedule| schedule.times.len() <= FEW + 3));
+        assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
+        assert_eq!(expire(&mut timers, &other, began + SECOND), (1, None));
+    }
+
+    #[test]
+    fn everything_is_due_after_a_leap_of_the_clock() {
+        for days in [2, 20, 25, 30, 48, 50, 75, 1000] {
+            let (runtime, began) = (runtime(), now());
+            let mut timers = Timers::default();
+            for time in [SECOND, 5 * SECOND, DAY] {
+                let id = timers.insert(Waker::noop().clone());
+                timers.wake_at(id, began + time, runtime.handle().id(), began);
+            }
+            assert_eq!(expire(&mut timers, &runtime, began), (0, Some(began + SECOND)));
+            let leapt = began + days * DAY;
+            // A close that begins before the timer has looked is at worst woken early.
+            let id = timers.insert(Waker::noop().clone());
+            timers.wake_at(id, leapt + SECOND, runtime.handle().id(), leapt);
+            let (due, next) = expire(&mut timers, &runtime, leapt);
+            assert!(due == 4 || (due, next) == (3, Some(leapt + SECOND)), "{days} days: {due}, {next:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_more_than_a_day_is_looked_at_after_a_day() {
+        let (runtime, began) = (runtime(), now());
+        let mut timers = Timers::default();
+        let id = timers.insert(Waker::noop().clone());
+        timers.wake_at(id, began + 100 * DAY, runtime.handle().id(), began);
+        assert_eq!(expire(&mut timers, &runtime, began), (0, Some(began + DAY)));
+        assert_eq!(expire(&mut timers, &runtime, began + DAY), (1, None));
+    }
+
+    #[test]
+    fn who_relied_on_a_timer_that_is_gone_is_woken_and_nobody_else() {
+        let (one, other, began) = (runtime(), runtime(), now());
+        let mut timers = Timers::default();
+        let (relied, not) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let id = timers.insert(relied.clone().into());
+        timers.wake_at(id, began + SECOND, one.handle().id(), began);
+        let id = timers.insert(not.clone().into());
+        timers.wake_at(id, began + SECOND, one.handle().id(), began);
+        timers.wake_at(id, began + SECOND, other.handle().id(), began);
+        timers.remove_runtime(one.handle().id()).into_iter().for_each(Waker::wake);
+        assert_eq!((relied.0.load(Ordering::Relaxed), not.0.load(Ordering::Relaxed)), (1, 0));
+        assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
     }
 }

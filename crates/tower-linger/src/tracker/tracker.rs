@@ -1,96 +1,107 @@
-//! The closes that are still running.
+//! The connections of a server, from accept to release.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use linger_proto::{Event, Outcome};
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
-
-use crate::clock::now;
-use crate::close::settings::Shared;
+use crate::clock::{self, now};
+use crate::tracker::eviction::Limits;
+use crate::tracker::state::{Alarmed, Inner};
 use crate::tracker::summary::Summary;
-use crate::tracker::timer_task;
-use crate::tracker::timers::{Alarm, Limits, SeatId, WaitingRoom};
 
-/// Counts the closes that are still running, waits for them, bounds how many there are, and cuts them at a deadline.
-/// Clones are the same tracker.
+/// Counts connections while they are served and while they close, waits for them, bounds how many linger, and cuts them at a
+/// deadline. Clones are the same tracker.
 ///
-/// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them. Use both:
-/// await the server first, then [`shutdown`](Self::shutdown).
-#[derive(Clone, Default)]
+/// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them, and those that it
+/// does not know: upgraded ones, and those whose framework has let go of them. Use both: await the server first, then
+/// [`shutdown`](Self::shutdown), or let [`Shutdown`](crate::Shutdown) do it.
+///
+/// # How many may linger
+///
+/// A lingering connection counts against no accept or concurrency permit, and clients that never close could
+/// use up the descriptors that the server needs to accept others. So at most half of the descriptors that the
+/// process may have (its soft `RLIMIT_NOFILE`, as it is when the tracker is made) wait for their peers at
+/// once, unless [`with_limit`](Self::with_limit) gives another number, or [`unlimited`](Self::unlimited)
+/// none. One close more, and the oldest is released and reports [`Evicted`](linger_proto::Outcome::Evicted): it had the
+/// longest to read what it was sent. Each tracker counts for itself.
+#[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
-pub(crate) struct Inner {
-    limits: Limits,
-    state: Mutex<State>,
-    all_done: Notify,
-}
-
-#[derive(Default)]
-pub(crate) struct State {
-    running: usize,
-    pub(crate) waiting: WaitingRoom,
-    deadline: Option<Instant>,
-    ended: Summary,
-}
-
 impl Tracker {
-    /// A tracker with nothing to track yet, and no limit.
+    /// A tracker with nothing to track yet. At most half of the process's descriptors linger at once: its
+    /// soft `RLIMIT_NOFILE`, read now, halved, and at least one. That leaves the other half to accept with.
+    /// There is no limit where that is infinite, and on systems other than Unix, which have no such limit.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::limited(Limits::default())
     }
 
-    /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is released
-    /// and reports [`Evicted`](Outcome::Evicted): it had the longest to read what it was sent.
-    ///
-    /// A lingering connection counts against no accept or concurrency permit, so a server that is flooded with clients
-    /// that never close needs this bound, or its descriptor limit is the bound. Without one there is no limit but the
-    /// policy's times.
+    /// A tracker that lets at most `limit` closes wait for their peers at once. One more, and the oldest is
+    /// released and reports [`Evicted`](linger_proto::Outcome::Evicted).
     #[must_use]
     pub fn with_limit(limit: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: None })
     }
 
-    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same IP address.
-    /// Connections without one (Unix sockets) count only in all.
+    /// A tracker that lets at most `limit` closes wait at once, and at most `per_peer` of them for the same
+    /// peer: an IPv4 address, or an IPv6 network of 64 bits, because a single IPv6 host has all addresses of
+    /// one (RFC 6177). Connections without an address (Unix sockets) count only in all.
     #[must_use]
     pub fn with_limits(limit: NonZeroUsize, per_peer: NonZeroUsize) -> Self {
         Self::limited(Limits { all: Some(limit), per_peer: Some(per_peer) })
     }
 
-    fn limited(limits: Limits) -> Self {
-        Self { inner: Arc::new(Inner { limits, ..Inner::default() }) }
+    /// A tracker that lets any number of closes wait at once. Only the policy's times bound them, and the
+    /// process's descriptors: use it where something else bounds the connections, lingering ones included.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::limited(Limits::NONE)
     }
 
-    /// How many closes are running.
+    fn limited(limits: Limits) -> Self {
+        Self { inner: Arc::new(Inner::new(limits)) }
+    }
+
+    /// How many connections there are: served and closing.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.lock().running
+        let state = self.inner.lock();
+        state.served() + state.closing()
     }
 
-    /// Whether no close is running.
+    /// Whether there is no connection.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How all closes so far ended.
+    /// How many connections are being served: accepted, in their TLS handshake, with or without a request, upgraded.
+    #[must_use]
+    pub fn served(&self) -> usize {
+        self.inner.lock().served()
+    }
+
+    /// How many closes are running.
+    #[must_use]
+    pub fn closing(&self) -> usize {
+        self.inner.lock().closing()
+    }
+
+    /// How all connections so far ended. Once none is left, its total is the number of those that were accepted, but for
+    /// those that were taken away by [`LingerIo::into_inner`](crate::LingerIo::into_inner).
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.inner.lock().ended.clone()
     }
 
-    /// Waits until no close is running. The policy bounds each of them, so this ends too, provided that no new ones
-    /// begin all the time.
+    /// Waits until no connection is served and none closes. The policy bounds each close; what is served ends when its
+    /// service lets go of it, so ask the server to stop first.
     ///
     /// # Cancel safety
     ///
@@ -105,122 +116,97 @@ impl Tracker {
         }
     }
 
-    /// Shortens the closes that are running, and all to come, so that they end within `limit` from now, waits for them,
-    /// and tells how all closes so far ended. Those it cuts report [`ShutdownCut`](Outcome::ShutdownCut). A second call
-    /// can only shorten further: with a limit of zero it cuts at once, as a second signal should.
+    /// Ends everything within `limit` from now, waits for that, and tells how all connections so far ended. A second call can
+    /// only shorten further: with a limit of zero it cuts at once, as a second signal should.
+    ///
+    /// Closes that are running, and all to come, are shortened to the deadline. What is still served then is cut: its
+    /// next read or write fails, and whoever polls it is woken for that. What was sent gets up to half a second more to
+    /// arrive. All that is cut reports [`ShutdownCut`](linger_proto::Outcome::ShutdownCut), and a connection that was
+    /// busy does not end cleanly. Ask the server to stop accepting first: connections that come after the deadline are
+    /// cut at once.
+    ///
+    /// A second after the deadline it returns in any case: a service that neither reads nor writes cannot be cut, and
+    /// [`served`](Self::served) tells of it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it stops the waiting; the deadline stays.
+    /// Dropping it stops the waiting, and with it the cutting of what is served; the deadline stays.
     pub async fn shutdown(&self, limit: Duration) -> Summary {
-        self.set_deadline(now() + limit);
-        self.wait().await;
+        self.set_deadline(clock::after(limit));
+        self.wait_and_cut().await;
         self.summary()
     }
 
-    pub(crate) fn set_deadline(&self, deadline: Instant) {
-        let mut state = self.inner.lock();
-        state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        let wakers = state.waiting.wakers();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// One running close, and how all of its layer are closed.
-pub(crate) struct Ticket {
-    shared: Arc<Shared>,
-    /// Once it has to wait.
-    seat: Option<SeatId>,
-    outcome: Option<Outcome>,
-}
-
-impl Ticket {
-    /// Counts one more close, until the ticket ends.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        shared.tracker.inner.lock().running += 1;
-        Self { shared, seat: None, outcome: None }
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is, and when
-    /// this time has come. The peer's address is asked for only where it counts.
-    pub(crate) fn wait(
-        &mut self,
-        cx: &Context<'_>,
-        timeout: Instant,
-        now: Instant,
-        peer: impl FnOnce() -> Option<IpAddr>,
-    ) -> Option<Event> {
-        // Without a runtime nothing would wake it.
-        let Ok(runtime) = Handle::try_current() else { return Some(Event::Abandoned) };
-        let inner = &self.shared.tracker.inner;
-        let mut state = inner.lock();
-        let (seat, evicted, replaced) = if let Some(seat) = self.seat {
-            let (is_evicted, replaced) = state.waiting.return_to(seat, cx.waker());
-            if is_evicted {
-                // What was replaced is dropped after it.
-                drop(state);
-                return Some(Event::Evicted);
+    /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a second later.
+    pub(crate) async fn wait_and_cut(&self) {
+        let mut alarm = self.alarmed();
+        let mut is_cut = false;
+        loop {
+            let mut all_done = pin!(self.inner.all_done.notified());
+            let is_over = poll_fn(|cx| {
+                // Registers before the count is looked at.
+                let has_changed = all_done.as_mut().poll(cx).is_ready();
+                if self.is_empty() {
+                    return Poll::Ready(true);
+                }
+                let now = now();
+                let deadline = self.deadline();
+                if !is_cut && deadline.is_some_and(|deadline| deadline <= now) {
+                    self.inner.cut_served();
+                    is_cut = true;
+                }
+                let next = match deadline {
+                    Some(deadline) if is_cut => deadline + LONGEST_CUT,
+                    Some(deadline) => deadline,
+                    None => clock::after(Duration::MAX),
+                };
+                if alarm.poll_at(cx, next, now).is_ready() {
+                    return Poll::Ready(is_cut);
+                }
+                if has_changed { Poll::Ready(false) } else { Poll::Pending }
+            })
+            .await;
+            if is_over {
+                return;
             }
-            (seat, None, replaced)
-        } else {
-            let peer = inner.limits.per_peer.and_then(|_| peer());
-            let (seat, evicted) = state.waiting.sit(cx.waker().clone(), inner.limits, peer);
-            self.seat = Some(seat);
-            (seat, evicted, None)
-        };
-        let deadline = state.deadline;
-        let at = deadline.map_or(timeout, |deadline| deadline.min(timeout));
-        let alarm = state.waiting.wake_at(seat, at, runtime.id(), now);
-        drop(state);
-        drop(replaced);
-        evicted.into_iter().for_each(Waker::wake);
-        match alarm {
-            Alarm::IsSet => {}
-            Alarm::Wake(alarm) => alarm.wake(),
-            Alarm::Missing if timer_task::start(&runtime, inner.clone()) => {}
-            Alarm::Missing => return Some(Event::Abandoned),
         }
-        deadline.map(Event::ShutdownBy)
     }
 
-    /// Counts how the close ended.
-    pub(crate) fn end(mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
+    pub(crate) fn alarmed(&self) -> Alarmed {
+        Alarmed::new(self.inner.clone())
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline()
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Instant) {
+        self.inner.set_deadline(deadline);
+    }
+
+    pub(crate) fn cut_served(&self) {
+        self.inner.cut_served();
     }
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let inner = &self.shared.tracker.inner;
-        let mut state = inner.lock();
-        let waker = self.seat.map(|seat| state.waiting.leave(seat));
-        if let Some(outcome) = self.outcome {
-            state.ended.add(outcome);
-        }
-        state.running -= 1;
-        let all_done = state.running == 0;
-        drop(state);
-        drop(waker);
-        if all_done {
-            inner.all_done.notify_waiters();
-        }
-    }
-}
+/// How long it takes at most until what is cut is gone.
+const LONGEST_CUT: Duration = Duration::from_secs(1);
 
-impl Inner {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock, so a poisoned state is still a whole one.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Tracker {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl fmt::Debug for Tracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracker").field("running", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Tracker")
+            .field("served", &self.served())
+            .field("closing", &self.closing())
+            .finish_non_exhaustive()
     }
 }

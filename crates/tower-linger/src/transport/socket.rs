@@ -9,10 +9,8 @@ use super::{SocketRef, Transport};
 
 /// Makes the socket's release a RST: the zero linger, the only one that does not block `close`. Sockets that know no
 /// RST, Unix sockets among them, are only closed.
-pub(crate) fn abort(stream: &impl Transport) {
-    if let Some(socket) = stream.socket() {
-        imp::set_zero_linger(socket);
-    }
+pub(crate) fn abort(stream: &impl Transport) -> bool {
+    stream.socket().map(imp::set_zero_linger).is_some()
 }
 
 /// Bounds the life of what the kernel still has to deliver after the release (`TCP_USER_TIMEOUT`, tcp(7)).

@@ -50,3 +50,11 @@ fn notify_now<T: Transport>(stream: &mut TlsStream<T>) -> io::Result<Notified> {
         Err(io::ErrorKind::WriteZero.into())
     }
 }
+
+/// Whether this error is the peer's fatal alert.
+pub(crate) fn is_received_alert(error: &io::Error) -> bool {
+    use tokio_rustls::rustls::Error;
+
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(Error::AlertReceived(_)))
+}

@@ -40,7 +40,7 @@ where
         let (handshake, linger) = (self.tls.start(io), self.tls.linger().clone());
         self.handshakes.spawn(async move {
             // A failed one drops its close here, which goes on in a task of its own.
-            handshake.await.ok().map(|stream| (linger.wrap(stream), address))
+            handshake.await.ok().map(|(stream, _place)| (linger.wrap(stream), address))
         });
     }
 }

@@ -1,0 +1,65 @@
+//! Whether what we write makes progress: a close is polled for other reasons, too.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Tells the transport's wake-ups from all others. Costs nothing until something has to wait.
+#[derive(Default)]
+pub(crate) struct Progress(Option<Arc<Watched>>);
+
+/// A task's waker that notes that it was used.
+struct Watched {
+    task: Mutex<Waker>,
+    was_woken: AtomicBool,
+}
+
+impl Progress {
+    /// Polls the transport, in a way that its wake-up is noticed.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let watched = if let Some(watched) = &self.0 {
+            watched.follow(cx.waker());
+            watched.clone()
+        } else {
+            if let Poll::Ready(done) = poll(cx) {
+                return Poll::Ready(done);
+            }
+            // Asked again, so that the transport forgets the task's own waker.
+            let task = Mutex::new(cx.waker().clone());
+            self.0.insert(Arc::new(Watched { task, was_woken: AtomicBool::new(false) })).clone()
+        };
+        poll(&mut Context::from_waker(&Waker::from(watched)))
+    }
+
+    /// Whether the transport has woken us since this was asked last.
+    pub(crate) fn take(&self) -> bool {
+        self.0.as_ref().is_some_and(|watched| watched.was_woken.swap(false, Ordering::AcqRel))
+    }
+}
+
+impl Watched {
+    fn follow(&self, waker: &Waker) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.will_wake(waker) {
+            let replaced = std::mem::replace(&mut *task, waker.clone());
+            drop(task);
+            drop(replaced);
+        }
+    }
+}
+
+impl Wake for Watched {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.was_woken.store(true, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        task.wake();
+    }
+}

@@ -1,0 +1,144 @@
+//! What others than its owner may do to a connection while it is served: cut it, wake it, and say how it is to end.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use linger_proto::ClosePolicy;
+
+/// One for each served connection, shared by its `LingerIo`, the tracker, and its handlers.
+///
+/// A read or a write pays one load of the flags; the lock is for what happens once in a connection's life.
+#[derive(Default)]
+pub(crate) struct Connection {
+    flags: AtomicU8,
+    state: Mutex<State>,
+    /// What the request-level layer knows of it.
+    #[cfg(feature = "http")]
+    exchanges: std::sync::OnceLock<Arc<super::exchanges::Exchanges>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Who polls the connection, by direction.
+    wakers: [Option<Waker>; 2],
+    wanted: Override,
+}
+
+/// Which half of the connection somebody polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Read,
+    Write,
+}
+
+/// What a handler wants for its connection's end.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Override {
+    #[default]
+    None,
+    Policy(Arc<ClosePolicy>),
+    Abort,
+    Reset,
+}
+
+/// No bytes of the peer were read yet.
+pub(crate) const FRESH: u8 = 1;
+/// The server's shutdown deadline is over: no more reads and writes.
+pub(crate) const CUT: u8 = 2;
+/// The write side is closed, or owed to be.
+pub(crate) const ENDED_WRITES: u8 = 4;
+/// Nobody waits for it any more, because its service is done and has passed it on: it was upgraded.
+const PASSED_ON: u8 = 8;
+
+impl Connection {
+    pub(crate) fn new() -> Self {
+        Self { flags: AtomicU8::new(FRESH), ..Self::default() }
+    }
+
+    /// Whether anything but a plain read or write is to be done.
+    #[inline]
+    pub(crate) fn flags(&self) -> u8 {
+        self.flags.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.flags() & CUT != 0
+    }
+
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.flags() & PASSED_ON != 0
+    }
+
+    pub(crate) fn set(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::AcqRel);
+    }
+
+    pub(crate) fn clear(&self, flag: u8) {
+        self.flags.fetch_and(!flag, Ordering::AcqRel);
+    }
+
+    pub(crate) fn pass_on(&self) {
+        self.set(PASSED_ON);
+    }
+
+    /// Ends reads and writes from now on. Returns who has to be woken for that.
+    pub(crate) fn cut(&self) -> impl Iterator<Item = Waker> + use<> {
+        self.set(CUT);
+        std::mem::take(&mut self.lock().wakers).into_iter().flatten()
+    }
+
+    /// Nobody polls it any more. Its handlers may still hold it, and need not hold a task with it.
+    pub(crate) fn end(&self) {
+        let wakers = std::mem::take(&mut self.lock().wakers);
+        drop(wakers);
+    }
+
+    /// Who is to be woken when the connection is cut. To be called before the flags are looked at.
+    pub(crate) fn register(&self, side: Side, waker: &Waker) {
+        let replaced = self.lock().wakers[side as usize].replace(waker.clone());
+        // Dropped outside the lock: it may be the last reference to a task.
+        drop(replaced);
+    }
+
+    /// Polls the reader again, unless it is the task of this waker.
+    pub(crate) fn wake_other_reader(&self, than: &Waker) {
+        let reader = self.lock().wakers[Side::Read as usize].clone();
+        if let Some(reader) = reader.filter(|reader| !reader.will_wake(than)) {
+            reader.wake();
+        }
+    }
+
+    pub(crate) fn set_override(&self, wanted: Override) {
+        self.lock().wanted = wanted;
+    }
+
+    pub(crate) fn wanted(&self) -> Override {
+        self.lock().wanted.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned state is still a whole one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "http")]
+impl Connection {
+    /// What the request-level layer tells about this connection; made when it is first asked for.
+    pub(crate) fn exchanges(&self) -> &Arc<super::exchanges::Exchanges> {
+        self.exchanges.get_or_init(Arc::default)
+    }
+
+    /// The same, where there was a request.
+    pub(crate) fn known_exchanges(&self) -> Option<&super::exchanges::Exchanges> {
+        self.exchanges.get().map(|exchanges| &**exchanges).filter(|exchanges| exchanges.is_known())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("wanted", &self.wanted()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! A connection's place in the tracker, from its accept to the beginning of its close.
+
+use std::sync::Arc;
+
+use linger_proto::{CloseReport, Outcome};
+
+use crate::close::log;
+use crate::close::settings::Settings;
+use crate::close::ticket::Ticket;
+use crate::serve::connection::Connection;
+use crate::tracker::state::ServedId;
+
+/// Counts one connection as served, until it is dropped or its close begins.
+pub(crate) struct Served {
+    settings: Arc<Settings>,
+    connection: Arc<Connection>,
+    id: Option<ServedId>,
+}
+
+impl Served {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let connection = Arc::new(Connection::new());
+        let id = settings.tracker.inner().serve(&connection);
+        Self { settings, connection, id: Some(id) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The close begins: the connection is counted as closing from now on, without a gap.
+    pub(crate) fn begin_close(mut self) -> Ticket {
+        self.connection.end();
+        if let Some(id) = self.id.take() {
+            self.settings.tracker.inner().begin_close(id);
+        }
+        Ticket::new(self.settings.clone())
+    }
+
+    /// The connection is over, and took no close: there was nothing that one could have saved.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn end_without_close(self, outcome: Outcome) {
+        let report = CloseReport::without_close(outcome);
+        log::outcome(&report);
+        self.settings.report(&report);
+        self.begin_close().end(outcome);
+    }
+}
+
+impl Drop for Served {
+    /// Taken away, or passed on to a place of its own.
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.settings.tracker.inner().forget_served(id);
+        }
+    }
+}

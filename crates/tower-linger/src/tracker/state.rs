@@ -1,0 +1,275 @@
+//! The tracker's lock, and what is under it: who is served, who closes, who waits for what.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use linger_proto::Outcome;
+use slab::Slab;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::serve::connection::Connection;
+use crate::tracker::eviction::{Eviction, Limits};
+use crate::tracker::summary::Summary;
+use crate::tracker::timer_task;
+use crate::tracker::timers::{EntryId, Timer, Timers};
+
+pub(crate) struct Inner {
+    state: Mutex<State>,
+    pub(super) all_done: Notify,
+}
+
+pub(crate) struct State {
+    served: Slab<Arc<Connection>>,
+    closing: usize,
+    pub(super) timers: Timers,
+    eviction: Eviction,
+    deadline: Option<Instant>,
+    /// Where a connection was served last. It goes on with a close that is dropped where there is no runtime.
+    runtime: Option<Handle>,
+    pub(super) ended: Summary,
+}
+
+/// A served connection's place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServedId(usize);
+
+/// The place of somebody who waits; none before the first wait.
+#[derive(Default)]
+pub(crate) struct Place(Option<EntryId>);
+
+/// What a wait came to.
+pub(crate) enum Waited {
+    /// It goes on, and the server's shutdown deadline is this.
+    Until(Option<Instant>),
+    /// Too many wait, and this is the oldest.
+    Evicted,
+    /// There is no runtime that could wake whoever waits.
+    Unheard,
+}
+
+impl State {
+    pub(super) fn served(&self) -> usize {
+        self.served.len()
+    }
+
+    pub(super) fn closing(&self) -> usize {
+        self.closing
+    }
+
+    fn is_over(&self) -> bool {
+        self.served.is_empty() && self.closing == 0
+    }
+
+    /// Returns what to drop outside the lock.
+    fn leave(&mut self, entry: EntryId) -> Waker {
+        self.eviction.remove(entry);
+        self.timers.remove(entry)
+    }
+}
+
+impl Inner {
+    pub(super) fn new(limits: Limits) -> Self {
+        let state = State {
+            served: Slab::new(),
+            closing: 0,
+            timers: Timers::default(),
+            eviction: Eviction::new(limits),
+            deadline: None,
+            runtime: None,
+            ended: Summary::default(),
+        };
+        Self { state: Mutex::new(state), all_done: Notify::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned state is still a whole one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection as served. One that comes after the deadline is cut at once.
+    pub(crate) fn serve(&self, connection: &Arc<Connection>) -> ServedId {
+        let runtime = Handle::try_current().ok();
+        let mut state = self.lock();
+        let id = ServedId(state.served.insert(connection.clone()));
+        let is_late = state.deadline.is_some_and(|deadline| deadline <= crate::clock::now());
+        let replaced = match (&state.runtime, runtime) {
+            (_, None) => None,
+            (Some(known), Some(runtime)) if known.id() == runtime.id() => Some(runtime),
+            (_, Some(runtime)) => state.runtime.replace(runtime),
+        };
+        drop(state);
+        drop(replaced);
+        if is_late {
+            connection.cut().for_each(Waker::wake);
+        }
+        id
+    }
+
+    pub(crate) fn begin_close(&self, id: ServedId) {
+        let mut state = self.lock();
+        let connection = state.served.remove(id.0);
+        state.closing += 1;
+        drop(state);
+        drop(connection);
+    }
+
+    pub(crate) fn begin_unknown_close(&self) {
+        self.lock().closing += 1;
+    }
+
+    pub(crate) fn forget_served(&self, id: ServedId) {
+        let mut state = self.lock();
+        let connection = state.served.remove(id.0);
+        let is_over = state.is_over();
+        drop(state);
+        drop(connection);
+        if is_over {
+            self.all_done.notify_waiters();
+        }
+    }
+
+    pub(crate) fn end_close(&self, place: &mut Place, outcome: Option<Outcome>) {
+        let mut state = self.lock();
+        let waker = place.0.take().map(|entry| state.leave(entry));
+        if let Some(outcome) = outcome {
+            state.ended.add(outcome);
+        }
+        state.closing -= 1;
+        let is_over = state.is_over();
+        drop(state);
+        drop(waker);
+        if is_over {
+            self.all_done.notify_waiters();
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> Option<Handle> {
+        self.lock().runtime.clone()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.lock().deadline
+    }
+
+    /// Shortens the deadline, and wakes all who wait to look at it.
+    pub(super) fn set_deadline(&self, deadline: Instant) {
+        let mut state = self.lock();
+        state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        let wakers = state.timers.wakers();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Cuts everything that is served.
+    pub(super) fn cut_served(&self) {
+        let served: Vec<_> = self.lock().served.iter().map(|(_, connection)| connection.clone()).collect();
+        served.iter().flat_map(|connection| connection.cut()).for_each(Waker::wake);
+    }
+
+    /// A close waits: it counts against the limits.
+    pub(crate) fn wait_counted(
+        self: &Arc<Self>,
+        place: &mut Place,
+        cx: &Context<'_>,
+        timeout: Instant,
+        now: Instant,
+        peer: impl FnOnce() -> Option<IpAddr>,
+    ) -> Waited {
+        self.wait(place, cx, timeout, now, |eviction, entry| {
+            let peer = eviction.counts_peers().then(peer).flatten();
+            eviction.insert(entry, peer)
+        })
+    }
+
+    /// Somebody else waits, at most until this time.
+    pub(super) fn wait_uncounted(
+        self: &Arc<Self>,
+        place: &mut Place,
+        cx: &Context<'_>,
+        timeout: Instant,
+        now: Instant,
+    ) -> Waited {
+        self.wait(place, cx, timeout, now, |_, _| None)
+    }
+
+    fn wait(
+        self: &Arc<Self>,
+        place: &mut Place,
+        cx: &Context<'_>,
+        timeout: Instant,
+        now: Instant,
+        count: impl FnOnce(&mut Eviction, EntryId) -> Option<EntryId>,
+    ) -> Waited {
+        // Without a runtime nothing would wake it.
+        let Ok(runtime) = Handle::try_current() else { return Waited::Unheard };
+        let mut state = self.lock();
+        let State { timers, eviction, .. } = &mut *state;
+        let mut evicted = None;
+        let mut replaced = None;
+        let entry = if let Some(entry) = place.0 {
+            replaced = timers.touch(entry, cx.waker());
+            if eviction.is_evicted(entry) {
+                // What was replaced is dropped after it.
+                drop(state);
+                return Waited::Evicted;
+            }
+            entry
+        } else {
+            let entry = timers.insert(cx.waker().clone());
+            place.0 = Some(entry);
+            evicted = count(eviction, entry).map(|oldest| timers.waker(oldest));
+            entry
+        };
+        let deadline = state.deadline;
+        // A deadline that is over wakes nobody again.
+        let at =
+            deadline.filter(|deadline| *deadline > now).map_or(timeout, |deadline| deadline.min(timeout));
+        let timer = state.timers.wake_at(entry, at, runtime.id(), now);
+        drop(state);
+        drop(replaced);
+        evicted.into_iter().for_each(Waker::wake);
+        match timer {
+            Timer::IsSet => {}
+            Timer::Wake(timer) => timer.wake(),
+            Timer::Missing if timer_task::start(&runtime, self.clone()) => {}
+            Timer::Missing => return Waited::Unheard,
+        }
+        Waited::Until(deadline)
+    }
+}
+
+/// Wakes a task at a time, and when the server's shutdown deadline is set or moved, by the tracker's own timer.
+pub(crate) struct Alarmed {
+    inner: Arc<Inner>,
+    place: Place,
+}
+
+impl Alarmed {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, place: Place::default() }
+    }
+
+    /// Completes at this time. Without a runtime it cannot wake the task for that.
+    pub(crate) fn poll_at(&mut self, cx: &Context<'_>, at: Instant, now: Instant) -> Poll<()> {
+        if at <= now {
+            return Poll::Ready(());
+        }
+        self.inner.wait_uncounted(&mut self.place, cx, at.min(now + LONGEST_SLEEP), now);
+        Poll::Pending
+    }
+}
+
+impl Drop for Alarmed {
+    fn drop(&mut self) {
+        if let Some(entry) = self.place.0.take() {
+            let waker = self.inner.lock().leave(entry);
+            drop(waker);
+        }
+    }
+}
+
+/// The timers are made for the bounds of closes, which are a day at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
