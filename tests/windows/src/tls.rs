@@ -27,6 +27,7 @@ pub(crate) fn acceptor(mutual: bool) -> Result<(TlsAcceptor, String), BoxError> 
         builder.with_no_client_auth()
     };
     let config = builder.with_single_cert(vec![cert.der().clone()], key)?;
-    let digits = cert.der().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = cert.der().iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     Ok((TlsAcceptor::from(Arc::new(config)), digits))
 }
