@@ -131,4 +131,4 @@ pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcc
 pub use tracker::shutdown::Shutdown;
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;
-pub use transport::{Plain, SocketRef, Transport};
+pub use transport::{Plain, PlainSocket, SocketRef, Transport};
