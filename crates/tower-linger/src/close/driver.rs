@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
@@ -313,11 +314,11 @@ impl<T: Transport> Closing<T> {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
-            self.is_performing = true;
-            let Poll::Ready(event) = self.stream.perform(action, &mut cx) else { break };
+            // This may run while the thread unwinds: then a panic of the transport would take the process along.
+            let polled = catch_unwind(AssertUnwindSafe(|| self.stream.perform(action, &mut cx)));
+            let Ok(Poll::Ready(event)) = polled else { break };
             self.handle(event, now());
         }
-        self.is_performing = false;
     }
 
     /// Lets go of the socket and tells about it.
