@@ -265,8 +265,16 @@ impl<T: Transport> Closing<T> {
             // The machine may give what is cut a moment more.
             Some(event @ Event::ShutdownBy(_)) => {
                 self.handle(event, at);
-                let is_over = self.machine.next_timeout().is_none_or(|timeout| timeout <= at);
-                if is_over { Poll::Ready(Event::Tick) } else { Poll::Pending }
+                match self.machine.next_timeout() {
+                    // It is woken at its new time, not only at the one before.
+                    Some(shortened) if shortened > at => {
+                        if shortened < timeout {
+                            let _known = self.ticket.wait(cx, shortened, at, || self.stream.peer());
+                        }
+                        Poll::Pending
+                    }
+                    _ => Poll::Ready(Event::Tick),
+                }
             }
             Some(Event::Abandoned) => {
                 self.do_without_waiting();
