@@ -6,7 +6,7 @@ use std::task::Poll;
 use linger_proto::{Alert, Cut, CutShownBy, Failure, Outcome, Start};
 use tokio::io::ReadBuf;
 
-use crate::serve::connection::{Connection, Override};
+use crate::serve::connection::{Connection, FRESH, Override};
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
@@ -150,8 +150,9 @@ impl Observed {
             let is_busy = exchanges.is_busy() && !passed_on;
             return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
         }
-        // Nothing was sent that could be taken for more than it is.
-        let is_idle = self.writes == Writes::None || (passed_on && !connection.is_cut());
+        // Nothing was sent that could be taken for more than it is, unless the deadline cut an answer that was due.
+        let is_unanswered = connection.is_cut() && connection.flags() & FRESH == 0;
+        let is_idle = (self.writes == Writes::None && !is_unanswered) || (passed_on && !connection.is_cut());
         (is_idle, false, self.framing)
     }
 
