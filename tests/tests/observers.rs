@@ -1,4 +1,4 @@
-//! Who is told of a connection's end, what a panic there does, and what is told of handshakes that come to nothing.
+//! Who is told of a connection's end, what a panic there does, and what is told of handshakes that end early.
 
 use std::convert::Infallible;
 use std::io;
@@ -63,8 +63,7 @@ async fn an_observer_that_panics_takes_neither_the_count_nor_the_services_result
     assert_eq!(linger.tracker().summary().total(), 2);
 }
 
-/// Runs the test of this name again in a process of its own, as it could take the process along. Tells whether this is that
-/// process.
+/// Runs the test of this name again in a process of its own, which it could abort. Tells whether this is it.
 fn is_child(test: &str) -> bool {
     const CHILD: &str = "TOWER_LINGER_TEST_CHILD";
     if std::env::var_os(CHILD).is_some() {

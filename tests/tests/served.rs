@@ -1,4 +1,4 @@
-//! CONFORMANCE 40 and 41: what is served is counted, waited for, and cut at the deadline and at a second request.
+//! CONFORMANCE 40, 41: what is served is counted, waited for, and cut at the deadline and at a second request.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -161,7 +161,7 @@ async fn a_request_in_flight_is_waited_for_although_its_server_is_dropped() {
     }
 }
 
-/// The tasks of a dropped `axum::serve` live on; with the layer until the deadline, alone as long as they like.
+/// The tasks of a dropped `axum::serve` live on: with the layer until the deadline, alone without a bound.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_stream_whose_server_was_dropped_ends_at_the_deadline() {
     let app = App::default();

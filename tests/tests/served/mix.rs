@@ -219,7 +219,7 @@ where
 /// hyper-util's, with upgrades; a client's half-close does not end it.
 fn http<T>(
     app: Router,
-) -> impl Service<LingerIo<T>, Response = (), Error = BoxError, Future: Send + 'static> + Clone + Send + 'static
+) -> impl Service<LingerIo<T>, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static
 where
     T: Transport,
 {
