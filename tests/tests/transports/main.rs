@@ -1,0 +1,18 @@
+//! What each transport does at a connection's end that another one cannot do.
+
+mod aborts;
+mod foreign;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod sockets;
+
+use tokio::net::TcpStream;
+use tower_linger_tests::server::listen;
+
+/// The two ends of a connection, client first.
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = listen().await;
+    let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("loopback");
+    (client, listener.accept().await.expect("loopback").0)
+}
