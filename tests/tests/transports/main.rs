@@ -6,6 +6,9 @@ mod foreign;
 mod processes;
 #[cfg(target_os = "linux")]
 mod sockets;
+// The path of other systems asks for nothing.
+#[cfg(all(target_os = "linux", not(tower_linger_portable)))]
+mod tcp_info;
 
 use tokio::net::TcpStream;
 use tower_linger_tests::server::listen;
