@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt};
 #[cfg(feature = "rustls")]
-use socket2::{Protocol, SockRef};
+use socket2::Protocol;
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -87,19 +88,16 @@ pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<
 
 #[cfg(feature = "rustls")]
 pub(crate) fn cork(socket: SocketRef<'_>) {
-    use nix::{setsockopt_impl, sockopt_impl};
+    let socket = SockRef::from(&socket);
     // MPTCP holds a corked FIN back for 200 ms.
-    if SockRef::from(&socket).protocol().is_ok_and(|protocol| protocol == Some(Protocol::MPTCP)) {
-        return;
+    if socket.protocol().is_ok_and(|protocol| protocol != Some(Protocol::MPTCP)) {
+        // Where it fails (a stream that is not TCP) alert and FIN leave apart, which is right too.
+        let _ = socket.set_tcp_cork(true);
     }
-    sockopt_impl!(TcpCork, SetOnly, libc::IPPROTO_TCP, libc::TCP_CORK, bool);
-    // Where it fails (a stream that is not TCP) alert and FIN leave apart, which is right too.
-    let _ = setsockopt(&socket, TcpCork, &true);
 }
 
 pub(crate) fn set_user_timeout(socket: SocketRef<'_>, timeout: Duration) {
-    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-    let _ = setsockopt(&socket, sockopt::TcpUserTimeout, &millis);
+    let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(timeout));
 }
 
 /// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so there is

@@ -1,7 +1,7 @@
 //! `TCP_INFO`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use nix::sys::socket::getsockopt;
@@ -42,35 +42,24 @@ pub struct TcpInfoHead {
 
 sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, TcpInfoHead);
 
-/// What this kernel has answered before.
-static KERNEL: AtomicU8 = AtomicU8::new(UNKNOWN);
-const UNKNOWN: u8 = 0;
-const COMPLETE: u8 = 1;
-const SHORT: u8 = 2;
+/// Whether this kernel, or what stands in for it, has answered with less than was asked for.
+static IS_SHORT: AtomicBool = AtomicBool::new(false);
 
 /// What the kernel knows of a TCP connection, if it tells as much as is wanted.
-pub(super) fn ask(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
-    match KERNEL.load(Ordering::Relaxed) {
-        COMPLETE => getsockopt(&socket, TcpInfo).ok(),
-        SHORT => None,
-        _ => ask_first(socket),
-    }
-}
-
+///
 /// nix takes an answer that is shorter than it asked for, as an old kernel or an imitation of one gives it, for a mistake
-/// of its own and panics. So the first call is one that may panic.
-#[cold]
-fn ask_first(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
-    let asked = catch_unwind(AssertUnwindSafe(|| getsockopt(&socket, TcpInfo)));
-    match asked {
-        Ok(Ok(info)) => {
-            KERNEL.store(COMPLETE, Ordering::Relaxed);
-            Some(info)
-        }
+/// of its own and panics, and has no other way to ask for a struct without `unsafe`. That panic is caught; the panic hook
+/// prints it once, since nobody asks again. Catching costs nothing where there is no panic.
+pub(super) fn ask(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
+    if IS_SHORT.load(Ordering::Relaxed) {
+        return None;
+    }
+    match catch_unwind(AssertUnwindSafe(|| getsockopt(&socket, TcpInfo))) {
+        Ok(Ok(info)) => Some(info),
         // It is no TCP socket.
         Ok(Err(_)) => None,
         Err(_) => {
-            KERNEL.store(SHORT, Ordering::Relaxed);
+            IS_SHORT.store(true, Ordering::Relaxed);
             None
         }
     }
