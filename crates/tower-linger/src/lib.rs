@@ -79,7 +79,7 @@
 //! |---|---|
 //! | `axum` | the adapters for `axum::serve` |
 //! | `axum-server` | the adapters for axum-server |
-//! | `http` | [`EarlyResponseLayer`]: `Connection: close` on early responses |
+//! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
@@ -105,7 +105,12 @@ mod tracker;
 mod transport;
 
 #[cfg(feature = "http")]
-pub use self::http::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
+#[doc(hidden)]
+pub use self::http::RequestLayer as EarlyResponseLayer;
+#[cfg(feature = "http")]
+pub use self::http::{
+    RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
+};
 #[cfg(feature = "axum")]
 pub use adapter::axum;
 #[cfg(feature = "axum-server")]

@@ -118,6 +118,14 @@ impl<T: Transport> LingerIo<T> {
         CloseHandle::new(self.loan_ref().served.connection().clone())
     }
 
+    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from busy. For engines that
+    /// are given a service for each connection; [`RequestLayer`](crate::RequestLayer) finds its connection by itself where
+    /// the engine serves one connection in one task, as hyper does in most loops.
+    #[cfg(feature = "http")]
+    pub fn watch<S>(&self, service: S) -> crate::Watched<S> {
+        crate::Watched::new(service, self.loan_ref().served.connection().exchanges().clone())
+    }
+
     fn loan_ref(&self) -> &Loan<T> {
         self.loan.as_ref().expect(ON_LOAN)
     }
