@@ -135,6 +135,7 @@ impl fmt::Display for Sight {
             Amount::Whole => "whole",
         };
         let end = match &self.end {
+            End::Fin if self.tls => "FIN without close_notify",
             End::Fin => "FIN",
             End::CloseNotify => "close_notify, FIN",
             End::Reset => "reset",

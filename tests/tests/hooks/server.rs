@@ -47,9 +47,6 @@ pub(crate) enum Hook {
 }
 
 impl Hook {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Axum, Self::AxumServer, Self::Tonic, Self::Layer, Self::HyperErrors, Self::Wrap];
-
     /// tonic serves its connections without upgrades.
     pub(crate) fn upgrades(self) -> bool {
         self != Self::Tonic

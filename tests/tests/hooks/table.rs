@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use tower_linger::LingerLayer;
+use tower_linger::{LingerLayer, RequestLayer};
 
 use crate::happening::{Framing, Happening, Sight, app, happen};
 use crate::server::{Hook, Server, Tls};
@@ -17,28 +17,38 @@ struct Row {
     name: &'static str,
     hook: Hook,
     layered: bool,
+    /// Whether the app has a `RequestLayer`.
+    watched: bool,
 }
 
 const fn bare(name: &'static str, hook: Hook) -> Row {
-    Row { name, hook, layered: false }
+    Row { name, hook, layered: false, watched: false }
 }
 
 const fn layered(name: &'static str, hook: Hook) -> Row {
-    Row { name, hook, layered: true }
+    Row { name, hook, layered: true, watched: false }
+}
+
+const fn watched(name: &'static str, hook: Hook) -> Row {
+    Row { name, hook, layered: true, watched: true }
 }
 
 /// Each engine alone, and after it those that it has to be compared with.
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 14] = [
     bare("`axum::serve`, bare", Hook::Axum),
     layered("with `LingerListener`, `TlsLingerListener`", Hook::Axum),
+    watched("with these and `RequestLayer`", Hook::Axum),
     bare("axum-server, bare", Hook::AxumServer),
     layered("with `LingerAcceptor`, `TlsLingerAcceptor`", Hook::AxumServer),
     bare("tonic, bare", Hook::Tonic),
     layered("with `LingerLayer::wrap`", Hook::Tonic),
+    watched("with this and `RequestLayer`", Hook::Tonic),
     bare("hyper-util in a loop, bare", Hook::Layer),
     layered("with `LingerLayer`", Hook::Layer),
+    watched("with `LingerLayer` and `RequestLayer`", Hook::Layer),
     layered("with `LingerLayer::classify(HyperErrors)`", Hook::HyperErrors),
     layered("with `LingerLayer::wrap`", Hook::Wrap),
+    watched("with `LingerLayer::wrap` and `RequestLayer`", Hook::Wrap),
 ];
 
 /// The parts of the table.
@@ -83,9 +93,14 @@ async fn rendered() -> String {
         let tls = tls.then_some(&certificate);
         let mut alone = Vec::new();
         for row in ROWS {
+            // At the same time, since a client waits a moment for a reset.
+            let cells: Vec<_> = happenings
+                .iter()
+                .map(|happening| tokio::spawn(cell(row, *happening, framing, tls.cloned())))
+                .collect();
             let mut sights = Vec::new();
-            for happening in &happenings {
-                sights.push(cell(row, *happening, framing, tls).await);
+            for cell in cells {
+                sights.push(cell.await.expect("a cell"));
             }
             if row.layered {
                 check(row, name, &happenings, &sights, &alone);
@@ -101,14 +116,14 @@ async fn rendered() -> String {
     table
 }
 
-async fn cell(row: Row, happening: Happening, framing: Framing, tls: Option<&Tls>) -> Option<Sight> {
+async fn cell(row: Row, happening: Happening, framing: Framing, tls: Option<Tls>) -> Option<Sight> {
     if happening == Happening::Upgrade && !row.hook.upgrades() {
         return None;
     }
     let gate = Arc::new(Notify::new());
-    let app = app(&gate);
+    let app = if row.watched { app(&gate).layer(RequestLayer) } else { app(&gate) };
     let linger = row.layered.then(LingerLayer::default);
-    let mut server = Server::start(row.hook, tls, linger, app);
+    let mut server = Server::start(row.hook, tls.as_ref(), linger, app);
     Some(happen(happening, framing, tls.is_some(), &gate, &mut server).await)
 }
 
