@@ -108,6 +108,9 @@ impl Observed {
     /// What is to be thought of the connection's end.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
+        // No response at all cannot be taken for a whole one.
+        let is_empty = self.writes == Writes::None && framing == Framing::UntilClose;
+        let framing = if is_empty { Framing::Framed } else { framing };
         let shown_by = match framing {
             Framing::Framed => CutShownBy::Framing,
             Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
