@@ -107,6 +107,8 @@ impl Sight {
     /// Whether a client that goes by the protocol takes the response for what it is: whole, or not.
     pub(crate) fn is_true(&self) -> bool {
         let looks_whole = match (self.framing, self.tls) {
+            // There is not even a status line.
+            _ if self.amount == Amount::Nothing => false,
             // The last chunk says it, whatever follows.
             (Framing::Chunked, _) => self.amount == Amount::Whole,
             (Framing::UntilClose, false) => self.end == End::Fin,
