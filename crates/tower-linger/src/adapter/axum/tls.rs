@@ -1,13 +1,18 @@
 //! The TLS listener.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use axum::serve::Listener;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 use tokio_rustls::server::TlsStream;
 
 use crate::serve::io::LingerIo;
@@ -17,80 +22,206 @@ use crate::transport::Transport;
 /// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections, those
 /// whose handshake failed included, are closed properly.
 ///
-/// Handshakes that are still going on when the listener is dropped are given up.
+/// The inner listener is accepted from in a task of its own, which the first `accept` starts, and each handshake has
+/// a task too: handshakes run on all threads of the runtime. New connections are accepted only while somebody waits
+/// in `accept`; at most one more is taken from the inner listener after that.
+///
+/// Dropping the listener drops the inner one at once, and gives up the handshakes that are still going on.
+///
+/// # Cancel safety
+///
+/// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is never dropped half-way, except
+/// with the listener itself. That is why the address must be [`Clone`]: it is asked for when the listener is made,
+/// since the inner listener cannot be asked while it accepts.
 pub struct TlsLingerListener<L: Listener<Io: Transport>> {
-    listener: L,
-    tls: TlsAcceptLayer,
-    handshakes: JoinSet<Option<Accepted<L>>>,
+    address: io::Result<L::Addr>,
+    stage: Stage<L>,
+}
+
+enum Stage<L: Listener<Io: Transport>> {
+    /// Until the first `accept`, since a listener may be made outside a runtime.
+    New(Option<(L, TlsAcceptLayer)>),
+    Accepting(Accepting<Accepted<L>>),
 }
 
 type Accepted<L> = (LingerIo<TlsStream<<L as Listener>::Io>>, <L as Listener>::Addr);
 
 impl<L> TlsLingerListener<L>
 where
-    L: Listener<Io: Transport, Addr: 'static>,
+    L: Listener<Io: Transport, Addr: Clone + 'static>,
 {
     /// Accepts from `listener`, and does the handshake and the closing as `tls` says.
     #[must_use]
     pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
-        Self { listener, tls, handshakes: JoinSet::new() }
+        Self { address: listener.local_addr(), stage: Stage::New(Some((listener, tls))) }
     }
 
-    fn start(&mut self, io: L::Io, address: L::Addr) {
-        let (handshake, linger) = (self.tls.start(io), self.tls.linger().clone());
-        self.handshakes.spawn(async move {
-            // A failed one drops its close here, which goes on in a task of its own.
-            handshake.await.ok().map(|(stream, _place)| (linger.wrap(stream), address))
-        });
+    fn accepting(&mut self) -> &mut Accepting<Accepted<L>> {
+        if let Stage::New(parts) = &mut self.stage {
+            let (listener, tls) = parts.take().expect("starting does not fail half-way");
+            self.stage = Stage::Accepting(Accepting::start(|accepted, demand| {
+                accept_loop(listener, tls, accepted, demand)
+            }));
+        }
+        match &mut self.stage {
+            Stage::Accepting(accepting) => accepting,
+            Stage::New(_) => unreachable!("it was started above"),
+        }
     }
-}
-
-/// What an accept loop waits for.
-enum Next<New, Done> {
-    New(New),
-    Done(Done),
 }
 
 impl<L> Listener for TlsLingerListener<L>
 where
-    L: Listener<Io: Transport, Addr: 'static>,
+    L: Listener<Io: Transport, Addr: Clone + 'static>,
 {
     type Io = LingerIo<TlsStream<L::Io>>;
     type Addr = L::Addr;
 
+    /// # Panics
+    ///
+    /// If the inner listener's `accept` panicked, with what that said.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let next = {
-                let Self { listener, handshakes, .. } = self;
-                let mut accept = pin!(listener.accept());
-                poll_fn(|cx| {
-                    while let Poll::Ready(Some(handshake)) = handshakes.poll_join_next(cx) {
-                        if let Ok(Some(accepted)) = handshake {
-                            return Poll::Ready(Next::Done(accepted));
-                        }
-                    }
-                    accept.as_mut().poll(cx).map(Next::New)
-                })
-                .await
-            };
-            match next {
-                Next::Done(accepted) => return accepted,
-                Next::New((io, address)) => self.start(io, address),
-            }
-        }
+        self.accepting().next().await
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+        match &self.address {
+            Ok(address) => Ok(address.clone()),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
     }
 }
 
-impl<L: Listener<Io: Transport> + fmt::Debug> fmt::Debug for TlsLingerListener<L> {
+impl<L: Listener<Io: Transport>> fmt::Debug for TlsLingerListener<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsLingerListener")
-            .field("listener", &self.listener)
-            .field("tls", &self.tls)
-            .field("handshakes", &self.handshakes.len())
-            .finish()
+        let started = matches!(self.stage, Stage::Accepting(_));
+        f.debug_struct("TlsLingerListener").field("started", &started).finish_non_exhaustive()
     }
+}
+
+/// Accepts while there is demand, and starts a handshake for each connection.
+///
+/// It runs in a task rather than inside `accept`, because a task can start a handshake on its own thread without
+/// waking another one; `accept` is usually polled by the main thread, which would have to wake a worker.
+async fn accept_loop<L>(
+    mut listener: L,
+    tls: TlsAcceptLayer,
+    accepted: mpsc::UnboundedSender<Accepted<L>>,
+    demand: Arc<Demand>,
+) -> Infallible
+where
+    L: Listener<Io: Transport, Addr: 'static>,
+{
+    loop {
+        demand.wait().await;
+        let (io, address) = listener.accept().await;
+        let (handshake, linger, accepted) = (tls.start(io), tls.linger().clone(), accepted.clone());
+        spawn(async move {
+            let mut handshake = pin!(handshake);
+            let mut dropped = pin!(accepted.closed());
+            let done = poll_fn(|cx| match handshake.as_mut().poll(cx) {
+                // A failed handshake drops its close here, which goes on in a task of its own.
+                Poll::Ready(done) => Poll::Ready(done.ok()),
+                Poll::Pending => dropped.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some((stream, _place)) = done.await {
+                // If the listener was dropped just now, this drops the connection, which closes it.
+                let _ = accepted.send((linger.wrap(stream), address));
+            }
+        });
+    }
+}
+
+/// The task that accepts, and the connections whose handshakes are done. Dropping it drops the loop at once.
+struct Accepting<A> {
+    accepted: mpsc::UnboundedReceiver<A>,
+    demand: Arc<Demand>,
+    accept_loop: SharedLoop,
+    task: JoinHandle<()>,
+}
+
+/// The accept loop, which its task polls and which is taken out to end it: aborting the task alone would leave the
+/// port bound until a thread of the runtime gets round to dropping it.
+type SharedLoop = Arc<Mutex<Option<Pin<Box<dyn Future<Output = Infallible> + Send>>>>>;
+
+impl<A> Accepting<A> {
+    fn start<F>(accept_loop: impl FnOnce(mpsc::UnboundedSender<A>, Arc<Demand>) -> F) -> Self
+    where
+        F: Future<Output = Infallible> + Send + 'static,
+    {
+        let (sender, accepted) = mpsc::unbounded_channel();
+        let demand = Arc::new(Demand::default());
+        let accept_loop: SharedLoop =
+            Arc::new(Mutex::new(Some(Box::pin(accept_loop(sender, demand.clone())))));
+        let shared = accept_loop.clone();
+        let task = spawn(poll_fn(move |cx| poll_loop(&shared, cx)));
+        Self { accepted, demand, accept_loop, task }
+    }
+
+    async fn next(&mut self) -> A {
+        let _asked = self.demand.ask();
+        match self.accepted.recv().await {
+            Some(accepted) => accepted,
+            // The loop is gone, and all its handshakes: its task has ended, which it does by a panic only.
+            None => match (&mut self.task).await {
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                _ => std::future::pending().await, // The runtime is shutting down.
+            },
+        }
+    }
+}
+
+impl<A> Drop for Accepting<A> {
+    fn drop(&mut self) {
+        self.task.abort();
+        let accept_loop = self.accept_loop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(accept_loop);
+    }
+}
+
+fn poll_loop(shared: &SharedLoop, cx: &mut Context<'_>) -> Poll<()> {
+    let mut accept_loop = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    match accept_loop.as_mut() {
+        Some(running) => running.as_mut().poll(cx).map(|never| match never {}),
+        None => Poll::Ready(()),
+    }
+}
+
+/// Whether somebody waits for a connection. This keeps back-pressure: a caller that stops calling `accept` gets no
+/// connections piled up behind it.
+#[derive(Default)]
+struct Demand {
+    asked: AtomicBool,
+    changed: Notify,
+}
+
+impl Demand {
+    /// Asks until the result is dropped.
+    fn ask(&self) -> Asked<'_> {
+        self.asked.store(true, Ordering::Release);
+        self.changed.notify_one();
+        Asked(self)
+    }
+
+    async fn wait(&self) {
+        while !self.asked.load(Ordering::Acquire) {
+            self.changed.notified().await;
+        }
+    }
+}
+
+struct Asked<'a>(&'a Demand);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.asked.store(false, Ordering::Release);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the accept loop and its handshakes, which end with the listener"
+)]
+fn spawn<F: Future<Output: Send> + Send + 'static>(future: F) -> JoinHandle<F::Output> {
+    tokio::spawn(future)
 }
