@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers bench-build counts table ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers windows bench-build counts table ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release -p linger-probe -- demo
@@ -25,7 +25,7 @@ test: ## Everything that needs nothing but Rust
 	cargo test --workspace --all-features
 
 doc: ## Public documentation, warnings denied
-	cargo doc --workspace --all-features --no-deps --exclude tower-linger-tests --exclude tower-linger-examples --exclude tower-linger-benches
+	cargo doc --workspace --all-features --no-deps --exclude tower-linger-tests --exclude tower-linger-examples --exclude tower-linger-windows --exclude tower-linger-benches
 
 msrv: ## Is `rust-version` what the dependencies need?
 	sh tests/msrv.sh
@@ -48,6 +48,11 @@ nginx: ## The probe against nginx: needs nginx
 
 peers: ## The probe starts servers of all kinds and tells them apart: needs Apache, Go, HAProxy, lighttpd and nginx
 	cargo test -p linger-probe --test peers
+
+windows: ## A server built for Windows, by Wine, and a client on Linux: installs what it needs (Debian, as root); not in CI
+	apt-get update -q
+	apt-get install -yq --no-install-recommends gcc-mingw-w64-x86-64 wine wine64
+	sh tests/windows/run.sh
 
 bench-build: ## Do the benches still build?
 	cargo bench --workspace --no-run

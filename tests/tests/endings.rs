@@ -13,11 +13,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ClientConfig;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tower::{Layer, Service, service_fn};
-use tower_linger::{ClosePolicy, CloseReport, HyperErrors, LingerIo, LingerLayer, Outcome, TlsAcceptLayer};
+use tower_linger::{
+    ClosePolicy, CloseReport, HyperErrors, LingerIo, LingerLayer, Outcome, RequestLayer, TlsAcceptLayer,
+};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Seen, receive};
 use tower_linger_tests::server::{BoxError, Http, Running, accept_loop, listen, reporting};
@@ -77,26 +82,70 @@ type TlsTcp = tokio_rustls::server::TlsStream<TcpStream>;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
 
+/// A response without length: it ends with a last chunk in HTTP/1.1, and with the connection in HTTP/1.0.
+const REQUESTS: [(&[u8], bool); 2] = [(GET, true), (b"GET / HTTP/1.0\r\n\r\n", false)];
+
+/// The end that says that something is missing, of a response that was begun. Where its framing shows that, a FIN takes
+/// nothing away; over TLS there is no `close_notify`, which the client sees as the same end.
+fn cut(framed: bool) -> End {
+    if framed { End::Fin } else { End::Reset }
+}
+
+/// A body whose rest is made on the connection's task, once the client has the first half.
+fn halves(rest: fn() -> io::Result<&'static str>, gate: &Arc<Notify>) -> Body {
+    let (parts, body) = tokio::sync::mpsc::channel::<fn() -> io::Result<&'static str>>(2);
+    let gate = gate.clone();
+    tokio::spawn(async move {
+        // The client may have gone.
+        let _ = parts.send(|| Ok(HALF)).await;
+        gate.notified().await;
+        let _ = parts.send(rest).await;
+    });
+    Body::from_stream(ReceiverStream::new(body).map(|make| make()))
+}
+
+const HALF: &str = "half of it";
+
+/// Reads until the half is there.
+async fn read_half(client: &mut Client) -> Vec<u8> {
+    let mut received = Vec::new();
+    while !received.windows(HALF.len()).any(|window| window == HALF.as_bytes()) {
+        let read = tokio::time::timeout(Duration::from_secs(60), client.read_buf(&mut received)).await;
+        assert!(read.expect("in good time").expect("no failure yet") > 0, "it ended early");
+    }
+    received
+}
+
 #[tokio::test]
 async fn a_handlers_panic_does_not_look_clean() {
     for tls in [false, true] {
         let handler = get(async || -> &'static str { std::panic::resume_unwind(Box::new("on purpose")) });
         let mut scene = Scene::start(tls, Http::new(Router::new().route("/", handler))).await;
-        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
-        assert_eq!(scene.outcome().await, Outcome::Aborted);
+        for (request, _) in REQUESTS {
+            assert_ne!(scene.exchange(request).await.end, End::CloseNotify, "TLS: {tls}");
+            assert_eq!(scene.outcome().await, Outcome::Aborted);
+        }
     }
 }
 
 #[tokio::test]
-async fn a_body_that_fails_does_not_look_clean() {
-    for tls in [false, true] {
-        let handler = get(async || {
-            let parts = [Ok("half of it"), Err(io::Error::other("on purpose"))];
-            Body::from_stream(tokio_stream::iter(parts))
-        });
+async fn a_body_that_fails_or_panics_does_not_look_clean_and_keeps_what_was_sent() {
+    let rests: [fn() -> io::Result<&'static str>; 2] =
+        [|| Err(io::Error::other("on purpose")), || std::panic::resume_unwind(Box::new("on purpose"))];
+    for (tls, rest) in [false, true].into_iter().flat_map(|tls| rests.map(|rest| (tls, rest))) {
+        let gate = Arc::new(Notify::new());
+        let opened = gate.clone();
+        let handler = get(async move || halves(rest, &gate));
         let mut scene = Scene::start(tls, Http::new(Router::new().route("/", handler))).await;
-        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
-        assert_eq!(scene.outcome().await, Outcome::Aborted);
+        for (request, framed) in REQUESTS {
+            let mut client = scene.connect().await;
+            client.write_all(request).await.expect("loopback");
+            read_half(&mut client).await;
+            opened.notify_one();
+            assert_eq!(receive(&mut client, scene.clean()).await.end, cut(framed), "TLS: {tls}");
+            drop(client);
+            assert_eq!(scene.outcome().await, Outcome::Aborted);
+        }
     }
 }
 
@@ -127,8 +176,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Service<I> for Failing 
 async fn a_service_that_fails_does_not_look_clean() {
     for tls in [false, true] {
         let mut scene = Scene::start(tls, Failing).await;
-        assert_eq!(scene.exchange(GET).await.end, End::Reset, "TLS: {tls}");
-        assert_eq!(scene.outcome().await, Outcome::Aborted);
+        for (request, _) in REQUESTS {
+            assert_ne!(scene.exchange(request).await.end, End::CloseNotify, "TLS: {tls}");
+            assert_eq!(scene.outcome().await, Outcome::Aborted);
+        }
     }
 }
 
@@ -181,14 +232,44 @@ async fn a_shutdown_before_the_first_byte_looks_clean() {
     }
 }
 
-/// What drops a connection's future usually is an operator, or a limit: the response before it was whole.
+/// What drops a connection's future is a timeout, a limit or an operator, and it does not ask what the connection is doing.
 #[tokio::test]
-async fn a_dropped_future_looks_clean() {
-    let certs = Certs::make();
+async fn a_dropped_future_looks_clean_only_where_it_was_idle() {
     for tls in [false, true] {
-        let (linger, mut reports) = reporting(ClosePolicy::default());
-        let http = Http::new(Router::new().route("/", get(async || "hello")));
-        let mut connections = linger.clone().classify(HyperErrors).layer(http);
+        for (request, framed) in REQUESTS {
+            let mut dropped = Dropped::serve(tls).await;
+            dropped.client.write_all(request).await.expect("loopback");
+            read_half(&mut dropped.client).await;
+            assert_eq!(dropped.end().await, (cut(framed), Outcome::Aborted), "TLS: {tls}, {framed}");
+        }
+        // Whole, and kept alive.
+        let mut dropped = Dropped::serve(tls).await;
+        let whole = b"GET /whole HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        dropped.client.write_all(whole).await.expect("loopback");
+        read_half(&mut dropped.client).await;
+        let clean = if tls { End::CloseNotify } else { End::Fin };
+        assert_eq!(dropped.end().await, (clean, PEER_CLOSED), "TLS: {tls}, idle");
+    }
+}
+
+/// A connection whose future can be dropped.
+struct Dropped {
+    client: Client,
+    connection: tokio::task::JoinHandle<()>,
+    reports: UnboundedReceiver<CloseReport>,
+    clean: End,
+}
+
+impl Dropped {
+    async fn serve(tls: bool) -> Self {
+        let certs = Certs::make();
+        let (linger, reports) = reporting(ClosePolicy::default());
+        let never = Arc::new(Notify::new());
+        let app = Router::new()
+            .route("/", get(async move || halves(|| Ok("never"), &never)))
+            .route("/whole", get(async || HALF))
+            .layer(RequestLayer);
+        let mut connections = linger.clone().classify(HyperErrors).layer(Http::new(app));
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
         let listener = listen().await;
         let address = listener.local_addr().expect("bound");
@@ -201,15 +282,18 @@ async fn a_dropped_future_looks_clean() {
             }
         });
         let config = tls.then(|| Arc::new(certs.client(&Version::ALL)));
-        let mut client = Client::connect(address, None, config).await.expect("loopback");
-        client.write_all(GET).await.expect("loopback");
-        client.read_exact(&mut [0; 12]).await.expect("an answer");
-        connection.abort();
-        assert!(connection.await.expect_err("aborted").is_cancelled());
+        let client = Client::connect(address, None, config).await.expect("loopback");
         let clean = if tls { End::CloseNotify } else { End::Fin };
-        assert_eq!(receive(&mut client, clean.clone()).await.end, clean);
-        drop(client);
-        assert_eq!(reports.recv().await.expect("reported").outcome, PEER_CLOSED);
+        Self { client, connection, reports, clean }
+    }
+
+    /// Drops the future: how the client sees the end, and what is reported of it.
+    async fn end(mut self) -> (End, Outcome) {
+        self.connection.abort();
+        assert!(self.connection.await.expect_err("aborted").is_cancelled());
+        let end = receive(&mut self.client, self.clean).await.end;
+        drop(self.client);
+        (end, self.reports.recv().await.expect("reported").outcome)
     }
 }
 

@@ -1,9 +1,11 @@
 //! One handle for a server's end, on a paused clock.
 
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tower_linger::{LingerLayer, Outcome, Shutdown};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant, timeout};
+use tower_linger::{LingerLayer, Outcome, Shutdown, Tracker};
 use tower_linger_tests::scripted::Script;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -77,4 +79,138 @@ async fn a_server_that_ends_by_itself_waits_for_its_connections() {
     let (served, summary) = shutdown.finish(async { "over" }).await;
     assert_eq!((served, began.elapsed()), (Some("over"), 5 * SECOND));
     assert_eq!(summary.count(Outcome::DrainIdle), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_served_is_waited_for_and_cut_at_the_deadline() {
+    let linger = LingerLayer::default();
+    let tracker = linger.tracker();
+    let (_peer, io) = duplex(64);
+    let mut io = linger.wrap(io);
+    assert_eq!((tracker.served(), tracker.closing(), tracker.len()), (1, 0, 1));
+    let reading = tokio::spawn(async move { io.read_u8().await.map_err(|error| error.kind()) });
+    let began = Instant::now();
+    assert!(timeout(SECOND, tracker.wait()).await.is_err(), "it is still served");
+    let summary = tracker.shutdown(4 * SECOND).await;
+    assert_eq!(reading.await.expect("no panic"), Err(std::io::ErrorKind::ConnectionAborted));
+    assert_eq!((began.elapsed(), tracker.len()), (5 * SECOND, 0));
+    assert_eq!(summary.to_string(), "1 closed: shutdown_cut 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_halves_of_a_connection_are_woken_when_it_is_cut() {
+    let linger = LingerLayer::default();
+    // The peer takes one byte.
+    let (_peer, io) = duplex(1);
+    let (mut reader, mut writer) = tokio::io::split(linger.wrap(io));
+    let reading = tokio::spawn(async move { reader.read_u8().await.map_err(|error| error.kind()) });
+    let writing = tokio::spawn(async move { writer.write_all(b"two").await.map_err(|error| error.kind()) });
+    let summary = linger.tracker().shutdown(SECOND).await;
+    assert_eq!(summary.count(Outcome::ShutdownCut), 1);
+    let aborted = std::io::ErrorKind::ConnectionAborted;
+    assert_eq!(reading.await.expect("no panic"), Err(aborted));
+    assert_eq!(writing.await.expect("no panic"), Err(aborted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_after_the_deadline_is_cut_at_once() {
+    let linger = LingerLayer::default();
+    let _nothing = linger.tracker().shutdown(Duration::ZERO).await;
+    let (_peer, io) = duplex(64);
+    let mut io = linger.wrap(io);
+    assert_eq!(io.read_u8().await.expect_err("cut").kind(), std::io::ErrorKind::ConnectionAborted);
+}
+
+/// Whoever neither reads nor writes cannot be cut, and does not hold the server.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_nothing_holds_a_shutdown_for_a_second() {
+    let linger = LingerLayer::default();
+    let (_peer, io) = duplex(64);
+    let held = linger.wrap(io);
+    let began = Instant::now();
+    let summary = linger.tracker().shutdown(4 * SECOND).await;
+    assert_eq!((began.elapsed(), summary.total(), linger.tracker().served()), (5 * SECOND, 0, 1));
+    drop(held);
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().count(Outcome::ShutdownCut), 1);
+}
+
+/// A main function may be late with its `finish`. What is cut then still gets its time to end.
+#[tokio::test(start_paused = true)]
+async fn a_finish_long_after_the_deadline_waits_for_what_it_cuts() {
+    let linger = LingerLayer::default();
+    let shutdown = Shutdown::new(linger.tracker().clone(), SECOND);
+    let (_peer, io) = duplex(64);
+    let mut io = linger.wrap(io);
+    let reading = tokio::spawn(async move { io.read_u8().await.map_err(|error| error.kind()) });
+    tokio::task::yield_now().await;
+    shutdown.request();
+    tokio::time::advance(60 * SECOND).await;
+    let (served, summary) = shutdown.finish(std::future::pending::<()>()).await;
+    assert_eq!((served, summary.total(), linger.tracker().len()), (None, 1, 0));
+    assert!(reading.await.expect("no panic").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_durations_are_waited_for_without_a_panic() {
+    for limit in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
+        let linger = LingerLayer::default();
+        let (script, io) = Script::new();
+        script.end();
+        drop(linger.wrap(io));
+        assert_eq!(linger.tracker().shutdown(limit).await.total(), 1);
+
+        let linger = LingerLayer::default();
+        let shutdown = Shutdown::new(linger.tracker().clone(), limit);
+        shutdown.request();
+        let (_script, io) = Script::new();
+        drop(linger.wrap(io));
+        let (served, summary) = shutdown.finish(async { "over" }).await;
+        // No deadline comes before the close's own bound.
+        assert_eq!((served, summary.count(Outcome::DrainIdle)), (Some("over"), 1));
+        let tracker = linger.tracker().clone();
+        assert!(timeout(SECOND, shutdown.finish(std::future::pending::<()>())).await.is_err());
+        assert!(tracker.is_empty());
+    }
+}
+
+/// One of two calls at once is the second, and cuts.
+#[test]
+fn two_requests_at_the_same_time_cut() {
+    for _ in 0..500 {
+        let shutdown = Shutdown::new(Tracker::new(), 60 * SECOND);
+        let barrier = Arc::new(Barrier::new(2));
+        let (other, at_once) = (shutdown.clone(), barrier.clone());
+        let thread = std::thread::spawn(move || {
+            at_once.wait();
+            other.request();
+        });
+        barrier.wait();
+        shutdown.request();
+        thread.join().expect("no panic");
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
+        runtime.block_on(async {
+            let began = Instant::now();
+            let _ = shutdown.finish(std::future::pending::<()>()).await;
+            assert!(began.elapsed() < SECOND, "the cut was lost: {:?}", began.elapsed());
+        });
+    }
+}
+
+struct Server;
+
+impl IntoFuture for Server {
+    type Output = &'static str;
+    type IntoFuture = std::future::Ready<&'static str>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        std::future::ready("served")
+    }
+}
+
+#[tokio::test]
+async fn finish_takes_what_can_be_awaited() {
+    let (served, _) = Shutdown::new(Tracker::new(), SECOND).finish(Server).await;
+    assert_eq!(served, Some("served"));
 }

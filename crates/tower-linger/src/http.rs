@@ -1,5 +1,12 @@
 //! Layers of requests: what only somebody who sees requests and responses knows of a connection.
 
-mod early_response;
+mod request_body;
+mod request_layer;
+mod response_body;
+mod watch;
+mod watched;
 
-pub use early_response::{EarlyResponse, EarlyResponseFuture, EarlyResponseLayer, WatchedBody};
+pub use request_body::RequestBody;
+pub use request_layer::{RequestFuture, RequestLayer, Requests};
+pub use response_body::ResponseBody;
+pub use watched::{Watched, WatchedFuture};

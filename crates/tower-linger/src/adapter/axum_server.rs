@@ -1,7 +1,9 @@
 //! Adapters for axum-server (feature `axum-server`; the TLS one also needs `rustls`).
 //!
 //! axum-server owns the accept loop and drops its connections itself, at its graceful shutdown's deadline too: its
-//! `Accept` hands out connections that come back when it does. Await the layer's [`Tracker`](crate::Tracker) after it.
+//! `Accept` hands out connections that come back when it does. The acceptors also watch each connection's requests, so
+//! that a connection that is dropped busy does not end cleanly. axum-server's `serve` returns before its tasks have dropped
+//! their connections: end the layer's [`Tracker`](crate::Tracker) after it.
 //!
 //! ```no_run
 //! use axum_server::Server;
@@ -11,7 +13,7 @@
 //! let linger = LingerLayer::default();
 //! let address: std::net::SocketAddr = "127.0.0.1:3000".parse().expect("an address");
 //! Server::bind(address).acceptor(LingerAcceptor::new(linger.clone())).serve(app).await?;
-//! linger.tracker().wait().await;
+//! linger.tracker().shutdown(std::time::Duration::from_secs(10)).await;
 //! # Ok(()) }
 //! # mod axum_server_app {
 //! #     use axum_server::service::MakeService;
@@ -24,6 +26,7 @@ use std::io;
 
 use axum_server::accept::Accept;
 
+use crate::http::Watched;
 use crate::layer::LingerLayer;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
@@ -44,12 +47,19 @@ impl LingerAcceptor {
 
 impl<I: Transport, S> Accept<I, S> for LingerAcceptor {
     type Stream = LingerIo<I>;
-    type Service = S;
-    type Future = Ready<io::Result<(LingerIo<I>, S)>>;
+    type Service = Watched<S>;
+    type Future = Ready<io::Result<(LingerIo<I>, Watched<S>)>>;
 
     fn accept(&self, stream: I, service: S) -> Self::Future {
-        ready(Ok((self.linger.wrap(stream), service)))
+        ready(Ok(wrap(&self.linger, stream, service)))
     }
+}
+
+/// A connection, and its service, which tells it of its requests.
+fn wrap<I: Transport, S>(linger: &LingerLayer, stream: I, service: S) -> (LingerIo<I>, Watched<S>) {
+    let io = linger.wrap(stream);
+    let service = io.watch(service);
+    (io, service)
 }
 
 #[cfg(feature = "rustls")]
@@ -67,6 +77,8 @@ mod tls {
     use pin_project_lite::pin_project;
     use tokio_rustls::server::TlsStream;
 
+    use super::wrap;
+    use crate::http::Watched;
     use crate::serve::io::LingerIo;
     use crate::tls::{Handshake, HandshakeError, TlsAcceptLayer};
     use crate::transport::Transport;
@@ -87,7 +99,7 @@ mod tls {
 
     impl<I: Transport, S> Accept<I, S> for TlsLingerAcceptor {
         type Stream = LingerIo<TlsStream<I>>;
-        type Service = S;
+        type Service = Watched<S>;
         type Future = TlsAcceptorFuture<I, S>;
 
         fn accept(&self, stream: I, service: S) -> Self::Future {
@@ -108,7 +120,7 @@ mod tls {
     }
 
     impl<I: Transport, S> Future for TlsAcceptorFuture<I, S> {
-        type Output = io::Result<(LingerIo<TlsStream<I>>, S)>;
+        type Output = io::Result<(LingerIo<TlsStream<I>>, Watched<S>)>;
 
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
             let this = self.project();
@@ -121,7 +133,7 @@ mod tls {
             match this.service.take() {
                 Some(service) => {
                     // Its place in the tracker is given up when it has the next one.
-                    Poll::Ready(stream.map(|(stream, _place)| (this.tls.linger().wrap(stream), service)))
+                    Poll::Ready(stream.map(|(stream, _place)| wrap(this.tls.linger(), stream, service)))
                 }
                 // Polled again after completion.
                 None => Poll::Pending,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
@@ -273,8 +274,16 @@ impl<T: Transport> Closing<T> {
             // The machine may give what is cut a moment more.
             Some(event @ Event::ShutdownBy(_)) => {
                 self.handle(event, at);
-                let is_over = self.machine.next_timeout().is_none_or(|timeout| timeout <= at);
-                if is_over { Poll::Ready(Event::Tick) } else { Poll::Pending }
+                match self.machine.next_timeout() {
+                    // It is woken at its new time, not only at the one before.
+                    Some(shortened) if shortened > at => {
+                        if shortened < timeout {
+                            let _known = self.ticket.wait(cx, shortened, at, || self.stream.peer());
+                        }
+                        Poll::Pending
+                    }
+                    _ => Poll::Ready(Event::Tick),
+                }
             }
             Some(Event::Abandoned) => {
                 self.do_without_waiting();
@@ -322,11 +331,11 @@ impl<T: Transport> Closing<T> {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
-            self.is_performing = true;
-            let Poll::Ready(event) = self.stream.perform(action, &mut cx) else { break };
+            // This may run while the thread unwinds: then a panic of the transport would take the process along.
+            let polled = catch_unwind(AssertUnwindSafe(|| self.stream.perform(action, &mut cx)));
+            let Ok(Poll::Ready(event)) = polled else { break };
             self.handle(event, now());
         }
-        self.is_performing = false;
     }
 
     /// Lets go of the socket and tells about it.

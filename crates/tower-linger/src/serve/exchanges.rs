@@ -1,23 +1,148 @@
-//! STUB, replaced by the http branch.
-#![allow(warnings)]
-use std::sync::Arc;
-#[derive(Default)]
-pub(crate) struct Exchanges;
+//! What is known of a connection's HTTP/1 exchanges: shared by the connection's IO and the request layer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::task;
+
+use crate::serve::observed::Framing;
+
+/// The exchanges of one connection. HTTP/1 has one at a time, so the last one is what is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Exchanges {
+    busy: AtomicBool,
+    known: AtomicBool,
+    upgraded: AtomicBool,
+    framing: AtomicU8,
+}
+
 impl Exchanges {
-    pub(crate) fn is_known(&self) -> bool {
-        false
+    /// A request has arrived.
+    pub(crate) fn begin(&self) {
+        // Whatever the response before was framed by says nothing of the one to come.
+        self.set_framing(Framing::Unknown);
+        self.busy.store(true, Ordering::Release);
+        self.known.store(true, Ordering::Release);
     }
+
+    /// The response's body is at its end.
+    pub(crate) fn complete(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+
+    /// Whether a request was begun whose response is not complete.
     pub(crate) fn is_busy(&self) -> bool {
-        false
+        self.busy.load(Ordering::Acquire)
     }
+
+    /// Whether any request was seen at all.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_framing(&self, framing: Framing) {
+        self.framing.store(framing as u8, Ordering::Release);
+    }
+
+    /// The last response's framing; unknown until its head is ready.
+    pub(crate) fn framing(&self) -> Framing {
+        match self.framing.load(Ordering::Acquire) {
+            1 => Framing::Framed,
+            2 => Framing::UntilClose,
+            _ => Framing::Unknown,
+        }
+    }
+
+    /// From here on the connection speaks another protocol, of which only the framing is known.
+    pub(crate) fn upgrade(&self, framing: Framing) {
+        self.set_framing(framing);
+        self.upgraded.store(true, Ordering::Release);
+    }
+
     pub(crate) fn is_upgraded(&self) -> bool {
-        false
-    }
-    pub(crate) fn framing(&self) -> super::observed::Framing {
-        super::observed::Framing::Unknown
+        self.upgraded.load(Ordering::Acquire)
     }
 }
-pub(crate) struct Registration;
-pub(crate) fn register(_: &Arc<Exchanges>) -> Registration {
-    Registration
+
+/// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task.
+static BY_TASK: LazyLock<Mutex<HashMap<task::Id, Entry>>> = LazyLock::new(Mutex::default);
+
+struct Entry {
+    exchanges: Weak<Exchanges>,
+    live: usize,
+    /// A second connection was registered while the first one lived: which one calls cannot be known.
+    ambiguous: bool,
+}
+
+fn by_task() -> MutexGuard<'static, HashMap<task::Id, Entry>> {
+    BY_TASK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a connection known to the request layers in this task, until the registration is dropped. Outside of a task
+/// nothing is registered.
+pub(crate) fn register(exchanges: &Arc<Exchanges>) -> Registration {
+    let task = task::try_id();
+    if let Some(id) = task {
+        by_task()
+            .entry(id)
+            .and_modify(|entry| {
+                entry.live += 1;
+                entry.ambiguous = true;
+            })
+            .or_insert_with(|| Entry { exchanges: Arc::downgrade(exchanges), live: 1, ambiguous: false });
+    }
+    Registration { task }
+}
+
+/// The connection that this task serves, if it serves exactly one.
+pub(crate) fn current() -> Option<Arc<Exchanges>> {
+    let id = task::try_id()?;
+    by_task().get(&id).filter(|entry| !entry.ambiguous)?.exchanges.upgrade()
+}
+
+/// A connection's place in the registry.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    task: Option<task::Id>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let Some(id) = self.task else { return };
+        let mut by_task = by_task();
+        if let Some(entry) = by_task.get_mut(&id) {
+            entry.live -= 1;
+            if entry.live == 0 {
+                by_task.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_of_a_task_nothing_is_found() {
+        let _registration = register(&Arc::default());
+        assert!(current().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_task_finds_its_one_connection_until_it_is_gone() {
+        let served = task::spawn(async {
+            let exchanges = Arc::default();
+            let registration = register(&exchanges);
+            assert!(Arc::ptr_eq(&current().expect("registered"), &exchanges));
+            let second = register(&Arc::default());
+            assert!(current().is_none(), "two connections in one task");
+            drop((registration, second));
+            assert!(current().is_none());
+            let _registration = register(&exchanges);
+            assert!(current().is_some(), "the next one after both are gone");
+        });
+        served.await.expect("no panic");
+    }
 }

@@ -118,6 +118,14 @@ impl<T: Transport> LingerIo<T> {
         CloseHandle::new(self.loan_ref().served.connection().clone())
     }
 
+    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from busy. For engines that
+    /// are given a service for each connection; [`RequestLayer`](crate::RequestLayer) finds its connection by itself where
+    /// the engine serves one connection in one task, as hyper does in most loops.
+    #[cfg(feature = "http")]
+    pub fn watch<S>(&self, service: S) -> crate::Watched<S> {
+        crate::Watched::new(service, self.loan_ref().served.connection().exchanges().clone())
+    }
+
     fn loan_ref(&self) -> &Loan<T> {
         self.loan.as_ref().expect(ON_LOAN)
     }
@@ -424,5 +432,26 @@ impl std::error::Error for CutByShutdown {}
 impl<T: Transport + fmt::Debug> fmt::Debug for LingerIo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LingerIo").field("io", self.get_ref()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use std::mem::size_of;
+
+    use tokio::net::TcpStream;
+
+    use super::LingerIo;
+    use crate::serve::connection::Connection;
+    use crate::serve::exchanges::Exchanges;
+
+    /// What a connection costs while it is served, beside its own stream: `benches/README.md` tells it. Two counters come with
+    /// each of what is shared, 16 bytes.
+    #[test]
+    fn a_served_connection_costs_few_bytes() {
+        let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();
+        let shared = 16 + size_of::<Connection>();
+        let exchanges = 16 + size_of::<Exchanges>();
+        assert!(wrapper <= 128 && shared <= 96 && exchanges <= 20, "{wrapper}, {shared}, {exchanges} bytes");
     }
 }

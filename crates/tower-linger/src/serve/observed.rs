@@ -108,6 +108,9 @@ impl Observed {
     /// What is to be thought of the connection's end.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
+        // No response at all cannot be taken for a whole one.
+        let is_empty = self.writes == Writes::None && framing == Framing::UntilClose;
+        let framing = if is_empty { Framing::Framed } else { framing };
         let shown_by = match framing {
             Framing::Framed => CutShownBy::Framing,
             Framing::Unknown | Framing::UntilClose => CutShownBy::LateReset,
@@ -151,9 +154,9 @@ impl Observed {
             let is_busy = exchanges.is_busy() && !passed_on;
             return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
         }
-        // Nothing was sent that could be taken for more than it is.
-        let is_idle = self.writes == Writes::None || (passed_on && !connection.is_cut());
-        (is_idle, false, self.framing)
+        // Nothing was sent that could be taken for more than it is. What the deadline cuts may be a request, though.
+        let is_untouched = self.writes == Writes::None && (!connection.is_cut() || connection.is_fresh());
+        (is_untouched || (passed_on && !connection.is_cut()), false, self.framing)
     }
 
     /// Whether everything that the service wrote was taken.

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use linger_proto::{CloseReport, Outcome};
-
-use crate::close::log;
 use crate::close::settings::Settings;
 use crate::close::ticket::Ticket;
 use crate::serve::connection::Connection;
@@ -43,9 +40,9 @@ impl Served {
 
     /// The connection is over, and took no close: there was nothing that one could have saved.
     #[cfg(feature = "rustls")]
-    pub(crate) fn end_without_close(self, outcome: Outcome) {
-        let report = CloseReport::without_close(outcome);
-        log::outcome(&report);
+    pub(crate) fn end_without_close(self, outcome: linger_proto::Outcome) {
+        let report = linger_proto::CloseReport::without_close(outcome);
+        crate::close::log::outcome(&report);
         self.settings.report(&report);
         self.begin_close().end(outcome);
     }

@@ -137,10 +137,10 @@ impl Tracker {
         self.summary()
     }
 
-    /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a second later.
+    /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a second after that.
     pub(crate) async fn wait_and_cut(&self) {
         let mut alarm = self.alarmed();
-        let mut is_cut = false;
+        let mut given_up_at = None;
         loop {
             let mut all_done = pin!(self.inner.all_done.notified());
             let is_over = poll_fn(|cx| {
@@ -151,17 +151,14 @@ impl Tracker {
                 }
                 let now = now();
                 let deadline = self.deadline();
-                if !is_cut && deadline.is_some_and(|deadline| deadline <= now) {
+                if given_up_at.is_none() && deadline.is_some_and(|deadline| deadline <= now) {
                     self.inner.cut_served();
-                    is_cut = true;
+                    // From now on: the deadline may have been over for long when somebody began to wait.
+                    given_up_at = Some(now + LONGEST_CUT);
                 }
-                let next = match deadline {
-                    Some(deadline) if is_cut => deadline + LONGEST_CUT,
-                    Some(deadline) => deadline,
-                    None => clock::after(Duration::MAX),
-                };
+                let next = given_up_at.or(deadline).unwrap_or_else(|| clock::after(Duration::MAX));
                 if alarm.poll_at(cx, next, now).is_ready() {
-                    return Poll::Ready(is_cut);
+                    return Poll::Ready(given_up_at.is_some());
                 }
                 if has_changed { Poll::Ready(false) } else { Poll::Pending }
             })

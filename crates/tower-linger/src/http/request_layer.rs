@@ -1,0 +1,242 @@
+//! The layer of requests (feature `http`).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, Version};
+use http_body::Body;
+use hyper::body::Buf;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::request_body::{Fate, RequestBody, Slot};
+use super::response_body::ResponseBody;
+use super::watch::Watch;
+use crate::serve::exchanges::Exchanges;
+
+/// What of a small body is read on behalf of a service that did not, so that its connection stays alive.
+const READ_ON: u64 = 64 * 1024;
+
+/// hyper fills its body from the connection's task, after this future was polled: a part that has arrived already needs
+/// another poll or two to come through.
+const POLLS: u8 = 2;
+
+/// A layer of **requests**, for HTTP/1. It adds `Connection: close` to a response that is ready before its request's body
+/// is at its end, where hyper will close the connection but does not say so: a client that is told stops sending, and
+/// does not use the connection again (RFC 9112 §9.6). And it notes for the connection whether a response is under way.
+///
+/// A body that the service dropped is read on for a moment, up to 64 KiB of what has arrived: if it ends there, the
+/// connection stays alive, as it does with hyper alone. A body that is still held (an echo) adds nothing. With
+/// `Expect: 100-continue` an untouched body is not asked for. Other values of `Connection` are kept.
+///
+/// It costs an allocation per request that has a body, and a lock of the process per request. Requests of HTTP/2 pass
+/// through unchanged: what is left of a body resets the one stream (RFC 9113 §8.1).
+///
+/// Put it outermost, so that it sees the responses that are sent.
+///
+/// ```
+/// use axum::{Router, http::StatusCode, routing::put};
+/// use tower_linger::RequestLayer;
+///
+/// let app: Router = Router::new()
+///     .route("/upload", put(async || StatusCode::PAYLOAD_TOO_LARGE))
+///     .layer(RequestLayer);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestLayer;
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = Requests<S>;
+
+    fn layer(&self, inner: S) -> Requests<S> {
+        Requests::new(inner)
+    }
+}
+
+/// A service of requests; made by [`RequestLayer`].
+#[derive(Clone, Debug)]
+pub struct Requests<S> {
+    inner: S,
+    /// Where it is not looked up by the task.
+    exchanges: Option<Arc<Exchanges>>,
+}
+
+impl<S> Requests<S> {
+    /// Finds each request's connection by the task that calls.
+    pub const fn new(inner: S) -> Self {
+        Self { inner, exchanges: None }
+    }
+
+    /// The requests of a connection that is known.
+    #[allow(dead_code, reason = "for adapters that wrap a connection's own service")]
+    pub(crate) const fn of(inner: S, exchanges: Arc<Exchanges>) -> Self {
+        Self { inner, exchanges: Some(exchanges) }
+    }
+
+    /// The service behind this one.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind this one.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service behind this one.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Requests<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    B: Body + Unpin,
+    R: Body,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = RequestFuture<S::Future, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let watch = Watch::begin(&request, self.exchanges.as_ref());
+        // Nothing to read, nothing to allocate: most requests have no body.
+        let has_body = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
+        let slot = has_body.then(Slot::new);
+        let expects = request.headers().contains_key(EXPECT);
+        let connect = request.method() == Method::CONNECT;
+        let request = request.map(|body| RequestBody::new(body, slot.clone()));
+        let respond = self.inner.call(request);
+        RequestFuture { respond, watch, slot, expects, connect, leaving: None }
+    }
+}
+
+pin_project! {
+    /// A response, with `Connection: close` if hyper will close the connection after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the service's own future; the connection counts as busy afterwards.
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct RequestFuture<F, B, R> {
+        #[pin]
+        respond: F,
+        watch: Option<Watch>,
+        slot: Option<Arc<Slot<B>>>,
+        expects: bool,
+        connect: bool,
+        leaving: Option<Leaving<B, R>>,
+    }
+}
+
+/// A response that is ready, while the rest of its request's body is read.
+#[derive(Debug)]
+struct Leaving<B, R> {
+    response: Response<R>,
+    rest: B,
+    bytes: u64,
+    polls: u8,
+}
+
+impl<F, B, R, E> Future for RequestFuture<F, B, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    B: Body + Unpin,
+    R: Body,
+{
+    type Output = Result<Response<ResponseBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.leaving.is_none() {
+            let mut response = ready!(this.respond.poll(cx))?;
+            let tunnel = *this.connect && response.status().is_success();
+            // An answer of 1xx is no end of the request: an upgrade goes on with the connection.
+            let over = !response.status().is_informational() && !tunnel;
+            match this.slot.take().filter(|_| over).map(|slot| slot.take()) {
+                // Reading would send `100 Continue` to a client that was not to send.
+                Some(Fate::Unread { polled: false, .. }) if *this.expects => {
+                    say_close(response.headers_mut())
+                }
+                Some(Fate::Unread { body, .. }) => {
+                    *this.leaving = Some(Leaving { response, rest: body, bytes: 0, polls: 0 });
+                    return poll_leave(this.leaving, this.watch, cx).map(Ok);
+                }
+                Some(Fate::Held | Fate::Ended) | None => {}
+            }
+            return Poll::Ready(Ok(sent(this.watch, response)));
+        }
+        poll_leave(this.leaving, this.watch, cx).map(Ok)
+    }
+}
+
+fn poll_leave<B: Body + Unpin, R: Body>(
+    leaving: &mut Option<Leaving<B, R>>,
+    watch: &mut Option<Watch>,
+    cx: &mut Context<'_>,
+) -> Poll<Response<ResponseBody<R>>> {
+    let ended = match leaving.as_mut() {
+        Some(leaving) => ready!(leaving.poll_rest(cx)),
+        None => return Poll::Pending,
+    };
+    let Some(Leaving { mut response, .. }) = leaving.take() else { return Poll::Pending };
+    if !ended {
+        say_close(response.headers_mut());
+    }
+    Poll::Ready(sent(watch, response))
+}
+
+fn sent<R: Body>(watch: &mut Option<Watch>, response: Response<R>) -> Response<ResponseBody<R>> {
+    match watch.take() {
+        Some(watch) => watch.respond(response),
+        None => response.map(|body| ResponseBody::new(body, None, None)),
+    }
+}
+
+impl<B: Body + Unpin, R> Leaving<B, R> {
+    /// Whether the rest came to its end.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        while self.bytes <= READ_ON {
+            if self.rest.is_end_stream() {
+                return Poll::Ready(true);
+            }
+            match Pin::new(&mut self.rest).poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.bytes += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                    self.polls = 0;
+                }
+                Poll::Pending if self.polls < POLLS => {
+                    self.polls += 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Ready(false),
+            }
+        }
+        Poll::Ready(false)
+    }
+}
+
+/// Adds `close` to what `Connection` says already; `keep-alive` would contradict it.
+fn say_close(headers: &mut HeaderMap) {
+    let said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let others = said
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|option| !["", "close", "keep-alive"].iter().any(|other| option.eq_ignore_ascii_case(other)));
+    let value = others.chain(["close"]).collect::<Vec<_>>().join(", ");
+    let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("close"));
+    headers.insert(CONNECTION, value);
+}

@@ -1,0 +1,64 @@
+//! A response's body that notes its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Buf;
+use pin_project_lite::pin_project;
+
+use crate::serve::exchanges::Exchanges;
+
+pin_project! {
+    /// A response's body behind [`RequestLayer`](crate::RequestLayer): the same frames, errors and size.
+    #[derive(Debug)]
+    pub struct ResponseBody<R> {
+        #[pin]
+        body: R,
+        exchanges: Option<Arc<Exchanges>>,
+        left: Option<u64>,
+    }
+}
+
+impl<R> ResponseBody<R> {
+    /// `left`: the bytes after which hyper asks for no more.
+    pub(super) fn new(body: R, exchanges: Option<Arc<Exchanges>>, left: Option<u64>) -> Self {
+        Self { body, exchanges, left }
+    }
+}
+
+impl<R: Body> Body for ResponseBody<R> {
+    type Data = R::Data;
+    type Error = R::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        let ended = match &frame {
+            None => true,
+            Some(Err(_)) => false,
+            Some(Ok(frame)) => {
+                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
+                    *left = left.saturating_sub(data.remaining() as u64);
+                }
+                *this.left == Some(0) || this.body.is_end_stream()
+            }
+        };
+        if let Some(exchanges) = this.exchanges.take_if(|_| ended) {
+            exchanges.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,133 @@
+//! What a request and its response tell of the connection's exchange.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+
+use super::response_body::ResponseBody;
+use crate::serve::exchanges::{Exchanges, current};
+use crate::serve::observed::Framing;
+
+/// One exchange from its request to its response's head.
+#[derive(Debug)]
+pub(super) struct Watch {
+    exchanges: Arc<Exchanges>,
+    method: Method,
+    version: Version,
+}
+
+impl Watch {
+    /// Begins an exchange of HTTP/1 on the connection that is known, or else the one that this task serves. A stream of
+    /// HTTP/2 is not watched: its failure is not the connection's.
+    pub(super) fn begin<B>(request: &Request<B>, known: Option<&Arc<Exchanges>>) -> Option<Self> {
+        if request.version() >= Version::HTTP_2 {
+            return None;
+        }
+        let exchanges = known.cloned().or_else(current)?;
+        exchanges.begin();
+        Some(Self { exchanges, method: request.method().clone(), version: request.version() })
+    }
+
+    /// Notes what the head tells, and watches the body for its end.
+    pub(super) fn respond<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
+        let status = response.status();
+        if self.is_upgrade(status) {
+            let websocket = response.headers().get(UPGRADE);
+            let framed = websocket.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            self.exchanges.upgrade(if framed { Framing::Framed } else { Framing::UntilClose });
+            self.exchanges.complete();
+            return response.map(|body| ResponseBody::new(body, None, None));
+        }
+        let length = length(&response);
+        let bodiless = self.method == Method::HEAD
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+            // hyper answers 500 without a body instead.
+            || status.is_informational()
+            || length == Some(0)
+            || response.body().is_end_stream();
+        let until_close = self.version < Version::HTTP_11 && length.is_none() && !bodiless;
+        self.exchanges.set_framing(if until_close { Framing::UntilClose } else { Framing::Framed });
+        if bodiless {
+            self.exchanges.complete();
+            return response.map(|body| ResponseBody::new(body, None, None));
+        }
+        response.map(|body| ResponseBody::new(body, Some(self.exchanges), length))
+    }
+
+    fn is_upgrade(&self, status: StatusCode) -> bool {
+        status == StatusCode::SWITCHING_PROTOCOLS || self.method == Method::CONNECT && status.is_success()
+    }
+}
+
+/// The length by which hyper frames the body: the header's, or what the body says of itself.
+fn length<R: Body>(response: &Response<R>) -> Option<u64> {
+    let header = response.headers().get(CONTENT_LENGTH);
+    header.and_then(|value| value.to_str().ok()?.parse().ok()).or_else(|| response.body().size_hint().exact())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(version: Version, method: Method) -> (Watch, Arc<Exchanges>) {
+        let exchanges = Arc::<Exchanges>::default();
+        let request = Request::builder().version(version).method(method).body(()).expect("well-formed");
+        let watch = Watch::begin(&request, Some(&exchanges)).expect("HTTP/1");
+        assert!(exchanges.is_busy() && exchanges.is_known());
+        (watch, exchanges)
+    }
+
+    fn text() -> Response<String> {
+        Response::new("text".to_owned())
+    }
+
+    #[tokio::test]
+    async fn an_exchange_is_busy_until_its_body_is_at_its_end() {
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let mut body = watch.respond(text()).into_body();
+        assert!(exchanges.is_busy());
+        assert_eq!(exchanges.framing(), Framing::Framed);
+        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
+        assert!(frame.is_some_and(|frame| frame.is_ok()));
+        assert!(!exchanges.is_busy());
+    }
+
+    #[test]
+    fn a_body_or_a_request_dropped_before_the_end_leaves_the_exchange_busy() {
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        drop(watch.respond(text()));
+        assert!(exchanges.is_busy());
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        drop(watch);
+        assert!(exchanges.is_busy());
+    }
+
+    #[test]
+    fn a_response_without_body_is_complete_at_once() {
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::HEAD);
+        drop(watch.respond(text()));
+        assert!(!exchanges.is_busy());
+    }
+
+    #[test]
+    fn a_tunnel_ends_with_its_connection_and_a_websocket_has_frames() {
+        for (protocol, framing) in [("websocket", Framing::Framed), ("chat", Framing::UntilClose)] {
+            let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+            let mut response = text();
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            response.headers_mut().insert(UPGRADE, http::HeaderValue::from_static(protocol));
+            drop(watch.respond(response));
+            assert!(exchanges.is_upgraded() && !exchanges.is_busy());
+            assert_eq!(exchanges.framing(), framing);
+        }
+    }
+
+    #[test]
+    fn a_stream_of_http2_is_not_watched() {
+        let request = Request::builder().version(Version::HTTP_2).body(()).expect("well-formed");
+        assert!(Watch::begin(&request, Some(&Arc::default())).is_none());
+    }
+}

@@ -1,0 +1,260 @@
+//! What can happen to a response and its connection, made to happen, and what the client sees of it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tower_linger_tests::peer::{Client, End};
+
+use crate::server::Server;
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happening {
+    HandlerDone,
+    BodyFailed,
+    Panic,
+    PanicInBody,
+    Deadline,
+    ClientHalfClose,
+    Upgrade,
+}
+
+impl Happening {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::HandlerDone,
+        Self::BodyFailed,
+        Self::Panic,
+        Self::PanicInBody,
+        Self::Deadline,
+        Self::ClientHalfClose,
+        Self::Upgrade,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::HandlerDone => "handler done",
+            Self::BodyFailed => "body failed",
+            Self::Panic => "handler's panic",
+            Self::PanicInBody => "panic in the body",
+            Self::Deadline => "dropped at the deadline",
+            Self::ClientHalfClose => "client half-closes",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// Whether the client has the first half of a body when it happens.
+    fn has_half(self) -> bool {
+        !matches!(self, Self::Panic | Self::Upgrade)
+    }
+
+    /// HTTP/1.0 has no upgrades.
+    pub(crate) fn is_possible(self, framing: Framing) -> bool {
+        self != Self::Upgrade || framing == Framing::Chunked
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::HandlerDone => "/done",
+            Self::BodyFailed => "/fails",
+            Self::Panic => "/panics",
+            Self::PanicInBody => "/panics-in-body",
+            Self::Deadline | Self::ClientHalfClose => "/waits",
+            Self::Upgrade => "/upgrades",
+        }
+    }
+}
+
+/// How the client can tell the end of a response without a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// HTTP/1.1: the last chunk.
+    Chunked,
+    /// HTTP/1.0: the connection's end.
+    UntilClose,
+}
+
+/// What a client saw: how much of the response, and how the connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sight {
+    pub(crate) amount: Amount,
+    pub(crate) end: End,
+    pub(crate) framing: Framing,
+    pub(crate) tls: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Amount {
+    Nothing,
+    Cut,
+    Whole,
+}
+
+impl Sight {
+    /// Whether a client that goes by the protocol takes the response for what it is: whole, or not.
+    pub(crate) fn is_true(&self) -> bool {
+        let looks_whole = match (self.framing, self.tls) {
+            // The last chunk says it, whatever follows.
+            (Framing::Chunked, _) => self.amount == Amount::Whole,
+            (Framing::UntilClose, false) => self.end == End::Fin,
+            (Framing::UntilClose, true) => self.end == End::CloseNotify,
+        };
+        // Over TLS, the session's end says that nothing is missing. Its absence after a last chunk is no lie.
+        let is_notified = self.end == End::CloseNotify;
+        let is_whole = self.amount == Amount::Whole;
+        looks_whole == is_whole && (is_whole || !is_notified)
+    }
+
+    /// Whether this tells the client less than `other`, or something less true.
+    pub(crate) fn is_worse_than(&self, other: &Self) -> bool {
+        let loses_notify = self.end != End::CloseNotify && other.end == End::CloseNotify;
+        self.amount < other.amount
+            || (other.is_true() && !self.is_true())
+            || (self.amount == Amount::Whole && (loses_notify || self.end == End::Reset))
+    }
+}
+
+impl fmt::Display for Sight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = match self.amount {
+            Amount::Nothing => "nothing",
+            Amount::Cut => "cut",
+            Amount::Whole => "whole",
+        };
+        let end = match &self.end {
+            End::Fin if self.tls => "FIN without close_notify",
+            End::Fin => "FIN",
+            End::CloseNotify => "close_notify, FIN",
+            End::Reset => "reset",
+            other => return write!(f, "{amount}, {other:?}"),
+        };
+        write!(f, "{amount}, {end}")
+    }
+}
+
+const HALF: &str = "half of it, ";
+const REST: &str = "and the rest";
+
+/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's buffers.
+pub(crate) fn app(gate: &Arc<Notify>) -> Router {
+    let body = |rest: Part| {
+        let gate = gate.clone();
+        get(async move || {
+            let (parts, body) = mpsc::channel::<Part>(2);
+            tokio::spawn(async move {
+                // Who gives up meanwhile drops the other end.
+                let _ = parts.send(|| Ok(Bytes::from(HALF))).await;
+                gate.notified().await;
+                let _ = parts.send(rest).await;
+            });
+            Body::from_stream(ReceiverStream::new(body).map(|make| make()))
+        })
+    };
+    Router::new()
+        .route("/done", body(|| Ok(Bytes::from(REST))))
+        .route("/fails", body(|| Err(io::Error::other("on purpose"))))
+        .route("/panics", get(async || -> &'static str { std::panic::resume_unwind(Box::new("on purpose")) }))
+        .route("/panics-in-body", body(|| std::panic::resume_unwind(Box::new("on purpose"))))
+        .route("/waits", body(|| Ok(Bytes::from(REST))))
+        .route("/upgrades", get(upgrade))
+}
+
+/// Switches protocols, and says one thing in the new one.
+async fn upgrade(request: Request) -> Response {
+    tokio::spawn(async move {
+        let tunnel = hyper::upgrade::on(request).await.expect("upgraded");
+        TokioIo::new(tunnel).write_all(REST.as_bytes()).await.expect("loopback");
+    });
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "words")
+        .body(Body::empty())
+        .expect("a response")
+}
+
+/// Makes one part of a body, on the connection's own task.
+type Part = fn() -> io::Result<Bytes>;
+
+/// One client of a server of its own, from its request to the connection's end.
+pub(crate) async fn happen(
+    happening: Happening,
+    framing: Framing,
+    tls: bool,
+    gate: &Notify,
+    server: &mut Server,
+) -> Sight {
+    let mut client = server.connect(None).await;
+    client.write_all(request(happening, framing).as_bytes()).await.expect("loopback");
+    let mut received = Vec::new();
+    // The half has to be there before anything happens to it.
+    let mut end = None;
+    while end.is_none() && happening.has_half() && !contains(&received, HALF) {
+        end = receive(&mut client, tls, &mut received).await;
+    }
+    match happening {
+        Happening::HandlerDone | Happening::BodyFailed | Happening::PanicInBody => gate.notify_one(),
+        Happening::Deadline => server.reach_deadline().await,
+        Happening::ClientHalfClose => client.shutdown().await.expect("loopback"),
+        Happening::Panic | Happening::Upgrade => {}
+    }
+    let end = loop {
+        match end {
+            Some(end) => break end,
+            None => end = receive(&mut client, tls, &mut received).await,
+        }
+    };
+    Sight { amount: amount(&received, happening, framing), end, framing, tls }
+}
+
+fn request(happening: Happening, framing: Framing) -> String {
+    let path = happening.path();
+    match (framing, happening) {
+        (Framing::UntilClose, _) => format!("GET {path} HTTP/1.0\r\n\r\n"),
+        (Framing::Chunked, Happening::Upgrade) => {
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: words\r\n\r\n")
+        }
+        (Framing::Chunked, _) => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    }
+}
+
+/// Reads once; returns how the connection ended, if it did.
+async fn receive(client: &mut Client, tls: bool, received: &mut Vec<u8>) -> Option<End> {
+    const BOUND: Duration = Duration::from_secs(60);
+    match timeout(BOUND, client.read_buf(received)).await {
+        Err(_) => Some(End::TimedOut),
+        Ok(Err(error)) => Some(End::of(&error)),
+        Ok(Ok(0)) => Some(if tls { End::CloseNotify } else { End::Fin }),
+        Ok(Ok(_)) => None,
+    }
+}
+
+fn amount(received: &[u8], happening: Happening, framing: Framing) -> Amount {
+    let is_ended = framing == Framing::UntilClose
+        || happening == Happening::Upgrade
+        || received.ends_with(b"\r\n0\r\n\r\n");
+    if received.is_empty() {
+        Amount::Nothing
+    } else if contains(received, REST) && is_ended {
+        Amount::Whole
+    } else {
+        Amount::Cut
+    }
+}
+
+fn contains(received: &[u8], what: &str) -> bool {
+    received.windows(what.len()).any(|window| window == what.as_bytes())
+}

@@ -1,0 +1,5 @@
+//! Each hook × each way in which a response can end: what the client sees, bare and with the layer.
+
+mod happening;
+mod server;
+mod table;

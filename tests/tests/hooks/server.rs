@@ -1,0 +1,264 @@
+//! The same app behind each hook: bare, with the layer, plain or over TLS.
+
+use std::future::{Future, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::accept::Accept;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::server::Connected;
+use tower::{Layer, Service, service_fn};
+use tower_linger::axum::{LingerListener, TlsLingerListener};
+use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
+use tower_linger::{HyperErrors, LingerLayer, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::peer::Client;
+use tower_linger_tests::server::{BareTls, BoxError, accept_loop};
+
+/// Who owns the connections, and how the layer gets hold of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// `axum::serve` with the listeners of the adapter.
+    Axum,
+    /// axum-server with the acceptors of the adapter.
+    AxumServer,
+    /// tonic, with what `LingerLayer::wrap` returns in its incoming stream.
+    Tonic,
+    /// A loop around hyper-util, with `LingerLayer` as it is by default.
+    Layer,
+    /// The same with `HyperErrors`.
+    HyperErrors,
+    /// The same with `LingerLayer::wrap`.
+    Wrap,
+}
+
+impl Hook {
+    /// tonic serves its connections without upgrades.
+    pub(crate) fn upgrades(self) -> bool {
+        self != Self::Tonic
+    }
+}
+
+/// A certificate and what both sides make of it; made once, since it takes a while.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    acceptor: TlsAcceptor,
+    client: Arc<ClientConfig>,
+}
+
+impl Tls {
+    pub(crate) fn make() -> Self {
+        let certs = Certs::make();
+        let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+        Self { acceptor, client: Arc::new(certs.client(&Version::ALL)) }
+    }
+}
+
+/// A server in a runtime of its own, whose end is the end of its process.
+pub(crate) struct Server {
+    address: SocketAddr,
+    tls: Option<Tls>,
+    linger: Option<LingerLayer>,
+    /// Of axum-server, which has a deadline of its own.
+    handle: Option<axum_server::Handle<SocketAddr>>,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The other way to drop it blocks, which asynchronous code must not.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Server {
+    /// Serves `app` by this hook; without a layer, as the same engine does it alone.
+    pub(crate) fn start(hook: Hook, tls: Option<&Tls>, linger: Option<LingerLayer>, app: Router) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let handle = (hook == Hook::AxumServer).then(axum_server::Handle::new);
+        let acceptor = tls.map(|tls| tls.acceptor.clone());
+        let (layer, listening) = (linger.clone(), handle.clone());
+        runtime.spawn(async move {
+            if let Some(handle) = listening {
+                return axum_server(handle, listener, acceptor, layer, app).await;
+            }
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            match hook {
+                Hook::Axum => axum(listener, acceptor, layer, app).await,
+                Hook::Tonic => tonic(listener, acceptor, layer, app).await,
+                _ => own_loop(hook, listener, acceptor, layer, app).await,
+            }
+        });
+        Self { address, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
+    }
+
+    pub(crate) async fn connect(&self, receive_buffer: Option<u32>) -> Client {
+        let config = self.tls.as_ref().map(|tls| tls.client.clone());
+        Client::connect(self.address, receive_buffer, config).await.expect("loopback")
+    }
+
+    /// The deadline of the server's shutdown is over: axum-server drops its connections, the tracker cuts what it
+    /// tracks, and without it the process ends.
+    pub(crate) async fn reach_deadline(&mut self) {
+        match (&self.handle, &self.linger) {
+            (Some(handle), _) => handle.graceful_shutdown(Some(Duration::ZERO)),
+            (None, Some(linger)) => drop(linger.tracker().shutdown(Duration::ZERO).await),
+            (None, None) => self.runtime.take().expect("it runs").shutdown_background(),
+        }
+    }
+}
+
+async fn axum(listener: TcpListener, tls: Option<TlsAcceptor>, linger: Option<LingerLayer>, app: Router) {
+    let served = match (linger, tls) {
+        (None, None) => axum::serve(listener, app).await,
+        (None, Some(tls)) => axum::serve(tls_listener::builder(tls).listen(listener), app).await,
+        (Some(linger), None) => axum::serve(LingerListener::new(listener, linger), app).await,
+        (Some(linger), Some(tls)) => {
+            axum::serve(TlsLingerListener::new(listener, TlsAcceptLayer::new(tls, linger)), app).await
+        }
+    };
+    served.expect("it never ends by itself");
+}
+
+async fn axum_server(
+    handle: axum_server::Handle<SocketAddr>,
+    listener: std::net::TcpListener,
+    tls: Option<TlsAcceptor>,
+    linger: Option<LingerLayer>,
+    app: Router,
+) {
+    let server = axum_server::from_tcp(listener).expect("a listener").handle(handle);
+    let app = app.into_make_service();
+    let served = match (linger, tls) {
+        (None, None) => server.serve(app).await,
+        (None, Some(tls)) => server.acceptor(BareTlsAcceptor(tls)).serve(app).await,
+        (Some(linger), None) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,
+        (Some(linger), Some(tls)) => {
+            server.acceptor(TlsLingerAcceptor::new(TlsAcceptLayer::new(tls, linger))).serve(app).await
+        }
+    };
+    served.expect("it ends at its deadline");
+}
+
+/// TLS for axum-server without the layer.
+#[derive(Clone)]
+struct BareTlsAcceptor(TlsAcceptor);
+
+impl<S: Send + 'static> Accept<TcpStream, S> for BareTlsAcceptor {
+    type Stream = TlsStream<TcpStream>;
+    type Service = S;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, S)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let handshake = self.0.accept(stream);
+        Box::pin(async move { Ok((handshake.await?, service)) })
+    }
+}
+
+async fn tonic(listener: TcpListener, tls: Option<TlsAcceptor>, linger: Option<LingerLayer>, app: Router) {
+    match (linger, tls) {
+        (None, None) => tonic_over(listener, |tcp| ready(Ok(tcp)), app).await,
+        (None, Some(tls)) => tonic_over(listener, move |tcp| tls.accept(tcp), app).await,
+        (Some(linger), None) => tonic_over(listener, move |tcp| ready(Ok(linger.wrap(tcp))), app).await,
+        (Some(linger), Some(tls)) => {
+            let accept = move |tcp| {
+                let (handshake, linger) = (tls.accept(tcp), linger.clone());
+                async move { Ok(linger.wrap(handshake.await?)) }
+            };
+            tonic_over(listener, accept, app).await;
+        }
+    }
+}
+
+async fn tonic_over<I, F>(listener: TcpListener, accept: impl Fn(TcpStream) -> F, app: Router)
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    F: Future<Output = io::Result<I>>,
+{
+    let (accepted, incoming) = tokio::sync::mpsc::unbounded_channel();
+    let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<I, io::Error>);
+    let routes = tonic::service::Routes::from(app);
+    let serve = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
+    let accepting = async {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Handshakes one by one: these tests have one client at a time.
+            if let Ok(stream) = accept(stream).await {
+                drop(accepted.send(stream));
+            }
+        }
+    };
+    tokio::select! {
+        served = serve.serve_with_incoming(incoming) => served.expect("it never ends by itself"),
+        () = accepting => {}
+    }
+}
+
+async fn own_loop(
+    hook: Hook,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    linger: Option<LingerLayer>,
+    app: Router,
+) {
+    let running = match (hook, linger, tls) {
+        (_, None, None) => accept_loop(listener, http(app)),
+        (_, None, Some(tls)) => accept_loop(listener, BareTls::new(tls, http(app))),
+        (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http(app))),
+        (Hook::Layer, Some(linger), Some(tls)) => {
+            let connections = linger.layer(http(app));
+            accept_loop(listener, TlsAcceptLayer::new(tls, linger).layer(connections))
+        }
+        (Hook::HyperErrors, Some(linger), None) => {
+            accept_loop(listener, linger.classify(HyperErrors).layer(http(app)))
+        }
+        (Hook::HyperErrors, Some(linger), Some(tls)) => {
+            let connections = linger.clone().classify(HyperErrors).layer(http(app));
+            accept_loop(listener, TlsAcceptLayer::new(tls, linger).layer(connections))
+        }
+        (_, Some(linger), None) => {
+            let mut http = http(app);
+            accept_loop(listener, service_fn(move |tcp| http.call(linger.wrap(tcp))))
+        }
+        (_, Some(linger), Some(tls)) => {
+            let mut http = http(app);
+            accept_loop(listener, BareTls::new(tls, service_fn(move |tls| http.call(linger.wrap(tls)))))
+        }
+    };
+    std::future::pending::<()>().await;
+    drop(running);
+}
+
+type Serving = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+/// hyper-util with its defaults, and upgrades.
+fn http<I>(app: Router) -> impl Service<I, Response = (), Error = BoxError, Future = Serving> + Clone + Send
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    service_fn(move |io: I| {
+        let app = TowerToHyperService::new(app.clone());
+        Box::pin(async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            builder.serve_connection_with_upgrades(TokioIo::new(io), app).await
+        }) as Serving
+    })
+}

@@ -1,0 +1,238 @@
+//! Who is told of a connection's end, what a panic there does, and what is told of handshakes that end early.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower::{Layer, Service, service_fn};
+use tower_linger::{
+    ClosePolicy, HandshakeError, LingerIo, LingerLayer, Outcome, Plain, TlsAcceptError, TlsAcceptLayer,
+};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::{listen, reporting};
+use tower_linger_tests::until::until;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn an_observer_is_told_of_its_own_layers_closes_and_of_no_earlier_clones() {
+    let before = LingerLayer::default();
+    let told = Arc::new(AtomicUsize::new(0));
+    let counted = told.clone();
+    let observed = before.clone().on_close(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let after = observed.clone();
+    for (layer, expected) in [(&before, 0), (&observed, 1), (&after, 2)] {
+        let (peer, io) = duplex(16);
+        drop(peer);
+        drop(layer.wrap(io));
+        layer.tracker().wait().await;
+        assert_eq!(told.load(Ordering::SeqCst), expected);
+    }
+    // The tracker was there before, and is shared by all of them.
+    assert_eq!(before.tracker().summary().total(), 3);
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_takes_neither_the_count_nor_the_services_result() {
+    let linger = LingerLayer::default().on_close(|_| panic!("an observer, on purpose"));
+    let (peer, io) = duplex(16);
+    drop(peer);
+    drop(linger.wrap(io));
+    linger.tracker().wait().await;
+    assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 1));
+
+    let mut service = linger.layer(service_fn(|io: LingerIo<DuplexStream>| async move {
+        drop(io);
+        Ok::<_, Infallible>(42)
+    }));
+    let (peer, io) = duplex(16);
+    drop(peer);
+    assert_eq!(tokio::spawn(service.call(io)).await.expect("no panic"), Ok(42));
+    assert_eq!(linger.tracker().summary().total(), 2);
+}
+
+/// Runs the test of this name again in a process of its own, which it could abort. Tells whether this is it.
+fn is_child(test: &str) -> bool {
+    const CHILD: &str = "TOWER_LINGER_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let this = std::env::current_exe().expect("it has a path");
+    let run = Command::new(this).args(["--exact", test]).env(CHILD, "1").output().expect("it runs");
+    let (said, complained) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && said.contains("1 passed"), "{}: {said}{complained}", run.status);
+    false
+}
+
+#[test]
+fn an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process() {
+    if !is_child("an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process") {
+        return;
+    }
+    let linger = LingerLayer::default().on_close(|_| panic!("an observer, on purpose"));
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (peer, io) = runtime.block_on(async { pair().await });
+    let io = runtime.block_on(async { linger.wrap(io) });
+    // Nothing can go on with the close, so it ends while the thread unwinds.
+    drop(runtime);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _io = io;
+        panic!("a handler, on purpose")
+    }));
+    assert!(panicked.is_err());
+    assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 1));
+    drop(peer);
+}
+
+/// A transport that panics whenever it is asked for anything.
+struct Panics;
+
+impl AsyncRead for Panics {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        panic!("a transport, on purpose")
+    }
+}
+
+impl AsyncWrite for Panics {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        panic!("a transport, on purpose")
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        panic!("a transport, on purpose")
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        panic!("a transport, on purpose")
+    }
+}
+
+#[test]
+fn a_transport_that_panics_on_every_poll_does_not_abort_the_process() {
+    if !is_child("a_transport_that_panics_on_every_poll_does_not_abort_the_process") {
+        return;
+    }
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        drop(linger.wrap(Plain(Panics)));
+        linger.tracker().wait().await;
+        assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::Cancelled);
+        // The service meets the panic first, and its connection is dropped while the thread unwinds.
+        let mut service = linger
+            .layer(service_fn(|mut io: LingerIo<Plain<Panics>>| async move { io.write_all(b"hello").await }));
+        assert!(tokio::spawn(service.call(Plain(Panics))).await.expect_err("it panics").is_panic());
+        linger.tracker().wait().await;
+    });
+    assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 2));
+    // In a runtime that has ended, and where there never was one.
+    let ended = runtime.block_on(async { linger.wrap(Plain(Panics)) });
+    drop(runtime);
+    let without = LingerLayer::default();
+    let never = without.wrap(Plain(Panics));
+    for (io, tracker, total) in [(ended, linger.tracker(), 3), (never, without.tracker(), 1)] {
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _io = io;
+            panic!("a handler, on purpose")
+        }));
+        assert!(panicked.is_err());
+        assert_eq!((tracker.len(), tracker.summary().total()), (0, total));
+    }
+}
+
+#[test]
+fn a_connection_that_is_dropped_in_a_plain_thread_is_closed_by_its_runtime() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (mut peer, io) = runtime.block_on(async {
+        let (peer, io) = pair().await;
+        (peer, linger.wrap(io))
+    });
+    std::thread::spawn(move || drop(io)).join().expect("no panic");
+    assert_eq!((linger.tracker().len(), linger.tracker().closing()), (1, 1));
+    runtime.block_on(async {
+        peer.write_all(&vec![0; 4 << 20]).await.expect("it is drained");
+        drop(peer);
+        let report = reports.recv().await.expect("reported");
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{report}");
+        assert_eq!(report.bytes_drained, 4 << 20);
+    });
+}
+
+/// TLS over a pipe, whose service ends at once.
+fn tls(
+    linger: &LingerLayer,
+) -> impl Service<DuplexStream, Future: Send + 'static, Response = (), Error = Error> + use<> {
+    let config = Certs::make().server(&Version::ALL, ClientAuth::None);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let inner = linger.layer(service_fn(|io: LingerIo<TlsStream<DuplexStream>>| async move {
+        drop(io);
+        Ok::<_, io::Error>(())
+    }));
+    TlsAcceptLayer::new(acceptor, linger.clone()).layer(inner)
+}
+
+type Error = TlsAcceptError<io::Error>;
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_takes_too_long_is_served_and_reported() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (mut client, io) = duplex(1 << 14);
+    client.write_all(&[22, 3, 1, 0, 200]).await.expect("taken");
+    let connection = tokio::spawn(tls(&linger).call(io));
+    until("it is served", || linger.tracker().served() == 1).await;
+    let Err(Error::Handshake(HandshakeError::TimedOut(limit))) = connection.await.expect("no panic") else {
+        panic!("it times out")
+    };
+    assert_eq!(limit, 10 * SECOND);
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::HandshakeTimeout);
+    assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_is_dropped_or_fails_or_is_cut_is_reported_once() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (_client, io) = duplex(1 << 14);
+    let connection = tokio::spawn(tls(&linger).call(io));
+    until("it is served", || linger.tracker().served() == 1).await;
+    connection.abort();
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::Cancelled);
+
+    let (mut client, io) = duplex(1 << 14);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("taken");
+    let connection = tokio::spawn(tls(&linger).call(io));
+    until("its alert lingers", || linger.tracker().closing() == 1).await;
+    drop(client);
+    let failed = connection.await.expect("no panic");
+    assert!(matches!(failed, Err(Error::Handshake(HandshakeError::Failed(_)))));
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::PeerClosed { close_notify: false });
+
+    let (_client, io) = duplex(1 << 14);
+    let connection = tokio::spawn(tls(&linger).call(io));
+    until("it is served", || linger.tracker().served() == 1).await;
+    let summary = linger.tracker().shutdown(SECOND).await;
+    let cut = connection.await.expect("no panic");
+    assert!(matches!(cut, Err(Error::Handshake(HandshakeError::Cut))));
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::ShutdownCut);
+    assert!(reports.try_recv().is_err(), "reported once each");
+    assert_eq!((summary.total(), linger.tracker().len()), (3, 0));
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = listen().await;
+    let peer = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+    (peer, listener.accept().await.expect("a connection").0)
+}

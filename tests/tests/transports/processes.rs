@@ -1,0 +1,81 @@
+//! What could take the whole process along is tried in a process of its own: this binary once more.
+
+use std::net::Shutdown;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::mpsc;
+
+use tokio::io::AsyncReadExt;
+use tokio::runtime::{Builder, Runtime};
+use tower_linger::{LingerLayer, Outcome};
+
+use super::pair;
+
+/// Set in the process that a test starts, to what it is to try.
+const CHILD: &str = "TRANSPORTS_CHILD";
+
+pub(super) fn child_of() -> Option<String> {
+    std::env::var(CHILD).ok()
+}
+
+/// Runs a test of this binary once more, as a child, with a library loaded before all others.
+pub(super) fn run(test: &str, child: &str, preloaded: Option<&Path>) -> Output {
+    let mut command = Command::new(std::env::current_exe().expect("known"));
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, child).env_remove("RUST_BACKTRACE");
+    if let Some(library) = preloaded {
+        command.env("LD_PRELOAD", library);
+    }
+    let output = command.output().expect("it was started just now");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+thread_local! {
+    /// Dropped when its thread ends, after the thread's other values or before them.
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+}
+
+#[test]
+fn a_runtime_that_ends_with_its_thread_reports_and_counts_its_closes() {
+    let Some(_) = child_of() else {
+        run("processes::a_runtime_that_ends_with_its_thread_reports_and_counts_its_closes", "1", None);
+        return;
+    };
+    // On a thread that has closed a connection before, there are more values of the thread to be dropped.
+    for closes_before in [0, 1] {
+        let (reports, seen) = mpsc::channel();
+        let linger = LingerLayer::default().on_close(move |report| {
+            let _ = reports.send(report.outcome);
+        });
+        let tracker = linger.tracker().clone();
+        let thread = std::thread::spawn(move || {
+            RUNTIME.with(|runtime| {
+                runtime.block_on(async {
+                    for _ in 0..closes_before {
+                        let (client, server) = pair().await;
+                        drop(linger.wrap(server));
+                        drop(client);
+                        linger.tracker().wait().await;
+                    }
+                    let (client, server) = pair().await;
+                    drop(linger.wrap(server));
+                    // The close is in its drain: the FIN has come.
+                    let mut client = client;
+                    assert_eq!(client.read(&mut [0; 1]).await.expect("FIN"), 0);
+                    client.into_std().expect("a socket")
+                })
+            })
+        });
+        let client = thread.join().expect("no panic");
+        for _ in 0..closes_before {
+            assert_eq!(seen.try_recv().expect("reported"), PEER_CLOSED);
+        }
+        assert_eq!(seen.try_recv().expect("reported at the thread's end"), Outcome::Cancelled);
+        assert!(tracker.is_empty());
+        assert_eq!(tracker.summary().count(Outcome::Cancelled), 1);
+        client.shutdown(Shutdown::Both).expect("connected");
+    }
+}
+
+const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Builds the endings server for Windows, starts it by Wine, and judges it by a client on Linux: Wine's own clients see a
+# reset as an end of file. Needs Debian, its gcc-mingw-w64-x86-64 and wine64 (`make windows` installs them), and cargo.
+set -eu
+cd "$(dirname "$0")/../.."
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+work=$target/windows
+triple=x86_64-pc-windows-gnu
+
+# Debian packs no standard library for this target, but a compiler together with its library's source. They are unpacked
+# beside whatever Rust is installed, which they would replace. Cargo is the one at hand.
+root=$work/rust
+if [ ! -e "$root/complete" ]; then
+    rm -rf "$root" "$work/packages"
+    mkdir -p "$root" "$work/packages"
+    parts=$(apt-cache depends rustc-web libstd-rust-web-dev | sed -n 's/^ *Depends: \(libstd-rust-web.*\)/\1/p' | sort -u)
+    # shellcheck disable=SC2086
+    llvm=$(apt-cache depends $parts | sed -n 's/^ *Depends: \(libllvm.*\)/\1/p' | sort -u)
+    # shellcheck disable=SC2086
+    (cd "$work/packages" && apt-get download -q rustc-web rust-web-src $parts $llvm)
+    for package in "$work/packages"/*.deb; do dpkg -x "$package" "$root"; done
+    rm -r "$work/packages"
+    cat >"$root/rustc" <<END
+#!/bin/sh
+LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu exec "$root/usr/bin/rustc" "\$@"
+END
+    chmod +x "$root/rustc"
+    # What a program for this target begins and ends with; a build of the library by cargo leaves it out.
+    library=$root/usr/lib/rustlib
+    mkdir -p "$library/$triple/lib"
+    for object in rsbegin rsend; do
+        RUSTC_BOOTSTRAP=1 "$root/rustc" --crate-type lib --emit obj --target $triple \
+            -o "$library/$triple/lib/$object.o" "$library/src/rust/library/rtstartup/$object.rs"
+    done
+    touch "$root/complete"
+fi
+
+# The library is built from source, which is not a stable feature, hence RUSTC_BOOTSTRAP.
+RUSTC=$root/rustc RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER= RUSTFLAGS= CARGO_TARGET_DIR=$work/build \
+    cargo build --locked -Zbuild-std=std,panic_abort --target $triple -p tower-linger-windows
+server=$work/build/$triple/debug/endings-server.exe
+
+if [ -z "$(find /usr/lib /opt -name bcryptprimitives.dll -path '*wine*' 2>/dev/null)" ]; then
+    x86_64-w64-mingw32-gcc -shared -O -o "$(dirname "$server")/bcryptprimitives.dll" tests/windows/ProcessPrng.c -ladvapi32
+fi
+
+export WINEPREFIX="$work/wine" WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe='
+# One Wine server for all of the programs: one that starts while the last one ends fails now and then.
+mkdir -p "$WINEPREFIX"
+trap 'wineserver -k || true' EXIT
+wineserver -p 2>/dev/null
+[ -e "$WINEPREFIX/system.reg" ] || wineboot -i
+ENDINGS_SERVER="wine $server" cargo test --locked -p tower-linger-windows -- --nocapture
