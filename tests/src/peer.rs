@@ -137,6 +137,18 @@ impl Client {
         }
     }
 
+    /// Sends the client's `close_notify`, and no FIN after it.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing.
+    pub async fn send_close_notify(&mut self) -> io::Result<()> {
+        if let Io::Tls(tls) = &mut self.io {
+            tls.get_mut().1.send_close_notify();
+        }
+        self.flush().await
+    }
+
     /// The end that a read of no bytes means on this connection.
     fn clean_end(&self) -> End {
         match &self.io {

@@ -183,7 +183,8 @@ where
         let Self { app, builder, stop } = self.clone();
         Box::pin(async move {
             let mut stopped = stop.subscribe();
-            let mut serving = pin!(builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(app)));
+            let service = TowerToHyperService::new(app);
+            let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
             tokio::select! {
                 served = &mut serving => return served,
                 _ = stopped.wait_for(|stopped| *stopped) => serving.as_mut().graceful_shutdown(),

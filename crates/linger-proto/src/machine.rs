@@ -410,7 +410,9 @@ impl CloseMachine {
             return;
         }
         if self.phase == Phase::PeerFirst && !failure.is_final() {
-            self.start.fatal_alert.get_or_insert(Alert::Sent);
+            // If it was the peer's alert, nothing may follow it. If it is ours, it went out with the read that failed. Either
+            // way the session has nothing more to say.
+            self.start.fatal_alert = Some(Alert::Received);
             self.enter(Phase::HalfClose, now);
             self.budget = Budget::new(self.policy.flush_limit, self.policy.flush_idle_timeout, now);
             return;

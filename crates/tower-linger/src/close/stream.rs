@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -165,12 +166,17 @@ fn discarded(bytes: usize) -> Event {
 }
 
 /// Reads through the session, if there is one, for the peer's end of data.
+///
+/// In debug builds rustls asserts that it sends no alert after its `close_notify`. A record that it cannot decode makes it
+/// send one, so a peer can have it panic here. Such a session is over, like any other that fails; the close goes on below.
 fn poll_session<T: Transport>(
     io: &mut T,
     cx: &mut Context<'_>,
     limit: NonZeroUsize,
 ) -> Poll<io::Result<Event>> {
-    match ready!(io.poll_discard(cx, limit)) {
+    // A session that panicked is dropped next, and nothing else of it is used.
+    let polled = catch_unwind(AssertUnwindSafe(|| io.poll_discard(cx, limit)));
+    match ready!(polled.unwrap_or_else(|_| Poll::Ready(Err(io::ErrorKind::InvalidData.into())))) {
         Ok(0) => Poll::Ready(Ok(Event::PeerEnded)),
         Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
         // A FIN without a closure alert.

@@ -14,7 +14,7 @@ use crate::serve::hand_back::HandBack;
 use crate::serve::observed::{Observed, Writes};
 use crate::serve::served::Served;
 use crate::serve::stall::Stall;
-use crate::transport::{Transport, poll_half_close};
+use crate::transport::{self, Transport, poll_half_close};
 
 /// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
 ///
@@ -195,7 +195,10 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
         if loan.is_polled_anew(Side::Write, cx) || loan.served.connection().flags() & CUT != 0 {
             loan.look_for_the_cut(Side::Write, cx)?;
         }
-        Pin::new(&mut loan.io).poll_flush(cx).map_err(|error| loan.observed.record(error))
+        match Pin::new(&mut loan.io).poll_flush(cx) {
+            Poll::Ready(Ok(())) if !loan.stall.is_running() => Poll::Ready(Ok(())),
+            flushed => loan.after_unusual_flush(cx, flushed),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,7 +294,9 @@ impl<T: Transport> Loan<T> {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(_)) if self.observed.writes == Writes::Taken => written,
+            Poll::Ready(Ok(_)) if self.observed.writes == Writes::Taken && !self.stall.is_running() => {
+                written
+            }
             written => self.after_unusual_write(cx, written),
         }
     }
@@ -314,13 +319,38 @@ impl<T: Transport> Loan<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record_write(error))),
             Poll::Pending => {
                 self.observed.writes = Writes::Blocked;
-                let settings = self.served.settings();
-                let limit = settings.policy.write_idle_timeout();
-                ready!(self.stall.poll(limit, &settings.tracker, cx));
-                self.observed.writes = Writes::TimedOut;
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                Poll::Ready(Err(ready!(self.poll_stalled(cx))))
             }
         }
+    }
+
+    /// A flush that has to wait, or failed.
+    #[cold]
+    #[inline(never)]
+    fn after_unusual_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        flushed: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        match flushed {
+            // A write that waits goes on waiting: most transports have nothing to flush.
+            Poll::Ready(Ok(())) if self.observed.writes == Writes::Blocked => flushed,
+            Poll::Ready(Ok(())) => {
+                self.stall.end();
+                flushed
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record(error))),
+            Poll::Pending => Poll::Ready(Err(ready!(self.poll_stalled(cx)))),
+        }
+    }
+
+    /// Waits until the peer has taken nothing for as long as the policy allows.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let settings = self.served.settings();
+        let limit = settings.policy.write_idle_timeout();
+        ready!(self.stall.poll(limit, &settings.tracker, cx, || transport::unacked(&self.io)));
+        self.observed.writes = Writes::TimedOut;
+        Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
     /// The service ends its writes.

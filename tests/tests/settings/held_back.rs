@@ -1,0 +1,76 @@
+//! The FIN is held back although the engine shuts the connection down itself.
+
+use std::io::ErrorKind;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower_linger::{Outcome, Phase};
+use tower_linger_tests::peer::Client;
+use tower_linger_tests::server::Engine;
+use tower_linger_tests::until::until;
+
+use super::scene::{ANSWER, LONG, Scene, long, within};
+
+/// Reads the whole response and not the end of the connection.
+async fn read_answer(client: &mut Client) {
+    let mut received = Vec::new();
+    while !received.ends_with(ANSWER.as_bytes()) {
+        let bytes = within(client.read_buf(&mut received)).await.expect("it is answered");
+        assert!(bytes > 0, "the answer is whole");
+    }
+}
+
+/// Whether the server's FIN has arrived.
+fn has_ended(client: &Client) -> bool {
+    match client.tcp().try_read(&mut [0; 1]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Without the setting the server ends first, and the client sees that while its own side is open.
+#[tokio::test]
+async fn peer_closes_first_sends_no_fin_before_the_clients() {
+    for engine in Engine::ALL {
+        let mut scene = Scene::plain(engine, long().peer_closes_first(LONG)).await;
+        let mut client = scene.asked("/").await;
+        read_answer(&mut client).await;
+        // The engine is done with it: what it had to send is sent.
+        until("the close begins", || scene.linger.tracker().closing() == 1).await;
+        assert!(!has_ended(&client) && scene.has_no_report(), "{engine:?}");
+        client.shutdown().await.expect("loopback");
+        assert_eq!(within(client.read(&mut [0; 1])).await.expect("a FIN"), 0, "{engine:?}");
+        let report = scene.report().await;
+        assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{engine:?}");
+        assert!(!report.time_in(Phase::PeerFirst).is_zero(), "{engine:?}: {report}");
+
+        let mut scene = Scene::plain(engine, long()).await;
+        let client = scene.answered().await;
+        assert!(has_ended(&client) && scene.has_no_report(), "{engine:?}");
+        drop(client);
+        assert!(scene.report().await.time_in(Phase::PeerFirst).is_zero(), "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_half_close_leaves_the_connection_to_the_other_descriptor() {
+    const FOR_THE_OTHER: &[u8] = b"for the other descriptor";
+    for engine in Engine::ALL {
+        let mut scene = Scene::shared(engine, long().without_half_close()).await;
+        let mut client = scene.asked("/").await;
+        read_answer(&mut client).await;
+        let report = scene.report().await;
+        assert_eq!((report.outcome, report.bytes_drained), (Outcome::LeftOpen, 0), "{engine:?}");
+        assert!(!has_ended(&client), "{engine:?}");
+
+        let mut other = scene.descriptor().await;
+        client.write_all(FOR_THE_OTHER).await.expect("loopback");
+        let mut received = [0; FOR_THE_OTHER.len()];
+        within(other.read_exact(&mut received)).await.expect("nobody took it");
+        assert_eq!(received, FOR_THE_OTHER, "{engine:?}");
+        other.write_all(b"!").await.expect("loopback");
+        assert_eq!(within(client.read_u8()).await.expect("it works"), b'!', "{engine:?}");
+        drop(other);
+        assert_eq!(within(client.read(&mut [0; 1])).await.expect("a FIN"), 0, "{engine:?}");
+    }
+}

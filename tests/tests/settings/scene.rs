@@ -1,0 +1,224 @@
+//! Servers with one setting changed, and clients that show it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{Response, StatusCode, header};
+use axum::routing::any;
+use axum::serve::Listener;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ClientConfig;
+use tower::{Layer, Service, service_fn};
+use tower_linger::axum::{LingerListener, TlsLingerListener};
+use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer, TlsAcceptLayer};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::peer::Client;
+use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting, serve};
+
+/// Over before the test gives up.
+pub(crate) const SHORT: Duration = Duration::from_millis(100);
+
+/// Never over in a test: what ends a close is the one setting that is not this long.
+pub(crate) const LONG: Duration = Duration::from_secs(3600);
+
+/// How long the tests wait for what has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const ANSWER: &str = "the answer";
+
+/// More than two sockets hold.
+pub(crate) const LARGE_BYTES: usize = 64 << 20;
+
+/// A policy under which nothing ends by itself.
+pub(crate) fn long() -> ClosePolicyBuilder {
+    let builder = ClosePolicy::builder().flush_limit(LONG).flush_idle_timeout(LONG);
+    builder.drain_limit(LONG).drain_idle_timeout(LONG).drain_limit_bytes(1 << 40)
+}
+
+/// One server.
+pub(crate) struct Scene {
+    pub(crate) running: Running,
+    pub(crate) linger: LingerLayer,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    reports: UnboundedReceiver<CloseReport>,
+    tunnels: UnboundedReceiver<TokioIo<Upgraded>>,
+    descriptors: UnboundedReceiver<TcpStream>,
+}
+
+impl Scene {
+    pub(crate) async fn plain(engine: Engine, policy: ClosePolicyBuilder) -> Self {
+        Self::start(engine, policy, false, false).await
+    }
+
+    pub(crate) async fn tls(engine: Engine, policy: ClosePolicyBuilder) -> Self {
+        Self::start(engine, policy, true, false).await
+    }
+
+    /// Plain, with a second descriptor for each connection in the test's hands.
+    pub(crate) async fn shared(engine: Engine, policy: ClosePolicyBuilder) -> Self {
+        Self::start(engine, policy, false, true).await
+    }
+
+    async fn start(engine: Engine, policy: ClosePolicyBuilder, tls: bool, shares: bool) -> Self {
+        let (linger, reports) = reporting(policy.build().expect("makes sense"));
+        let (sender, tunnels) = mpsc::unbounded_channel();
+        let app = app(sender);
+        let (sender, descriptors) = mpsc::unbounded_channel();
+        let sharing = Sharing { listener: listen().await, shared: shares.then_some(sender) };
+        let certs = Certs::make();
+        let tls = tls.then(|| {
+            let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+            TlsAcceptLayer::new(acceptor, linger.clone())
+        });
+        let client = tls.as_ref().map(|_| Arc::new(certs.client(&Version::ALL)));
+        let running = match (engine, tls) {
+            (Engine::Axum, None) => serve(LingerListener::new(sharing, linger.clone()), app),
+            (Engine::Axum, Some(tls)) => serve(TlsLingerListener::new(sharing, tls), app),
+            (Engine::Hyper, None) => sharing.accept_loop(linger.layer(Http::new(app))),
+            (Engine::Hyper, Some(tls)) => sharing.accept_loop(tls.layer(linger.layer(Http::new(app)))),
+        };
+        Self { running, linger, tls: client, reports, tunnels, descriptors }
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        self.connect_with(None).await
+    }
+
+    pub(crate) async fn connect_with(&self, receive_buffer: Option<u32>) -> Client {
+        let connecting = Client::connect(self.running.address, receive_buffer, self.tls.clone());
+        connecting.await.expect("it listens")
+    }
+
+    /// A client that has asked for something, and for the connection's end after it.
+    pub(crate) async fn asked(&self, path: &str) -> Client {
+        let mut client = self.connect().await;
+        client.write_all(&last_request(path)).await.expect("loopback");
+        client
+    }
+
+    /// A client that has its answer and has seen the server's end, and does not end its own side.
+    pub(crate) async fn answered(&self) -> Client {
+        let mut client = self.asked("/").await;
+        let mut answer = String::new();
+        within(client.read_to_string(&mut answer)).await.expect("it ends");
+        assert!(answer.ends_with(ANSWER), "{answer}");
+        client
+    }
+
+    /// Both ends of a tunnel, after a 101.
+    pub(crate) async fn tunnel(&mut self, receive_buffer: Option<u32>) -> (Client, TokioIo<Upgraded>) {
+        let mut client = self.connect_with(receive_buffer).await;
+        let request = b"GET /tunnel HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        client.write_all(request).await.expect("loopback");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(within(client.read_u8()).await.expect("a head"));
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        (client, within(self.tunnels.recv()).await.expect("upgraded"))
+    }
+
+    pub(crate) async fn report(&mut self) -> CloseReport {
+        within(self.reports.recv()).await.expect("the layer lives")
+    }
+
+    pub(crate) fn has_no_report(&self) -> bool {
+        self.reports.is_empty()
+    }
+
+    /// The other descriptor of the next connection.
+    pub(crate) async fn descriptor(&mut self) -> TcpStream {
+        within(self.descriptors.recv()).await.expect("shared")
+    }
+}
+
+pub(crate) fn last_request(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("within a minute")
+}
+
+/// Writes until nothing more is taken. Returns how much was.
+pub(crate) async fn fill(io: &mut (impl AsyncWrite + Unpin)) -> usize {
+    let chunk = [7; 16 << 10];
+    let mut taken = 0;
+    // A full socket has nothing to tell; what is not taken for so long will not be.
+    while let Ok(written) = timeout(2 * SHORT, io.write(&chunk)).await {
+        taken += written.expect("the peer is there");
+    }
+    taken
+}
+
+fn app(tunnels: UnboundedSender<TokioIo<Upgraded>>) -> Router {
+    let large = Bytes::from(vec![b'.'; LARGE_BYTES]);
+    let upgrade = async move |request: Request| {
+        tokio::spawn(async move {
+            let upgraded = hyper::upgrade::on(request).await.expect("asked for");
+            let _ = tunnels.send(TokioIo::new(upgraded));
+        });
+        let head = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        let head = head.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "echo");
+        head.body(Body::empty()).expect("a response")
+    };
+    Router::new()
+        .route("/", any(async || ANSWER))
+        .route("/large", any(async move || large.clone()))
+        .route("/tunnel", any(upgrade))
+}
+
+/// A listener that keeps a second descriptor for each of its connections, if it is asked to.
+struct Sharing {
+    listener: TcpListener,
+    shared: Option<UnboundedSender<TcpStream>>,
+}
+
+impl Sharing {
+    fn accept_loop<S>(self, mut connections: S) -> Running
+    where
+        S: Service<TcpStream, Response: Send, Error: Send, Future: Send + 'static> + Send + 'static,
+    {
+        let Self { listener, shared } = self;
+        let service = service_fn(move |io| {
+            share(&io, shared.as_ref());
+            let serving = connections.call(io);
+            async move { Ok::<_, Infallible>(drop(serving.await)) }
+        });
+        accept_loop(listener, service)
+    }
+}
+
+impl Listener for Sharing {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (io, peer) = Listener::accept(&mut self.listener).await;
+        share(&io, self.shared.as_ref());
+        (io, peer)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+fn share(io: &TcpStream, with: Option<&UnboundedSender<TcpStream>>) {
+    if let Some(with) = with {
+        let descriptor = io.as_fd().try_clone_to_owned().expect("there are descriptors left");
+        let _ = with.send(TcpStream::from_std(descriptor.into()).expect("in a runtime"));
+    }
+}

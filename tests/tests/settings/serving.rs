@@ -1,0 +1,97 @@
+//! What bounds a connection while it is served.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{interval, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower_linger::Outcome;
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::peer::{Client, End, receive};
+use tower_linger_tests::server::{Engine, listen, reporting};
+use tower_linger_tests::until::until;
+
+use super::scene::{LARGE_BYTES, SHORT, Scene, last_request, long, within};
+
+#[tokio::test]
+async fn write_idle_timeout_lets_a_client_go_that_never_reads() {
+    for engine in Engine::ALL {
+        for tls in [false, true] {
+            let policy = long().write_idle_timeout(SHORT);
+            let mut scene =
+                if tls { Scene::tls(engine, policy).await } else { Scene::plain(engine, policy).await };
+            let mut client = scene.asked("/large").await;
+            let report = scene.report().await;
+            assert_eq!(report.outcome, Outcome::FlushTimeout, "{engine:?}, TLS: {tls}");
+            let clean_end = if tls { End::CloseNotify } else { End::Fin };
+            let seen = receive(&mut client, clean_end).await;
+            assert_eq!((seen.complete, seen.end), (false, End::Reset), "{engine:?}, TLS: {tls}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_write_idle_timeout_a_client_that_never_reads_stays() {
+    for engine in Engine::ALL {
+        let mut scene = Scene::plain(engine, long()).await;
+        let mut client = scene.asked("/large").await;
+        until("it is served", || scene.linger.tracker().served() == 1).await;
+        timeout(5 * SHORT, scene.report()).await.expect_err("nothing bounds it");
+        assert_eq!(scene.linger.tracker().served(), 1, "{engine:?}");
+        let seen = receive(&mut client, End::Fin).await;
+        assert_eq!((seen.complete, seen.body), (true, LARGE_BYTES), "{engine:?}");
+    }
+}
+
+/// So slowly that the system finds nothing worth waking the server for, for longer than the timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn write_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
+    const SLOWLY: usize = 1 << 20;
+    for engine in Engine::ALL {
+        let scene = Scene::plain(engine, long().write_idle_timeout(5 * SHORT)).await;
+        let mut client = scene.connect_with(Some(64 << 10)).await;
+        client.write_all(&last_request("/large")).await.expect("loopback");
+        let (mut chunk, mut read) = ([0; 4 << 10], 0);
+        let mut pace = interval(Duration::from_millis(10));
+        while read < SLOWLY {
+            pace.tick().await;
+            read += within(client.read(&mut chunk)).await.expect("it is served");
+        }
+        assert!(scene.has_no_report(), "{engine:?}");
+        let rest = receive(&mut client, End::Fin).await;
+        assert_eq!(rest.end, End::Fin, "{engine:?}");
+    }
+}
+
+/// TLS streams take a write into a buffer of their own, so it is the flush that waits.
+#[tokio::test]
+async fn write_idle_timeout_bounds_a_flush_too() {
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
+    let (linger, mut reports) = reporting(long().write_idle_timeout(SHORT).build().expect("makes sense"));
+    let listener = listen().await;
+    let address = listener.local_addr().expect("bound");
+    let connecting = Client::tls(address, Some(16 << 10), Arc::new(certs.client(&Version::ALL)));
+    let accepting = async {
+        let (io, _) = listener.accept().await.expect("loopback");
+        acceptor.accept::<TcpStream>(io).await.expect("a handshake")
+    };
+    let (client, server) = tokio::join!(connecting, accepting);
+    let mut io = linger.wrap(server);
+    let failure = within(async {
+        loop {
+            io.write_all(&[7; 4 << 10]).await.expect("there is room in the session");
+            if let Err(error) = io.flush().await {
+                return error.kind();
+            }
+        }
+    });
+    assert_eq!(failure.await, ErrorKind::TimedOut);
+    drop(io);
+    let report = within(reports.recv()).await.expect("a report");
+    assert_eq!(report.outcome, Outcome::FlushTimeout);
+    drop(client);
+}
