@@ -148,7 +148,7 @@ async fn axum_server(
 ) {
     let server = axum_server::from_tcp(listener).expect("a listener").handle(handle);
     let app = app.into_make_service();
-    let served = match (linger, tls) {
+    let ended = match (linger, tls) {
         (None, None) => server.serve(app).await,
         (None, Some(tls)) => server.acceptor(BareTlsAcceptor(tls)).serve(app).await,
         (Some(linger), None) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,
@@ -156,7 +156,7 @@ async fn axum_server(
             server.acceptor(TlsLingerAcceptor::new(TlsAcceptLayer::new(tls, linger))).serve(app).await
         }
     };
-    served.expect("it ends at its deadline");
+    ended.expect("it ends at its deadline");
 }
 
 /// TLS for axum-server without the layer.
