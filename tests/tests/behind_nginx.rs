@@ -1,5 +1,5 @@
-//! Cut responses behind a real nginx, which speaks HTTP/1.0 to its upstreams by default: there the body ends with the
-//! connection, and a FIN makes nginx pass a part on as the whole.
+//! Cut responses behind a real nginx, which speaks HTTP/1.0 to its upstreams by default: there the body ends
+//! with the connection, and a FIN makes nginx pass a part on as the whole.
 //!
 //! A part of `make foreign`: needs curl and nginx, which `make needs` installs on Debian.
 
@@ -62,7 +62,8 @@ impl Upstream {
     }
 }
 
-/// `/fails` sends a half and fails, `/waits` sends it and tells so. hyper sends what it has when a body lets it wait.
+/// `/fails` sends a half and fails, `/waits` sends it and tells so. hyper sends what it has when a body lets
+/// it wait.
 fn app(is_sent: Arc<Notify>) -> Router {
     let fails = get(async || {
         let parts = [Ok(HALF), Err(io::Error::other("on purpose"))];
@@ -123,7 +124,8 @@ async fn a_failed_body_behind_nginx_is_no_success() {
         let address = upstream.start(&runtime, LingerLayer::default(), app(Arc::default())).await;
         let nginx = nginx(address).await;
         for _ in 0..TRIES {
-            // What nginx holds in its buffers when its upstream fails is its own to drop; what it passes on arrives.
+            // What nginx holds in its buffers when its upstream fails is its own to drop; what it passes on
+            // arrives.
             assert_eq!(curl(&nginx, "/fails").await.0, Some(upstream.exit_code()), "{upstream:?}");
             let expected = (Some(upstream.exit_code()), HALF.to_owned());
             assert_eq!(curl(&nginx, "/as-it-comes/fails").await, expected, "{upstream:?}");

@@ -1,4 +1,5 @@
-//! Ends that a handler or the transport decides: they hold although hyper ends its writes as if all were well.
+//! Ends that a handler or the transport decides: they hold although hyper ends its writes as if all were
+//! well.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,7 +25,8 @@ use tower_linger_tests::server::{accept_loop, listen, reporting};
 const BY_CLOSE: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 const BY_CHUNKS: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// The body is what the handler has, and not the whole: hyper, which does not know that, shuts the connection down.
+/// The body is what the handler has, and not the whole: hyper, which does not know that, shuts the connection
+/// down.
 #[tokio::test]
 async fn a_handlers_abort_counts_before_hypers_shutdown() {
     let certs = Certs::make();

@@ -152,7 +152,8 @@ const HALF: &str = "half of it, ";
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const REST: &str = "and the rest";
 
-/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's buffers.
+/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's
+/// buffers.
 pub(crate) fn app(gate: &Arc<Notify>) -> Router {
     let body = |rest: Part| {
         let gate = gate.clone();

@@ -116,8 +116,9 @@ impl Server {
         Client::connect(self.address, receive_buffer, config).await.expect("loopback")
     }
 
-    /// The deadline of the server's shutdown is over: the tracker cuts what it tracks, and without it the process ends.
-    /// axum-server drops its connections, after this grace, in which it asks hyper to end those that are idle.
+    /// The deadline of the server's shutdown is over: the tracker cuts what it tracks, and without it the
+    /// process ends. axum-server drops its connections, after this grace, in which it asks hyper to end those
+    /// that are idle.
     pub(crate) async fn reach_deadline(&mut self, grace: Duration) {
         match (&self.handle, &self.linger) {
             (Some(handle), _) => handle.graceful_shutdown(Some(grace)),
