@@ -1,5 +1,6 @@
 //! Layers of requests: what only somebody who sees requests and responses knows of a connection.
 
+mod discard;
 mod request_body;
 mod request_layer;
 mod response_body;

@@ -49,6 +49,11 @@
 //! drained and released, each within the [`ClosePolicy`]. One [`CloseReport`] says how it went: to
 //! [`on_close`](LingerLayer::on_close), and as a `tracing` event.
 //!
+//! A connection that is dropped **busy** has failed: a request is unanswered, a response is not at its end. It does not
+//! end cleanly then: without `close_notify`, and by a RST after everything was acknowledged where the end of the
+//! response is the end of its connection. What was sent before arrives. [`LingerIo`] tells what counts as busy;
+//! `RequestLayer`, a layer of requests, sees it for every hook.
+//!
 //! At most half of the process's descriptors linger at once, and for one more the oldest is released: see
 //! [`Tracker`], which can be given another limit.
 //!
@@ -63,7 +68,9 @@
 //! # Compared with graceful shutdown
 //!
 //! A graceful-shutdown watcher, axum's or hyper-util's, ends *requests*: it stops accepting and lets responses finish.
-//! This ends *connections*, always, and at shutdown after them. Use both: await the server, then [`Tracker::shutdown`].
+//! This ends *connections*, always, and at shutdown after them. The [`Tracker`] knows each from its accept to its release,
+//! upgraded ones too, waits for them, and cuts what is still served at its deadline. Use both: [`Shutdown`] puts them under
+//! one deadline.
 //!
 //! # Events
 //!
@@ -131,4 +138,4 @@ pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcc
 pub use tracker::shutdown::Shutdown;
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;
-pub use transport::{Plain, SocketRef, Transport};
+pub use transport::{Plain, PlainSocket, SocketRef, Transport};

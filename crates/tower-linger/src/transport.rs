@@ -7,19 +7,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use linger_proto::Notified;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 mod discard;
-#[cfg(target_os = "linux")]
-mod linux;
 mod plain;
 mod socket;
+mod sys;
+mod tcp;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(unix)]
+mod unix;
 
-pub use plain::Plain;
-pub(crate) use socket::{abort, bound_orphan, discard_arrived, discard_now, peer, set_low_water, unacked};
+pub use plain::{Plain, PlainSocket};
+pub(crate) use socket::{
+    abort, bound_orphan, discard_arrived, discard_now, last_received, peer, set_low_water, unacked,
+};
 #[cfg(feature = "rustls")]
 pub(crate) use tls::is_received_alert;
 
@@ -32,8 +35,9 @@ pub type SocketRef<'a> = std::os::windows::io::BorrowedSocket<'a>;
 
 /// A byte stream that this crate can close.
 ///
-/// Implemented for [`TcpStream`], `UnixStream`, [`DuplexStream`], `tokio_rustls::server::TlsStream<T>` (feature
-/// `rustls`) and, for any other stream, by wrapping it in [`Plain`]. Everything but [`into_raw`](Self::into_raw)
+/// Implemented for [`TcpStream`](tokio::net::TcpStream), `UnixStream`, [`DuplexStream`](tokio::io::DuplexStream),
+/// `tokio_rustls::server::TlsStream<T>` (feature `rustls`) and, for any other stream, by wrapping it in [`Plain`], or in
+/// [`PlainSocket`] where it has a socket. Everything but [`into_raw`](Self::into_raw)
 /// has a default, so a transport of your own is a few lines.
 ///
 /// `poll_shutdown` of the stream must send the FIN, and must stay harmless when it is called again.
@@ -79,59 +83,6 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn socket(&self) -> Option<SocketRef<'_>> {
         None
     }
-}
-
-impl Transport for TcpStream {
-    type Raw = Self;
-
-    #[cfg(target_os = "linux")]
-    fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
-        linux::poll_discard(self, cx, limit)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
-        linux::poll_acknowledged(self, cx)
-    }
-
-    fn into_raw(self) -> Self {
-        self
-    }
-
-    fn socket(&self) -> Option<SocketRef<'_>> {
-        Some(as_socket(self))
-    }
-}
-
-#[cfg(unix)]
-impl Transport for tokio::net::UnixStream {
-    type Raw = Self;
-
-    fn into_raw(self) -> Self {
-        self
-    }
-
-    fn socket(&self) -> Option<SocketRef<'_>> {
-        Some(as_socket(self))
-    }
-}
-
-impl Transport for DuplexStream {
-    type Raw = Self;
-
-    fn into_raw(self) -> Self {
-        self
-    }
-}
-
-#[cfg(unix)]
-fn as_socket(stream: &impl std::os::fd::AsFd) -> SocketRef<'_> {
-    stream.as_fd()
-}
-
-#[cfg(windows)]
-fn as_socket(stream: &impl std::os::windows::io::AsSocket) -> SocketRef<'_> {
-    stream.as_socket()
 }
 
 /// Closes the write side of a stream: the FIN follows the bytes queued before it.

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::Layer;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{End, head, receive};
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
@@ -21,17 +21,19 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 use super::common::{MESSAGE, answer_close_notify, app, dial};
 
 /// CONFORMANCE 17, RFC 8446 §6.1: hyper drops an idle connection without shutting it down, so only the layer says
-/// `close_notify`.
+/// `close_notify`. The layer of requests tells it that the connection is idle; without it nobody knows, and it says none.
 pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
         let config = || certs.server(&[version], ClientAuth::None);
-        let http = Http::new(app()).configured(|builder| {
-            let timeout = Duration::from_millis(100);
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
-        });
-        let with = layered(&LingerLayer::default(), config(), http.clone()).await;
-        let without = bare(config(), http).await;
+        let http = |app| {
+            Http::new(app).configured(|builder| {
+                let timeout = Duration::from_millis(100);
+                builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+            })
+        };
+        let with = layered(&LingerLayer::default(), config(), http(app().layer(RequestLayer))).await;
+        let without = bare(config(), http(app())).await;
         // After a response, and in the middle of a head. Before the first byte hyper-util has no timer: it waits to tell
         // the version.
         for bytes in [head("GET", "/small", 0), b"GET / HTTP/1.1\r\nHost: loc".to_vec()] {

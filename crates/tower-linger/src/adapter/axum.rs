@@ -2,7 +2,7 @@
 //!
 //! `axum::serve` owns the accept loop, so there is no service to put the layer around: its `Listener` hands out
 //! connections that come back when axum drops them. Await the layer's [`Tracker`](crate::Tracker) before `main`
-//! returns.
+//! returns, or let [`Shutdown`](crate::Shutdown) do it.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -24,10 +24,16 @@
 //! `SocketAddr` with its own listeners only; `.tap_io(|_| ())`, of axum's `ListenerExt`, brings `ConnectInfo<SocketAddr>`
 //! back: see the `axum` example.
 //!
-//! # What an adapter cannot see
+//! # What this hook can see
 //!
-//! That a response's body failed: axum drops the connection all the same, and it is closed cleanly. A handler's panic is
-//! seen, and aborts the connection; anything else is for the handler to say, with the [`CloseHandle`].
+//! A handler's panic, and that axum drops a connection without having shut it down. Whether it was busy then, and how its
+//! response was framed, [`RequestLayer`](crate::RequestLayer) sees (feature `http`): add it to the router, outermost. It finds
+//! its connection by itself. Without it a connection that axum drops without shutting it down does not end cleanly, since
+//! nobody knows that nothing was cut. Dropping the future of `axum::serve` does not end its connections;
+//! [`Shutdown`](crate::Shutdown) cuts them at its deadline.
+//!
+//! axum does not allow a client to half-close (hyper's `half_close`): such a client gets no answer, or a cut one, which does not
+//! look whole. The adapter cannot change that.
 
 use std::io;
 use std::net::SocketAddr;

@@ -50,6 +50,13 @@ impl<T: Transport> Stream<T> {
         };
         Poll::Ready(result.unwrap_or_else(|error| match error {
             error if tokio::runtime::is_rt_shutdown_err(&error) => Event::Abandoned,
+            // What a TLS stream of another crate says of a FIN without close_notify.
+            error
+                if is_unexpected_eof(&error)
+                    && matches!(action, Action::Discard { .. } | Action::Settle { .. }) =>
+            {
+                Event::PeerFin
+            }
             error => Event::Failed(Failure::from(&error)),
         }))
     }
@@ -97,7 +104,11 @@ impl<T: Transport> Stream<T> {
 
     /// How long ago the peer's last bytes arrived, where the system can tell.
     pub(crate) fn last_received(&self) -> Option<Duration> {
-        None
+        match self {
+            Self::Session(io) => transport::last_received(&**io),
+            Self::Raw(io) => transport::last_received(io),
+            Self::Moving => None,
+        }
     }
 
     pub(crate) fn bound_orphan(&self, timeout: Duration) {
@@ -142,6 +153,10 @@ impl<T: Transport> Stream<T> {
 /// Most bytes that the last look before the release discards: more than a receive buffer usually holds.
 const LAST_LOOK_BYTES: u64 = 8 << 20;
 
+fn is_unexpected_eof(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof && error.raw_os_error().is_none()
+}
+
 fn discarded(bytes: usize) -> Event {
     match bytes {
         0 => Event::PeerFin,
@@ -159,7 +174,7 @@ fn poll_session<T: Transport>(
         Ok(0) => Poll::Ready(Ok(Event::PeerEnded)),
         Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
         // A FIN without a closure alert.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(Event::PeerFin)),
+        Err(error) if is_unexpected_eof(&error) => Poll::Ready(Ok(Event::PeerFin)),
         Err(error) => Poll::Ready(Err(error)),
     }
 }

@@ -5,38 +5,39 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body;
-use hyper::body::Buf;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::discard;
 use super::request_body::{Fate, RequestBody, Slot};
 use super::response_body::ResponseBody;
 use super::watch::Watch;
-use crate::serve::exchanges::Exchanges;
 
 /// What of a small body is read on behalf of a service that did not, so that its connection stays alive.
 const READ_ON: u64 = 64 * 1024;
 
-/// hyper fills its body from the connection's task, after this future was polled: a part that has arrived already needs
-/// another poll or two to come through.
+/// hyper fills its body from the connection's task, before it polls this future: a part that has arrived
+/// already needs another poll or two to come through.
 const POLLS: u8 = 2;
 
-/// A layer of **requests**, for HTTP/1. It adds `Connection: close` to a response that is ready before its request's body
-/// is at its end, where hyper will close the connection but does not say so: a client that is told stops sending, and
-/// does not use the connection again (RFC 9112 §9.6). And it notes for the connection whether a response is under way.
+/// A layer of **requests**: what to do with a body that the service has not read when it answers.
 ///
-/// A body that the service dropped is read on for a moment, up to 64 KiB of what has arrived: if it ends there, the
-/// connection stays alive, as it does with hyper alone. A body that is still held (an echo) adds nothing. With
+/// # HTTP/1
+///
+/// It adds `Connection: close` to a response that is ready before its request's body is at its end, where
+/// hyper will close the connection but does not say so: a client that is told stops sending, and does not use
+/// the connection again (RFC 9112 §9.6). And it notes for the connection whether a response is under way, so
+/// that a connection that is dropped ends as one that was cut if it was busy, and cleanly if it was idle.
+///
+/// A body that the service dropped is read on for a moment, up to 64 KiB of what has arrived: if it ends
+/// there, the connection stays alive, as it does with hyper alone. A body that is still held (an echo) adds
+/// nothing. With
 /// `Expect: 100-continue` an untouched body is not asked for. Other values of `Connection` are kept.
-///
-/// It costs an allocation per request that has a body, and a lock of the process per request. Requests of HTTP/2 pass
-/// through unchanged: what is left of a body resets the one stream (RFC 9113 §8.1).
-///
-/// Put it outermost, so that it sees the responses that are sent.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::put};
@@ -61,20 +62,12 @@ impl<S> Layer<S> for RequestLayer {
 #[derive(Clone, Debug)]
 pub struct Requests<S> {
     inner: S,
-    /// Where it is not looked up by the task.
-    exchanges: Option<Arc<Exchanges>>,
 }
 
 impl<S> Requests<S> {
     /// Finds each request's connection by the task that calls.
     pub const fn new(inner: S) -> Self {
-        Self { inner, exchanges: None }
-    }
-
-    /// The requests of a connection that is known.
-    #[allow(dead_code, reason = "for adapters that wrap a connection's own service")]
-    pub(crate) const fn of(inner: S, exchanges: Arc<Exchanges>) -> Self {
-        Self { inner, exchanges: Some(exchanges) }
+        Self { inner }
     }
 
     /// The service behind this one.
@@ -96,7 +89,7 @@ impl<S> Requests<S> {
 impl<S, B, R> Service<Request<B>> for Requests<S>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>>,
-    B: Body + Unpin,
+    B: Body + Send + Unpin + 'static,
     R: Body,
 {
     type Response = Response<ResponseBody<R>>;
@@ -108,15 +101,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let watch = Watch::begin(&request, self.exchanges.as_ref());
+        let watch = Watch::begin(&request, None);
         // Nothing to read, nothing to allocate: most requests have no body.
-        let has_body = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
-        let slot = has_body.then(Slot::new);
+        let slot = (!request.body().is_end_stream()).then(Slot::new);
+        let multiplexed = request.version() >= Version::HTTP_2;
         let expects = request.headers().contains_key(EXPECT);
         let connect = request.method() == Method::CONNECT;
         let request = request.map(|body| RequestBody::new(body, slot.clone()));
         let respond = self.inner.call(request);
-        RequestFuture { respond, watch, slot, expects, connect, leaving: None }
+        RequestFuture { respond, watch, slot, multiplexed, expects, connect, leaving: None }
     }
 }
 
@@ -133,6 +126,7 @@ pin_project! {
         respond: F,
         watch: Option<Watch>,
         slot: Option<Arc<Slot<B>>>,
+        multiplexed: bool,
         expects: bool,
         connect: bool,
         leaving: Option<Leaving<B, R>>,
@@ -151,7 +145,7 @@ struct Leaving<B, R> {
 impl<F, B, R, E> Future for RequestFuture<F, B, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
-    B: Body + Unpin,
+    B: Body + Send + Unpin + 'static,
     R: Body,
 {
     type Output = Result<Response<ResponseBody<R>>, E>;
@@ -164,9 +158,10 @@ where
             // An answer of 1xx is no end of the request: an upgrade goes on with the connection.
             let over = !response.status().is_informational() && !tunnel;
             match this.slot.take().filter(|_| over).map(|slot| slot.take()) {
+                Some(Fate::Unread { body, .. }) if *this.multiplexed => discard::spawn(body),
                 // Reading would send `100 Continue` to a client that was not to send.
                 Some(Fate::Unread { polled: false, .. }) if *this.expects => {
-                    say_close(response.headers_mut())
+                    say_close(response.headers_mut());
                 }
                 Some(Fate::Unread { body, .. }) => {
                     *this.leaving = Some(Leaving { response, rest: body, bytes: 0, polls: 0 });
@@ -212,7 +207,6 @@ impl<B: Body + Unpin, R> Leaving<B, R> {
             }
             match Pin::new(&mut self.rest).poll_frame(cx) {
                 Poll::Ready(None) => return Poll::Ready(true),
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.bytes += frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     self.polls = 0;
@@ -222,7 +216,7 @@ impl<B: Body + Unpin, R> Leaving<B, R> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Pending => return Poll::Ready(false),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return Poll::Ready(false),
             }
         }
         Poll::Ready(false)

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Buf;
 use pin_project_lite::pin_project;
 
 use crate::serve::exchanges::Exchanges;

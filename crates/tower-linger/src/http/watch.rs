@@ -19,8 +19,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins an exchange of HTTP/1 on the connection that is known, or else the one that this task serves. A stream of
-    /// HTTP/2 is not watched: its failure is not the connection's.
+    /// Begins an exchange of HTTP/1 on the connection that is known, or else the one that this task serves. A
+    /// stream of HTTP/2 is not watched: its failure is not the connection's.
     pub(super) fn begin<B>(request: &Request<B>, known: Option<&Arc<Exchanges>>) -> Option<Self> {
         if request.version() >= Version::HTTP_2 {
             return None;

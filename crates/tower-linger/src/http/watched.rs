@@ -14,8 +14,9 @@ use super::response_body::ResponseBody;
 use super::watch::Watch;
 use crate::serve::exchanges::Exchanges;
 
-/// The service of one connection, as an adapter whose framework hands both out passes it on. It notes which request is
-/// answered to the end, so that the connection's close can tell idle from busy; requests and responses pass unchanged.
+/// The service of one connection, as an adapter whose framework hands both out passes it on. It notes which
+/// request is answered to the end, so that the connection's close can tell idle from busy; requests and
+/// responses pass unchanged.
 #[derive(Clone, Debug)]
 pub struct Watched<S> {
     inner: S,

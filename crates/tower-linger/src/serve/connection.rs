@@ -67,6 +67,10 @@ impl Connection {
         self.flags() & CUT != 0
     }
 
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.flags() & FRESH != 0
+    }
+
     pub(crate) fn is_passed_on(&self) -> bool {
         self.flags() & PASSED_ON != 0
     }

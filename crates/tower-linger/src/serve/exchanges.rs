@@ -1,6 +1,7 @@
 //! What is known of a connection's HTTP/1 exchanges: shared by the connection's IO and the request layer.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -65,8 +66,12 @@ impl Exchanges {
     }
 }
 
-/// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task.
-static BY_TASK: LazyLock<Mutex<HashMap<task::Id, Entry>>> = LazyLock::new(Mutex::default);
+/// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task. It
+/// is asked once per request, so that one lock for all of it would be in everybody's way.
+static BY_TASK: [LazyLock<Mutex<HashMap<task::Id, Entry>>>; SHARDS] =
+    [const { LazyLock::new(Mutex::default) }; SHARDS];
+
+const SHARDS: usize = 32;
 
 struct Entry {
     exchanges: Weak<Exchanges>,
@@ -75,16 +80,20 @@ struct Entry {
     ambiguous: bool,
 }
 
-fn by_task() -> MutexGuard<'static, HashMap<task::Id, Entry>> {
-    BY_TASK.lock().unwrap_or_else(PoisonError::into_inner)
+/// The part of the registry that has this task.
+fn shard(id: task::Id) -> MutexGuard<'static, HashMap<task::Id, Entry>> {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let index = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0);
+    BY_TASK[index].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a connection known to the request layers in this task, until the registration is dropped. Outside of a task
-/// nothing is registered.
+/// Makes a connection known to the request layers in this task, until the registration is dropped. Outside of
+/// a task nothing is registered.
 pub(crate) fn register(exchanges: &Arc<Exchanges>) -> Registration {
     let task = task::try_id();
     if let Some(id) = task {
-        by_task()
+        shard(id)
             .entry(id)
             .and_modify(|entry| {
                 entry.live += 1;
@@ -98,7 +107,7 @@ pub(crate) fn register(exchanges: &Arc<Exchanges>) -> Registration {
 /// The connection that this task serves, if it serves exactly one.
 pub(crate) fn current() -> Option<Arc<Exchanges>> {
     let id = task::try_id()?;
-    by_task().get(&id).filter(|entry| !entry.ambiguous)?.exchanges.upgrade()
+    shard(id).get(&id).filter(|entry| !entry.ambiguous)?.exchanges.upgrade()
 }
 
 /// A connection's place in the registry.
@@ -110,7 +119,7 @@ pub(crate) struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let Some(id) = self.task else { return };
-        let mut by_task = by_task();
+        let mut by_task = shard(id);
         if let Some(entry) = by_task.get_mut(&id) {
             entry.live -= 1;
             if entry.live == 0 {
@@ -131,6 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the test needs a task of its own")]
     async fn a_task_finds_its_one_connection_until_it_is_gone() {
         let served = task::spawn(async {
             let exchanges = Arc::default();

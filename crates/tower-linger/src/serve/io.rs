@@ -404,3 +404,24 @@ impl<T: Transport + fmt::Debug> fmt::Debug for LingerIo<T> {
         f.debug_struct("LingerIo").field("io", self.get_ref()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use std::mem::size_of;
+
+    use tokio::net::TcpStream;
+
+    use super::LingerIo;
+    use crate::serve::connection::Connection;
+    use crate::serve::exchanges::Exchanges;
+
+    /// What a connection costs while it is served, beside its own stream: `benches/README.md` tells it. Two counters come with
+    /// each of what is shared, 16 bytes.
+    #[test]
+    fn a_served_connection_costs_few_bytes() {
+        let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();
+        let shared = 16 + size_of::<Connection>();
+        let exchanges = 16 + size_of::<Exchanges>();
+        assert!(wrapper <= 128 && shared <= 96 && exchanges <= 20, "{wrapper}, {shared}, {exchanges} bytes");
+    }
+}

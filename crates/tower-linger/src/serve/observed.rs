@@ -151,9 +151,9 @@ impl Observed {
             let is_busy = exchanges.is_busy() && !passed_on;
             return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
         }
-        // Nothing was sent that could be taken for more than it is.
-        let is_idle = self.writes == Writes::None || (passed_on && !connection.is_cut());
-        (is_idle, false, self.framing)
+        // Nothing was sent that could be taken for more than it is. What the deadline cuts may be a request, though.
+        let is_untouched = self.writes == Writes::None && (!connection.is_cut() || connection.is_fresh());
+        (is_untouched || (passed_on && !connection.is_cut()), false, self.framing)
     }
 
     /// Whether everything that the service wrote was taken.

@@ -25,13 +25,14 @@ pub(super) fn poll_discard<T>(
 where
     T: AsyncRead + Unpin + ?Sized,
 {
-    // Taken rather than borrowed: a transport that reads through another one may come here twice.
-    let mut scratch = SCRATCH.take();
+    // Taken rather than borrowed: a transport that reads through another one may come here twice. A thread that is ending
+    // has none any more; a runtime in a `thread_local!` may end after it.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.resize(SCRATCH_BYTES, 0);
     let length = limit.get().min(SCRATCH_BYTES);
     let mut buffer = ReadBuf::new(&mut scratch[..length]);
     let polled = Pin::new(stream).poll_read(cx, &mut buffer);
     let read = buffer.filled().len();
-    SCRATCH.set(scratch);
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
     polled.map_ok(|()| read)
 }

@@ -4,14 +4,22 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-use super::Transport;
+use super::{SocketRef, Transport, sys};
 
 /// Makes a [`Transport`] of any stream whose `poll_shutdown` is its half-close: a `BufStream`, a stream of another
 /// crate, a test double.
+///
+/// It knows of no socket, so the connection cannot be reset: where the policy or a failure asks for that, the stream is
+/// dropped, and [`CloseReport::release`](linger_proto::CloseReport::release) says so. [`PlainSocket`] can.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain<S>(pub S);
+
+/// Like [`Plain`], for a stream that gives its socket away: by `AsFd`, on Windows by `AsSocket`. So the connection can be
+/// reset, is looked at once more for unread bytes before its release, and tells what was not acknowledged.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlainSocket<S>(pub S);
 
 impl<S> Transport for Plain<S>
 where
@@ -24,38 +32,72 @@ where
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Plain<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+impl<S> Transport for PlainSocket<S>
+where
+    S: AsyncRead + AsyncWrite + sys::AsSocket + Unpin + Send + 'static,
+{
+    type Raw = Self;
+
+    fn into_raw(self) -> Self {
+        self
+    }
+
+    fn socket(&self) -> Option<SocketRef<'_>> {
+        Some(sys::as_socket(&self.0))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
+impl Transport for DuplexStream {
+    type Raw = Self;
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    fn into_raw(self) -> Self {
+        self
     }
 }
+
+macro_rules! pass_through {
+    ($wrapper:ident) => {
+        impl<S: AsyncRead + Unpin> AsyncRead for $wrapper<S> {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.0).poll_read(cx, buf)
+            }
+        }
+
+        impl<S: AsyncWrite + Unpin> AsyncWrite for $wrapper<S> {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.0).poll_write(cx, buf)
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.0.is_write_vectored()
+            }
+
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.0).poll_flush(cx)
+            }
+
+            fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.0).poll_shutdown(cx)
+            }
+        }
+    };
+}
+
+pass_through!(Plain);
+pass_through!(PlainSocket);

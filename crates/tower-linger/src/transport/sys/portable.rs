@@ -1,0 +1,58 @@
+//! Every system but Linux: what sockets can do everywhere.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::transport::{SocketRef, discard};
+
+/// Flags of a send.
+#[cfg(feature = "rustls")]
+pub(crate) const NO_SIGNAL: i32 = 0;
+
+/// Reads into the thread's scratch buffer.
+pub(crate) fn poll_discard(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    limit: NonZeroUsize,
+) -> Poll<io::Result<usize>> {
+    discard::poll_discard(stream, cx, limit)
+}
+
+/// Never completes: nothing tells.
+pub(crate) fn poll_acknowledged(_: &TcpStream, _: &mut Context<'_>) -> Poll<io::Result<Duration>> {
+    Poll::Pending
+}
+
+/// Discards what has arrived, in one call that does not wait: tokio's sockets never do.
+pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<usize> {
+    let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
+    let length = limit.get().min(SCRATCH_BYTES);
+    SockRef::from(&socket).recv(&mut scratch[..length])
+}
+
+/// On the stack.
+const SCRATCH_BYTES: usize = 16 << 10;
+
+pub(crate) fn set_low_water(_: SocketRef<'_>, _: u32) -> bool {
+    false
+}
+
+pub(crate) fn set_user_timeout(_: SocketRef<'_>, _: Duration) {}
+
+pub(crate) fn unacked(_: SocketRef<'_>) -> Option<u64> {
+    None
+}
+
+pub(crate) fn last_received(_: SocketRef<'_>) -> Option<Duration> {
+    None
+}
+
+/// Alert and FIN leave apart.
+#[cfg(feature = "rustls")]
+pub(crate) fn cork(_: SocketRef<'_>) {}
