@@ -13,7 +13,7 @@ fmt: ## Is everything formatted?
 
 lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	cargo clippy -p $(TEST_PACKAGE) --test foreign --test wire_outcomes -- -D warnings
+	cargo clippy -p $(TEST_PACKAGE) --test foreign --test behind_nginx --test wire_outcomes -- -D warnings
 	cargo clippy -p tower-linger-benches --benches -- -D warnings
 	cargo clippy -p linger-probe --test browser --test nginx --test peers -- -D warnings
 
@@ -35,7 +35,7 @@ examples: ## Each example server, started, used by curl, stopped: needs curl, op
 	sh tests/examples.sh
 
 foreign: ## Peers that are not ours: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
-	cargo test -p $(TEST_PACKAGE) --test foreign
+	cargo test -p $(TEST_PACKAGE) --test foreign --test behind_nginx
 
 wire: ## Each outcome caused for real: needs nft and ss
 	cargo test -p $(TEST_PACKAGE) --test wire_outcomes

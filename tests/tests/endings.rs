@@ -85,8 +85,8 @@ const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
 /// A response without length: it ends with a last chunk in HTTP/1.1, and with the connection in HTTP/1.0.
 const REQUESTS: [(&[u8], bool); 2] = [(GET, true), (b"GET / HTTP/1.0\r\n\r\n", false)];
 
-/// The end that says that something is missing, of a response that was begun. Where its framing shows that, a FIN takes
-/// nothing away; over TLS there is no `close_notify`, which the client sees as the same end.
+/// The end that says that something is missing, of a response that was begun. Where its framing shows that, a
+/// FIN takes nothing away; over TLS there is no `close_notify`, which the client sees as the same end.
 fn cut(framed: bool) -> End {
     if framed { End::Fin } else { End::Reset }
 }
@@ -232,7 +232,8 @@ async fn a_shutdown_before_the_first_byte_looks_clean() {
     }
 }
 
-/// What drops a connection's future is a timeout, a limit or an operator, and it does not ask what the connection is doing.
+/// What drops a connection's future is a timeout, a limit or an operator, and it does not ask what the
+/// connection is doing.
 #[tokio::test]
 async fn a_dropped_future_looks_clean_only_where_it_was_idle() {
     for tls in [false, true] {
@@ -297,8 +298,9 @@ impl Dropped {
     }
 }
 
-/// An upgraded connection outlives its service: its close begins when the last owner drops it, and a half-close inside the
-/// tunnel is sent at once. The layer's future waits for it, or leaves it to the tracker.
+/// An upgraded connection outlives its service: its close begins when the last owner drops it, and a
+/// half-close inside the tunnel is sent at once. The layer's future waits for it, or leaves it to the
+/// tracker.
 #[tokio::test]
 async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
     for leaves in [false, true] {

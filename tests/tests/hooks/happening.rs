@@ -29,17 +29,19 @@ pub(crate) enum Happening {
     Panic,
     PanicInBody,
     Deadline,
+    IdleAtDeadline,
     ClientHalfClose,
     Upgrade,
 }
 
 impl Happening {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::HandlerDone,
         Self::BodyFailed,
         Self::Panic,
         Self::PanicInBody,
         Self::Deadline,
+        Self::IdleAtDeadline,
         Self::ClientHalfClose,
         Self::Upgrade,
     ];
@@ -51,6 +53,7 @@ impl Happening {
             Self::Panic => "handler's panic",
             Self::PanicInBody => "panic in the body",
             Self::Deadline => "dropped at the deadline",
+            Self::IdleAtDeadline => "idle at the deadline",
             Self::ClientHalfClose => "client half-closes",
             Self::Upgrade => "upgrade",
         }
@@ -61,14 +64,14 @@ impl Happening {
         !matches!(self, Self::Panic | Self::Upgrade)
     }
 
-    /// HTTP/1.0 has no upgrades.
+    /// A connection that ends with its response is neither upgraded nor idle after it.
     pub(crate) fn is_possible(self, framing: Framing) -> bool {
-        self != Self::Upgrade || framing == Framing::Chunked
+        !matches!(self, Self::Upgrade | Self::IdleAtDeadline) || framing == Framing::Chunked
     }
 
     fn path(self) -> &'static str {
         match self {
-            Self::HandlerDone => "/done",
+            Self::HandlerDone | Self::IdleAtDeadline => "/done",
             Self::BodyFailed => "/fails",
             Self::Panic => "/panics",
             Self::PanicInBody => "/panics-in-body",
@@ -148,9 +151,11 @@ impl fmt::Display for Sight {
 }
 
 const HALF: &str = "half of it, ";
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const REST: &str = "and the rest";
 
-/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's buffers.
+/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's
+/// buffers.
 pub(crate) fn app(gate: &Arc<Notify>) -> Router {
     let body = |rest: Part| {
         let gate = gate.clone();
@@ -209,7 +214,15 @@ pub(crate) async fn happen(
     }
     match happening {
         Happening::HandlerDone | Happening::BodyFailed | Happening::PanicInBody => gate.notify_one(),
-        Happening::Deadline => server.reach_deadline().await,
+        Happening::IdleAtDeadline => {
+            gate.notify_one();
+            while end.is_none() && !received.ends_with(LAST_CHUNK) {
+                end = receive(&mut client, tls, &mut received).await;
+            }
+            // hyper lets go of it by itself, long before that.
+            server.reach_deadline(BOUND).await;
+        }
+        Happening::Deadline => server.reach_deadline(Duration::ZERO).await,
         Happening::ClientHalfClose => client.shutdown().await.expect("loopback"),
         Happening::Panic | Happening::Upgrade => {}
     }
@@ -229,13 +242,16 @@ fn request(happening: Happening, framing: Framing) -> String {
         (Framing::Chunked, Happening::Upgrade) => {
             format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: words\r\n\r\n")
         }
+        (Framing::Chunked, Happening::IdleAtDeadline) => format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"),
         (Framing::Chunked, _) => format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
     }
 }
 
+/// Longer than anything takes that is to come.
+const BOUND: Duration = Duration::from_secs(60);
+
 /// Reads once; returns how the connection ended, if it did.
 async fn receive(client: &mut Client, tls: bool, received: &mut Vec<u8>) -> Option<End> {
-    const BOUND: Duration = Duration::from_secs(60);
     match timeout(BOUND, client.read_buf(received)).await {
         Err(_) => Some(End::TimedOut),
         Ok(Err(error)) => Some(End::of(&error)),
@@ -245,9 +261,8 @@ async fn receive(client: &mut Client, tls: bool, received: &mut Vec<u8>) -> Opti
 }
 
 fn amount(received: &[u8], happening: Happening, framing: Framing) -> Amount {
-    let is_ended = framing == Framing::UntilClose
-        || happening == Happening::Upgrade
-        || received.ends_with(b"\r\n0\r\n\r\n");
+    let is_ended =
+        framing == Framing::UntilClose || happening == Happening::Upgrade || received.ends_with(LAST_CHUNK);
     if received.is_empty() {
         Amount::Nothing
     } else if contains(received, REST) && is_ended {

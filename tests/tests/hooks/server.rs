@@ -116,11 +116,12 @@ impl Server {
         Client::connect(self.address, receive_buffer, config).await.expect("loopback")
     }
 
-    /// The deadline of the server's shutdown is over: axum-server drops its connections, the tracker cuts what it
-    /// tracks, and without it the process ends.
-    pub(crate) async fn reach_deadline(&mut self) {
+    /// The deadline of the server's shutdown is over: the tracker cuts what it tracks, and without it the
+    /// process ends. axum-server drops its connections, after this grace, in which it asks hyper to end those
+    /// that are idle.
+    pub(crate) async fn reach_deadline(&mut self, grace: Duration) {
         match (&self.handle, &self.linger) {
-            (Some(handle), _) => handle.graceful_shutdown(Some(Duration::ZERO)),
+            (Some(handle), _) => handle.graceful_shutdown(Some(grace)),
             (None, Some(linger)) => drop(linger.tracker().shutdown(Duration::ZERO).await),
             (None, None) => self.runtime.take().expect("it runs").shutdown_background(),
         }
@@ -148,7 +149,7 @@ async fn axum_server(
 ) {
     let server = axum_server::from_tcp(listener).expect("a listener").handle(handle);
     let app = app.into_make_service();
-    let served = match (linger, tls) {
+    let ended = match (linger, tls) {
         (None, None) => server.serve(app).await,
         (None, Some(tls)) => server.acceptor(BareTlsAcceptor(tls)).serve(app).await,
         (Some(linger), None) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,
@@ -156,7 +157,7 @@ async fn axum_server(
             server.acceptor(TlsLingerAcceptor::new(TlsAcceptLayer::new(tls, linger))).serve(app).await
         }
     };
-    served.expect("it ends at its deadline");
+    ended.expect("it ends at its deadline");
 }
 
 /// TLS for axum-server without the layer.

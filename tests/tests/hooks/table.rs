@@ -105,8 +105,11 @@ async fn rendered() -> String {
             if row.layered {
                 check(row, name, &happenings, &sights, &alone);
             }
-            let cells: String = sights.iter().map(|sight| format!(" {} |", shown(sight.as_ref()))).collect();
-            writeln!(table, "| {} |{cells}", row.name).expect("writes to a String");
+            write!(table, "| {} |", row.name).expect("writes to a String");
+            for sight in &sights {
+                write!(table, " {} |", shown(sight.as_ref())).expect("writes to a String");
+            }
+            table.push('\n');
             if !row.layered {
                 alone = sights;
             }
