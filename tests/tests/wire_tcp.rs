@@ -5,6 +5,7 @@ mod wire_tcp {
     pub(super) mod bounds;
     mod common;
     pub(super) mod delivery;
+    pub(super) mod descriptors;
     pub(super) mod dropping;
     pub(super) mod expect;
     pub(super) mod http2;
@@ -32,6 +33,8 @@ tower_linger_tests::wire_tests! {
     async fn wire_tcp::bounds::a_drain_holds_no_buffer;
     async fn wire_tcp::bounds::half_of_the_descriptors_linger_by_default_and_the_oldest_goes_first;
     async fn wire_tcp::bounds::a_silent_client_is_released_without_a_reset;
+    async fn wire_tcp::descriptors::by_default_lingerers_leave_descriptors_to_accept_with;
+    async fn wire_tcp::descriptors::without_a_limit_nobody_is_accepted_until_a_lingerer_ends;
     fn wire_tcp::dropping::a_runtime_shut_down_in_the_drain_discards_what_arrived;
     fn wire_tcp::dropping::a_runtime_shut_down_in_service_still_ends_with_a_fin;
     async fn wire_tcp::dropping::dropping_a_connection_outside_any_runtime_still_ends_with_a_fin;

@@ -1,0 +1,100 @@
+//! A process whose descriptors run out.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tower_linger::axum::LingerListener;
+use tower_linger::{ClosePolicy, LingerLayer, Outcome, Tracker};
+use tower_linger_tests::peer::head;
+use tower_linger_tests::server::{listen, serve};
+use tower_linger_tests::until::until;
+
+use super::common::{MESSAGE, UPLOAD_BYTES, app, last_request};
+
+const DESCRIPTORS: u64 = 100;
+const UPLOADERS: usize = 300;
+
+/// Longer than any test: nothing ends by itself.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Clients that were refused, and that go on with neither their upload nor anything else, in front of one with a `GET`. All of
+/// them wait to be accepted. Those of the server's that come later have numbers under the limit, and they have not.
+struct Queue {
+    listener: TcpListener,
+    uploaders: Vec<TcpStream>,
+    last: TcpStream,
+}
+
+impl Queue {
+    async fn new() -> Self {
+        // A limit is one for the numbers, and only for new ones.
+        let numbers: Vec<_> =
+            (0..DESCRIPTORS).map(|_| File::open("/dev/null").expect("there are some")).collect();
+        let listener = listen().await;
+        let address = listener.local_addr().expect("bound");
+        let uploaders = (0..UPLOADERS).map(|_| client(address, &head("PUT", "/413", UPLOAD_BYTES)));
+        let uploaders = uploaders.collect();
+        let last = client(address, &last_request("/small"));
+        drop(numbers);
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
+        setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, hard).expect("may be lowered");
+        Self { listener, uploaders, last }
+    }
+}
+
+fn client(server: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(server).expect("the queue has room");
+    client.write_all(request).expect("writes");
+    client
+}
+
+fn linger(tracker: Tracker) -> LingerLayer {
+    let policy = ClosePolicy::builder().drain_limit(HOUR).drain_idle_timeout(HOUR).build();
+    LingerLayer::new(policy.expect("makes sense")).with_tracker(tracker)
+}
+
+/// Waits for the answer to the `GET`.
+async fn assert_answered(mut client: TcpStream) {
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).map(|_| answer)
+    });
+    let answer = tokio::time::timeout(Duration::from_secs(60), reading).await.expect("it is accepted");
+    let answer = answer.expect("no panic").expect("reads");
+    assert!(answer.ends_with(MESSAGE), "{answer}");
+}
+
+/// CONFORMANCE 49: those who linger leave half of the descriptors to those who come.
+pub(crate) async fn by_default_lingerers_leave_descriptors_to_accept_with() {
+    let Queue { listener, uploaders, last } = Queue::new().await;
+    let linger = linger(Tracker::new());
+    let _server = serve(LingerListener::new(listener, linger.clone()), app());
+    // None of them ends, so it is the limit that lets the oldest go.
+    assert_answered(last).await;
+    let summary = linger.tracker().summary();
+    assert!(summary.count(Outcome::Evicted) >= (UPLOADERS as u64) - DESCRIPTORS / 2, "{summary}");
+    assert!(linger.tracker().closing() <= 50, "{summary}");
+    drop(uploaders);
+}
+
+/// What the limit is for.
+pub(crate) async fn without_a_limit_nobody_is_accepted_until_a_lingerer_ends() {
+    let Queue { listener, uploaders, last } = Queue::new().await;
+    let linger = linger(Tracker::unlimited());
+    let _server = serve(LingerListener::new(listener, linger.clone()), app());
+    until("all descriptors are lingerers'", || {
+        linger.tracker().served() == 0 && File::open("/dev/null").is_err()
+    })
+    .await;
+    last.set_nonblocking(true).expect("a socket");
+    let error = (&last).read(&mut [0; 1]).expect_err("nobody has accepted it");
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    last.set_nonblocking(false).expect("a socket");
+    assert_eq!(linger.tracker().summary().total(), 0);
+    drop(uploaders);
+    assert_answered(last).await;
+}
