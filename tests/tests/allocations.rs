@@ -58,7 +58,9 @@ async fn a_connection_comes_back_with_one_allocation() {
     let (send, receive) = oneshot::channel();
     let mut send = Some(send);
     let mut linger = LingerLayer::default().layer(service_fn(move |io: LingerIo<DuplexStream>| {
-        let _ = send.take().map(|send| send.send(io));
+        if let Some(send) = send.take() {
+            drop(send.send(io));
+        }
         std::future::pending::<Result<(), Infallible>>()
     }));
     let (_client, server) = duplex(64);

@@ -45,7 +45,7 @@ async fn pair(version: Version) -> (TcpStream, ClientConnection, TlsStream<TcpSt
 }
 
 const GARBAGE: &[u8] = b"this is no TLS record at all";
-const LATE: [u8; 100_000] = [0; 100_000];
+static LATE: [u8; 100_000] = [0; 100_000];
 
 /// rustls would send a second alert about that, and asserts in debug builds that nobody makes it.
 #[tokio::test]

@@ -42,7 +42,7 @@ fn assert_over(
     assert_eq!(tracker.len(), 0, "{what}: {tracker:?}");
     assert_eq!(tracker.summary().total(), accepts as u64, "{what}: {}", tracker.summary());
     for _ in 0..accepts {
-        reports.try_recv().expect("reported before the shutdown returned");
+        let _ = reports.try_recv().expect("reported before the shutdown returned");
     }
     assert!(reports.try_recv().is_err(), "{what}: one report each");
 }

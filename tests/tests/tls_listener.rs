@@ -87,9 +87,9 @@ async fn handshakes_that_end_during_an_accept_do_not_cancel_it() {
             status == *b"HTTP/1.1 200"
         });
     }
-    let served = timeout(PATIENCE, clients.join_all()).await;
-    let served = served.map(|served| served.into_iter().filter(|ok| *ok).count());
-    assert_eq!(served, Ok(CLIENTS), "{} had their answer", *answered.borrow());
+    let ended = timeout(PATIENCE, clients.join_all()).await;
+    let successes = ended.map(|ended| ended.into_iter().filter(|ok| *ok).count());
+    assert_eq!(successes, Ok(CLIENTS), "{} had their answer", *answered.borrow());
 }
 
 /// axum drops the future of `accept` when it is told to stop; a loop with a `select!` does so at every other event.

@@ -180,7 +180,7 @@ async fn end_with_a_full_socket(
     tokio::task::yield_now().await;
     let sent = match sends {
         Sends::Bytes(bytes) => bytes,
-        Sends::UntilFull => fill(&mut writer).await?,
+        Sends::UntilFull => Box::pin(fill(&mut writer)).await?,
     };
     let ending = async {
         if let Sends::Bytes(bytes) = sends {

@@ -510,7 +510,7 @@ fn cut(shown_by: CutShownBy) -> Start {
     start
 }
 
-/// The FIN follows what was flushed, below the session, so that no close_notify can come with it.
+/// The FIN follows what was flushed, below the session, so that no `close_notify` can come with it.
 #[test]
 fn a_cut_that_the_framing_shows_ends_in_a_fin_without_close_notify_and_is_drained() {
     let now = Instant::now();

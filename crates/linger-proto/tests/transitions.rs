@@ -161,9 +161,10 @@ fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
                 | (Phase::Drain, "peer's FIN")
                 | (Phase::Done, _) => Phase::Done,
                 (Phase::Flush, UNFRAMED_CUT) => Phase::Settle,
-                (Phase::Flush, FRAMED_CUT) => Phase::HalfClose,
                 (Phase::Flush, "flushed") => Phase::Notify,
-                (Phase::Notify, "no alert to send" | "close_notify sent") => Phase::HalfClose,
+                (Phase::Flush, FRAMED_CUT) | (Phase::Notify, "no alert to send" | "close_notify sent") => {
+                    Phase::HalfClose
+                }
                 (Phase::Notify, "close_notify and FIN sent") | (Phase::HalfClose, "half-closed") => {
                     Phase::Drain
                 }

@@ -30,12 +30,12 @@ use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{BoxError, Engine, listen};
 
 /// The body of `/large` and `/until-close`: more than the sockets' buffers hold.
-pub const LARGE_BYTES: usize = 1024 * CHUNK.len();
+pub(crate) const LARGE_BYTES: usize = 1024 * CHUNK.len();
 const CHUNK: &[u8] = &[b'.'; 64 << 10];
 
 /// Counts its requests, from a handler's first poll until it or its response's body is dropped.
 #[derive(Clone)]
-pub struct App {
+pub(crate) struct App {
     running: Arc<AtomicUsize>,
     gate: watch::Sender<bool>,
 }
@@ -56,12 +56,12 @@ impl Drop for Guard {
 
 impl App {
     /// How many requests are handled.
-    pub fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::SeqCst)
     }
 
     /// Lets the requests of `/gated` be answered.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.gate.send_replace(true);
     }
 
@@ -70,7 +70,7 @@ impl App {
         Guard(self.running.clone())
     }
 
-    pub fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         Router::new()
             .route("/", get(async || "hello"))
             .route("/pending", any(pending))
@@ -142,14 +142,14 @@ async fn upgrade(State(app): State<App>, request: Request) -> Response {
 }
 
 /// A server that runs until its shutdown is requested.
-pub struct Scene {
+pub(crate) struct Scene {
     pub address: SocketAddr,
     client: Option<Arc<ClientConfig>>,
     serve: JoinSet<()>,
 }
 
 impl Scene {
-    pub async fn start(
+    pub(crate) async fn start(
         engine: Engine,
         tls: bool,
         linger: &LingerLayer,
@@ -180,14 +180,14 @@ impl Scene {
     }
 
     /// The server's future, as `finish` takes it: dropping it ends the accept loop.
-    pub fn serve(&mut self) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn serve(&mut self) -> impl Future<Output = ()> + Send + use<> {
         let mut serve = std::mem::take(&mut self.serve);
         async move {
             serve.join_next().await.expect("there is one").expect("no panic");
         }
     }
 
-    pub async fn connect(&self, receive_buffer: Option<u32>) -> Client {
+    pub(crate) async fn connect(&self, receive_buffer: Option<u32>) -> Client {
         Client::connect(self.address, receive_buffer, self.client.clone()).await.expect("it listens")
     }
 }
@@ -234,7 +234,7 @@ where
 }
 
 /// Sends a request, and reads until this text has come.
-pub async fn ask(client: &mut Client, request: &str, until: &str) {
+pub(crate) async fn ask(client: &mut Client, request: &str, until: &str) {
     send(client, request.as_bytes()).await;
     let mut seen = Vec::new();
     while !seen.windows(until.len()).any(|window| window == until.as_bytes()) {
@@ -243,13 +243,13 @@ pub async fn ask(client: &mut Client, request: &str, until: &str) {
     }
 }
 
-pub async fn send(client: &mut Client, bytes: &[u8]) {
+pub(crate) async fn send(client: &mut Client, bytes: &[u8]) {
     client.write_all(bytes).await.expect("it is taken");
     client.flush().await.expect("it is taken");
 }
 
 /// The preface, empty settings and one GET, without an end of its own anywhere else (RFC 9113, RFC 7541).
-pub fn http2_request(path: &str) -> Vec<u8> {
+pub(crate) fn http2_request(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).expect("a short one");
     let mut block = vec![0x82, 0x86, 0x04, length];
     block.extend_from_slice(path.as_bytes());

@@ -17,7 +17,7 @@ async fn silent(mut scene: Scene) -> (CloseReport, Client) {
 /// The report of a client that sends as long as it can.
 async fn flooding(mut scene: Scene) -> CloseReport {
     let mut client = scene.answered().await;
-    let flood = tokio::spawn(async move { while client.write_all(&[0; 64 << 10]).await.is_ok() {} });
+    let flood = tokio::spawn(async move { while client.write_all(&vec![0; 64 << 10]).await.is_ok() {} });
     let report = scene.report().await;
     within(flood).await.expect("no panic");
     report

@@ -13,7 +13,7 @@ async fn a_client_that_takes_nothing_is_let_go_at_flush_idle_timeout_and_at_flus
         {
             let mut scene = Scene::tls(engine, policy).await;
             let (client, mut tunnel) = scene.tunnel(Some(16 << 10)).await;
-            fill(&mut tunnel).await;
+            Box::pin(fill(&mut tunnel)).await;
             drop(tunnel);
             let report = scene.report().await;
             assert_eq!(

@@ -195,7 +195,10 @@ impl Sharing {
         let service = service_fn(move |io| {
             share(&io, shared.as_ref());
             let serving = connections.call(io);
-            async move { Ok::<_, Infallible>(drop(serving.await)) }
+            async move {
+                drop(serving.await);
+                Ok::<_, Infallible>(())
+            }
         });
         accept_loop(listener, service)
     }
