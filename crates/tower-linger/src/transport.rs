@@ -35,10 +35,10 @@ pub type SocketRef<'a> = std::os::windows::io::BorrowedSocket<'a>;
 
 /// A byte stream that this crate can close.
 ///
-/// Implemented for [`TcpStream`](tokio::net::TcpStream), `UnixStream`, [`DuplexStream`](tokio::io::DuplexStream),
-/// `tokio_rustls::server::TlsStream<T>` (feature `rustls`) and, for any other stream, by wrapping it in [`Plain`], or in
-/// [`PlainSocket`] where it has a socket. Everything but [`into_raw`](Self::into_raw)
-/// has a default, so a transport of your own is a few lines.
+/// Implemented for [`TcpStream`](tokio::net::TcpStream), `UnixStream`,
+/// [`DuplexStream`](tokio::io::DuplexStream), `tokio_rustls::server::TlsStream<T>` (feature `rustls`) and,
+/// for any other stream, by wrapping it in [`Plain`], or in [`PlainSocket`] where it has a socket. Everything
+/// but [`into_raw`](Self::into_raw) has a default, so a transport of your own is a few lines.
 ///
 /// `poll_shutdown` of the stream must send the FIN, and must stay harmless when it is called again.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -55,8 +55,8 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Ready(Ok(Notified::Nothing))
     }
 
-    /// Reads and throws away at most `limit` bytes; 0 means the end of the peer's data. By default they are read
-    /// into a scratch buffer of the thread; a TCP socket on Linux does not copy them at all.
+    /// Reads and throws away at most `limit` bytes; 0 means the end of the peer's data. By default they are
+    /// read into a scratch buffer of the thread; a TCP socket on Linux does not copy them at all.
     ///
     /// # Errors
     ///
@@ -65,8 +65,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         discard::poll_discard(self, cx, limit)
     }
 
-    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. By default it never
-    /// does, which leaves [`early_release`](crate::ClosePolicyBuilder::early_release) without effect.
+    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. By
+    /// default it never does, which leaves [`early_release`](crate::ClosePolicyBuilder::early_release)
+    /// without effect.
     ///
     /// # Errors
     ///
@@ -79,7 +80,8 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Drops the session and keeps the stream below it, which is all that the drain needs.
     fn into_raw(self) -> Self::Raw;
 
-    /// The socket, for what only a socket can do: an abort, a last look for unread bytes. By default there is none.
+    /// The socket, for what only a socket can do: an abort, a last look for unread bytes. By default there is
+    /// none.
     fn socket(&self) -> Option<SocketRef<'_>> {
         None
     }

@@ -1,4 +1,5 @@
-//! TCP is reset where that is asked for, any other stream is closed, and the report says which of them it was.
+//! TCP is reset where that is asked for, any other stream is closed, and the report says which of them it
+//! was.
 
 use std::time::Duration;
 

@@ -15,7 +15,8 @@ use super::pair;
 
 const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
 
-/// Inside of `Plain` a stream of tokio-rustls is like one of any TLS library: nothing but its reads and writes is known.
+/// Inside of `Plain` a stream of tokio-rustls is like one of any TLS library: nothing but its reads and
+/// writes is known.
 #[tokio::test]
 async fn a_foreign_tls_stream_whose_peer_leaves_without_close_notify_has_ended() {
     let certs = Certs::make();

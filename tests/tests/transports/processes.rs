@@ -26,8 +26,8 @@ pub(super) fn run(test: &str, child: &str, preloaded: Option<&Path>) -> Output {
         command.env("LD_PRELOAD", library);
     }
     let output = command.output().expect("it was started just now");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed"), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 

@@ -56,7 +56,8 @@ async fn closes_that_ask(is_short: bool) {
         let _ = reports.send(*report);
     });
 
-    // An early release, with a client that stays: without a word of the kernel's, it waits as it would otherwise.
+    // An early release, with a client that stays: without a word of the kernel's, it waits as it would
+    // otherwise.
     let (client, server) = pair().await;
     drop(linger.wrap(server));
     linger.tracker().wait().await;

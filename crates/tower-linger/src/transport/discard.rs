@@ -25,8 +25,8 @@ pub(super) fn poll_discard<T>(
 where
     T: AsyncRead + Unpin + ?Sized,
 {
-    // Taken rather than borrowed: a transport that reads through another one may come here twice. A thread that is ending
-    // has none any more; a runtime in a `thread_local!` may end after it.
+    // Taken rather than borrowed: a transport that reads through another one may come here twice. A thread
+    // that is ending has none any more; a runtime in a `thread_local!` may end after it.
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.resize(SCRATCH_BYTES, 0);
     let length = limit.get().min(SCRATCH_BYTES);

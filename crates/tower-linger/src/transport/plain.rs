@@ -8,16 +8,18 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::{SocketRef, Transport, sys};
 
-/// Makes a [`Transport`] of any stream whose `poll_shutdown` is its half-close: a `BufStream`, a stream of another
-/// crate, a test double.
+/// Makes a [`Transport`] of any stream whose `poll_shutdown` is its half-close: a `BufStream`, a stream of
+/// another crate, a test double.
 ///
-/// It knows of no socket, so the connection cannot be reset: where the policy or a failure asks for that, the stream is
-/// dropped, and [`CloseReport::release`](linger_proto::CloseReport::release) says so. [`PlainSocket`] can.
+/// It knows of no socket, so the connection cannot be reset: where the policy or a failure asks for that, the
+/// stream is dropped, and [`CloseReport::release`](linger_proto::CloseReport::release) says so.
+/// [`PlainSocket`] can.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain<S>(pub S);
 
-/// Like [`Plain`], for a stream that gives its socket away: by `AsFd`, on Windows by `AsSocket`. So the connection can be
-/// reset, is looked at once more for unread bytes before its release, and tells what was not acknowledged.
+/// Like [`Plain`], for a stream that gives its socket away: by `AsFd`, on Windows by `AsSocket`. So the
+/// connection can be reset, is looked at once more for unread bytes before its release, and tells what was
+/// not acknowledged. An early release needs more, which only [`TcpStream`](tokio::net::TcpStream) itself has.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainSocket<S>(pub S);
 

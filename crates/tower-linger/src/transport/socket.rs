@@ -1,4 +1,5 @@
-//! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be released.
+//! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be
+//! released.
 
 use std::io;
 use std::net::IpAddr;
@@ -9,8 +10,8 @@ use socket2::SockRef;
 
 use super::{SocketRef, Transport, sys};
 
-/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`. Says whether it will be
-/// one: other sockets than TCP's know no RST.
+/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`. Says whether
+/// it will be one: other sockets than TCP's know no RST.
 pub(crate) fn abort(stream: &impl Transport) -> bool {
     let Some(socket) = stream.socket() else { return false };
     let socket = SockRef::from(&socket);
@@ -25,7 +26,8 @@ pub(crate) fn bound_orphan(stream: &impl Transport, timeout: Duration) {
     }
 }
 
-/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux `tcp_close`).
+/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux
+/// `tcp_close`).
 pub(crate) fn discard_arrived(stream: &impl Transport, limit: NonZeroUsize) -> usize {
     let Some(socket) = stream.socket() else { return 0 };
     let mut total: usize = 0;

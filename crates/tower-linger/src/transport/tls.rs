@@ -13,8 +13,8 @@ use super::{SocketRef, Transport, socket};
 impl<T: Transport> Transport for TlsStream<T> {
     type Raw = T::Raw;
 
-    /// The stream's own `poll_shutdown` sends the alert, unless a fatal one came before it, and then shuts down the
-    /// stream below: alert and FIN.
+    /// The stream's own `poll_shutdown` sends the alert, unless a fatal one came before it, and then shuts
+    /// down the stream below: alert and FIN.
     fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
         // Alert and FIN leave in one segment: the FIN takes the cork out.
         if let Some(socket) = self.socket() {
@@ -36,8 +36,8 @@ impl<T: Transport> Transport for TlsStream<T> {
     }
 }
 
-/// The runtime is gone, and with it the stream's I/O: the alert that the session has ready is written to the socket
-/// directly, once, and the FIN after it.
+/// The runtime is gone, and with it the stream's I/O: the alert that the session has ready is written to the
+/// socket directly, once, and the FIN after it.
 fn notify_now<T: Transport>(stream: &mut TlsStream<T>) -> io::Result<Notified> {
     let mut alert = Vec::new();
     while stream.get_mut().1.wants_write() {

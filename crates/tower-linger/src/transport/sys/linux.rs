@@ -32,9 +32,9 @@ const CLOSING: u8 = 11;
 const CALL_BYTES: usize = 1 << 20;
 
 thread_local! {
-    /// Address space that is never touched, so it costs no memory: `MSG_TRUNC` on TCP writes nothing to it, and only the
-    /// length of the slice matters. The allocator gets it zeroed from the kernel, page by page, on first use, which
-    /// never comes.
+    /// Address space that TCP never touches, so it costs no memory: with `MSG_TRUNC` nothing is written to
+    /// it, and only the length of the slice matters. The allocator gets it zeroed from the kernel, page by
+    /// page, on first use. Only the last look at a socket of another kind writes to it.
     static UNTOUCHED: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; CALL_BYTES]);
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn poll_discard(
         let tried = stream.try_io(Interest::READABLE, || {
             discarded = discard(stream.as_fd(), limit)?;
             if 0 < discarded && discarded < limit.get().min(CALL_BYTES) {
-                // That was all there is: clears the readiness without asking again. What arrives from now on, a FIN too, is
-                // a readiness of its own.
+                // That was all there is: clears the readiness without asking again. What arrives from now on,
+                // a FIN too, is a readiness of its own.
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             Ok(())
@@ -66,8 +66,8 @@ pub(crate) fn poll_discard(
     }
 }
 
-/// The kernel wakes the reader when this many bytes are there, or the end, or a failure (socket(7)); never too late to keep the
-/// peer's window open.
+/// The kernel wakes the reader when this many bytes are there, or the end, or a failure (socket(7)); never
+/// too late to keep the peer's window open.
 pub(crate) fn set_low_water(socket: SocketRef<'_>, bytes: u32) -> bool {
     use nix::{setsockopt_impl, sockopt_impl};
     sockopt_impl!(RcvLowat, SetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, u32);
@@ -100,14 +100,16 @@ pub(crate) fn set_user_timeout(socket: SocketRef<'_>, timeout: Duration) {
     let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(timeout));
 }
 
-/// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so there is
-/// nothing to poll for on a timer.
+/// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so
+/// there is nothing to poll for on a timer.
 pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
-    // Twice: a readiness that was stale is cleared by the first look. One that does not clear is that of a socket with
-    // an error queue (`SO_TIMESTAMPING`), which says nothing; it is looked at again when the close is polled next.
+    // Twice: a readiness that was stale is cleared by the first look. One that does not clear is that of a
+    // socket with an error queue (`SO_TIMESTAMPING`), which says nothing; it is looked at again when the
+    // close is polled next.
     for _ in 0..2 {
         ready!(stream.poll_write_ready(cx))?;
-        // Inside, so that an acknowledgement that comes after the look is a readiness that this does not clear.
+        // Inside, so that an acknowledgement that comes after the look is a readiness that this does not
+        // clear.
         let looked = stream.try_io(Interest::WRITABLE, || match info::ask(stream.as_fd()) {
             Some(info) if info.state == FIN_WAIT2 => Ok(Duration::from_micros(info.rtt_us.into())),
             Some(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -121,7 +123,8 @@ pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Pol
     Poll::Pending
 }
 
-/// What was written and neither acknowledged nor, as far as the kernel knows, received. Still answers after a reset.
+/// What was written and neither acknowledged nor, as far as the kernel knows, received. Still answers after a
+/// reset.
 pub(crate) fn unacked(socket: SocketRef<'_>) -> Option<u64> {
     let info = info::ask(socket)?;
     // Sent once and not acknowledged. An acknowledged FIN counts as a byte, hence the saturation.

@@ -9,8 +9,8 @@ use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::transport::SocketRef;
 
-/// The head of the kernel's `struct tcp_info` (`linux/tcp.h`), as far as it is wanted here: as of Linux 4.19. The kernel
-/// fills the part that is asked for, and only ever appends to it.
+/// The head of the kernel's `struct tcp_info` (`linux/tcp.h`), as far as it is wanted here: as of Linux 4.19.
+/// The kernel fills the part that is asked for, and only ever appends to it.
 #[expect(unreachable_pub, reason = "nix's macro makes the option public, so its value has to be")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -47,9 +47,10 @@ static IS_SHORT: AtomicBool = AtomicBool::new(false);
 
 /// What the kernel knows of a TCP connection, if it tells as much as is wanted.
 ///
-/// nix takes an answer that is shorter than it asked for, as an old kernel or an imitation of one gives it, for a mistake
-/// of its own and panics, and has no other way to ask for a struct without `unsafe`. That panic is caught; the panic hook
-/// prints it once, since nobody asks again. Catching costs nothing where there is no panic.
+/// nix takes an answer that is shorter than it asked for, as an old kernel or an imitation of one gives it,
+/// for a mistake of its own and panics, and has no other way to ask for a struct without `unsafe`. That panic
+/// is caught; the panic hook prints it once, since nobody asks again. Catching costs nothing where there is
+/// no panic.
 pub(super) fn ask(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
     if IS_SHORT.load(Ordering::Relaxed) {
         return None;
