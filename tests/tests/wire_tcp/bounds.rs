@@ -110,8 +110,8 @@ pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goe
             script.until(|seen| seen.drops == 1).await;
         }
         assert!(scripts[evicted..].iter().all(|script| script.seen().drops == 0));
-        // A close is counted right after its socket is released.
-        until("the evicted closes are counted", || linger.tracker().len() == 100 - evicted).await;
+        // A transport is dropped right before it is counted.
+        until("they are counted", || linger.tracker().len() == 100 - evicted).await;
         assert_eq!(linger.tracker().summary().count(Outcome::Evicted), evicted as u64);
     }
 }
