@@ -6,10 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower_linger::axum::LingerListener;
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{LingerLayer, Outcome, TlsAcceptLayer};
+use tower_linger::{LingerIo, LingerLayer, Outcome, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, head};
 use tower_linger_tests::server::{listen, serve};
@@ -108,6 +111,42 @@ async fn axum_on_a_unix_socket_keeps_its_early_answer() {
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.expect("no reset");
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    drop(client);
+    linger.tracker().wait().await;
+    assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
+}
+
+/// axum serves by hyper-util's `auto`, which wraps each connection in a type of its own; hyper-util unwraps it.
+#[tokio::test]
+async fn an_upgrade_behind_axum_gives_the_connection_back() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let (upgrades, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
+    let app = Router::new().route(
+        "/",
+        axum::routing::any(async move |request: axum::extract::Request| {
+            tokio::spawn(async move { upgrades.send(hyper::upgrade::on(request).await) });
+            (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "talk")])
+        }),
+    );
+    let linger = LingerLayer::default();
+    let server = serve(LingerListener::new(listen().await, linger.clone()), app);
+    let mut client = Client::plain(server.address, None).await.expect("loopback");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: talk\r\n\r\nearly";
+    client.write_all(request).await.expect("loopback");
+
+    let upgraded = upgraded.recv().await.expect("sent").expect("upgraded");
+    let upgraded = upgraded
+        .downcast::<TokioIo<LingerIo<TcpStream>>>()
+        .expect_err("hyper's own downcast does not look through hyper-util's type");
+    let parts = downcast::<TokioIo<LingerIo<TcpStream>>>(upgraded).expect("hyper-util's does");
+    assert_eq!(parts.read_buf, "early");
+    let mut connection: LingerIo<TcpStream> = parts.io.into_inner();
+    connection.write_all(b"hello").await.expect("loopback");
+    drop(connection);
+    let mut received = String::new();
+    client.read_to_string(&mut received).await.expect("no reset");
+    assert!(received.starts_with("HTTP/1.1 101 ") && received.ends_with("\r\n\r\nhello"), "{received}");
     drop(client);
     linger.tracker().wait().await;
     assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");

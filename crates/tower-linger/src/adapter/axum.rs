@@ -52,6 +52,12 @@ mod tls;
 pub use tls::TlsLingerListener;
 
 /// A listener whose connections are closed properly after axum drops them.
+///
+/// # Cancel safety
+///
+/// `accept` awaits the inner listener's `accept` and nothing else, so dropping it half-way (axum does that when it is
+/// told to stop) does what it does without this wrapper: nothing is lost with tokio's listeners, and a listener that is
+/// not cancel safe loses the connection it was accepting.
 #[derive(Debug, Clone)]
 pub struct LingerListener<L> {
     listener: L,
