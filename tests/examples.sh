@@ -93,6 +93,34 @@ start axum_server
 upload "http://$address/upload"
 finish axum_server
 
+# A client whose request is not complete when the server is asked to end: its connection is counted, and not forgotten.
+start axum_server
+mark=$(mktemp)
+timeout 40 python3 - "$address" >"$mark" <<'PYTHON' &
+import socket, sys, time
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"GET / HTTP/1.1\r\n")
+print("dripping", flush=True)
+try:
+    while True:
+        client.sendall(b"x: y\r\n")
+        time.sleep(0.1)
+except OSError:
+    pass
+PYTHON
+dripping=$!
+await dripping "$mark"
+# Accepted after the other one, so that one is accepted, too.
+curl -sS -m 20 "http://$address/" | grep -qx hello
+kill -INT "$server"
+wait "$server"
+server=
+wait $dripping
+grep -q '^2 closed: ' "$log" || { echo 'axum_server lost count'; cat "$log"; exit 1; }
+rm "$mark"
+echo 'axum_server, dripping client: ok'
+
 start tonic
 # An empty HealthCheckRequest; the answer is one field, SERVING.
 answer=$(printf '\0\0\0\0\0' | curl -sS -m 20 --http2-prior-knowledge -H 'content-type: application/grpc' \
@@ -101,23 +129,55 @@ answer=$(printf '\0\0\0\0\0' | curl -sS -m 20 --http2-prior-knowledge -H 'conten
 finish tonic
 
 start websocket
-# Says hello, goes on talking, and only then reads: echo, Close frame with its code, FIN.
+# Says bye, goes on talking, and only then reads: echo, Close frame with its code, FIN.
 timeout 20 python3 - "$address" <<'PYTHON'
 import socket, sys
 host, port = sys.argv[1].split(":")
 client = socket.create_connection((host, int(port)), timeout=10)
 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-hello = b"\x81\x85\0\0\0\0hello"
-for _ in range(20000):
-    client.sendall(hello)
+for word in [b"\x81\x83\0\0\0\0bye"] + 20000 * [b"\x81\x85\0\0\0\0hello"]:
+    client.sendall(word)
 seen = b""
 while chunk := client.recv(65536):
     seen += chunk
 body = seen.split(b"\r\n\r\n", 1)[1]
-assert body.startswith(b"\x81\x05hello\x88") and body[9:11] == (4001).to_bytes(2, "big"), body
+assert body.startswith(b"\x81\x03bye\x88") and body[7:9] == (4001).to_bytes(2, "big"), body
 PYTHON
 finish websocket
+
+# Stopped while clients are connected: each reads code 1001 and answers it.
+start websocket
+mark=$(mktemp)
+timeout 40 python3 - "$address" >"$mark" <<'PYTHON' &
+import socket, sys
+host, port = sys.argv[1].split(":")
+clients = [socket.create_connection((host, int(port)), timeout=20) for _ in range(20)]
+for client in clients:
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                   b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+seen = [client.recv(65536) for client in clients]
+print("connected", flush=True)
+for client, seen in zip(clients, seen):
+    while b"\x88" not in seen:
+        chunk = client.recv(65536)
+        assert chunk, "no Close frame"
+        seen += chunk
+    frame = seen.split(b"\r\n\r\n", 1)[1]
+    assert frame[2:4] == (1001).to_bytes(2, "big"), frame
+    client.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
+    assert client.recv(65536) == b""
+    client.close()
+PYTHON
+clients=$!
+await connected "$mark"
+kill -INT "$server"
+wait $clients
+wait "$server"
+server=
+grep -qx '20 closed: peer_closed 20' "$log" || { echo 'websocket lost count'; cat "$log"; exit 1; }
+rm "$mark"
+echo 'websocket, stopped: ok'
 
 # A request and an upload that are under way when the server is asked to end are both brought to theirs.
 start graceful_shutdown

@@ -50,6 +50,7 @@ async fn run(args: &Args) -> Result<()> {
         handle.graceful_shutdown(Some(Duration::from_secs(5)));
     });
     end_at_interrupt(&shutdown);
+    // axum-server returns before its tasks have dropped their connections; `finish` waits for those, too.
     let (served, summary) = shutdown.finish(serve).await;
     println!("{summary}");
     served.unwrap_or(Ok(())).map_err(|error| error.to_string())

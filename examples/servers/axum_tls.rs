@@ -17,7 +17,7 @@ use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use clap::Parser;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, Shutdown, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown, TlsAcceptLayer};
 use tower_linger_examples::{Result, TlsFiles, end_at_interrupt, exit, listen};
 
 /// An axum server over TLS that ends its connections properly.
@@ -43,10 +43,10 @@ async fn run(args: &Args) -> Result<()> {
     let tls = TlsAcceptLayer::new(args.tls.acceptor()?, linger.clone());
     let listener = TlsLingerListener::new(listen(args.listen).await?, tls);
 
-    let app = Router::new().route("/", get(hello)).route("/upload", put(too_large));
+    let app = Router::new().route("/", get(hello)).route("/upload", put(too_large)).layer(RequestLayer);
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let serve = serve(listener.tap_io(|_| ()), app).with_graceful_shutdown(shutdown.requested());
-    let (served, summary) = shutdown.finish(serve.into_future()).await;
+    let (served, summary) = shutdown.finish(serve).await;
     println!("{summary}");
     served.unwrap_or(Ok(())).map_err(|error| error.to_string())
 }

@@ -19,7 +19,7 @@ use axum::{Router, serve};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tower_linger::axum::LingerListener;
-use tower_linger::{LingerLayer, Shutdown};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, exit, listen};
 
 /// An axum server that ends as an orchestrator asks it to: SIGTERM, and so many seconds.
@@ -43,12 +43,12 @@ async fn run(args: &Args) -> Result<()> {
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(args.deadline));
     request_at_signals(&shutdown)?;
 
-    let app = Router::new().route("/slow", get(slow)).route("/upload", put(too_large));
+    let app = Router::new().route("/slow", get(slow)).route("/upload", put(too_large)).layer(RequestLayer);
     let listener = LingerListener::new(listen(args.listen).await?, linger);
     // axum stops accepting when it is requested, and returns when its last request has its answer …
     let serve = serve(listener, app).with_graceful_shutdown(shutdown.requested());
     // … and this, when the connections have ended, too. At the deadline it cuts what is left of both.
-    let (served, summary) = shutdown.finish(serve.into_future()).await;
+    let (served, summary) = shutdown.finish(serve).await;
     match served {
         Some(served) => served.map_err(|error| error.to_string())?,
         None => println!("requests were cut at the deadline"),
