@@ -1,6 +1,7 @@
-//! A WebSocket server that says goodbye. It echoes; when it is asked to stop it sends every client a Close frame with
-//! code 1001, waits for the client's own, and ends the connection (RFC 6455 §7.1.1, §7.4.1). A client that says `bye`
-//! gets code 4001. Whatever a client still sends is discarded, so that it reads the Close frame, not a reset.
+//! A WebSocket server that says goodbye. It echoes; when it is asked to stop it sends every client a Close
+//! frame with code 1001, waits for the client's own, and ends the connection (RFC 6455 §7.1.1, §7.4.1). A
+//! client that says `bye` gets code 4001. Whatever a client still sends is discarded, so that it reads the
+//! Close frame, not a reset.
 //!
 //! ```text
 //! cargo run --example websocket
@@ -22,7 +23,8 @@ use tower_linger::axum::LingerListener;
 use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
-/// How long a client may take to answer a Close frame. Well below the shutdown's limit, at which it would be cut.
+/// How long a client may take to answer a Close frame. Well below the shutdown's limit, at which it would be
+/// cut.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A WebSocket server that echoes, and says goodbye.

@@ -116,16 +116,16 @@ async fn axum_on_a_unix_socket_keeps_its_early_answer() {
     assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
 }
 
-/// axum serves by hyper-util's `auto`, which wraps each connection in a type of its own; hyper-util unwraps it.
+/// axum serves by hyper-util's `auto`, which wraps each connection in a private type; hyper-util unwraps it.
 #[tokio::test]
 async fn an_upgrade_behind_axum_gives_the_connection_back() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    let (upgrades, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut upgrades) = tokio::sync::mpsc::unbounded_channel();
     let app = Router::new().route(
         "/",
         axum::routing::any(async move |request: axum::extract::Request| {
-            tokio::spawn(async move { upgrades.send(hyper::upgrade::on(request).await) });
+            tokio::spawn(async move { sender.send(hyper::upgrade::on(request).await) });
             (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "talk")])
         }),
     );
@@ -135,7 +135,7 @@ async fn an_upgrade_behind_axum_gives_the_connection_back() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: talk\r\n\r\nearly";
     client.write_all(request).await.expect("loopback");
 
-    let upgraded = upgraded.recv().await.expect("sent").expect("upgraded");
+    let upgraded = upgrades.recv().await.expect("sent").expect("upgraded");
     let upgraded = upgraded
         .downcast::<TokioIo<LingerIo<TcpStream>>>()
         .expect_err("hyper's own downcast does not look through hyper-util's type");

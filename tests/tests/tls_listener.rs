@@ -1,5 +1,5 @@
-//! `TlsLingerListener` around listeners whose `accept` must not be dropped half-way: those that wait for something
-//! between accepting a connection and returning it, a PROXY header for example.
+//! `TlsLingerListener` around listeners whose `accept` must not be dropped half-way: those that wait for
+//! something between accepting a connection and returning it, a PROXY header for example.
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,8 +65,8 @@ fn tls(certs: &Certs) -> TlsAcceptLayer {
     TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), LingerLayer::default())
 }
 
-/// Each connection is held back until one more client has its answer: every handshake ends while the next `accept`
-/// is under way.
+/// Each connection is held back until one more client has its answer: every handshake ends while the next
+/// `accept` is under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_that_end_during_an_accept_do_not_cancel_it() {
     const CLIENTS: usize = 20;
@@ -92,7 +92,8 @@ async fn handshakes_that_end_during_an_accept_do_not_cancel_it() {
     assert_eq!(successes, Ok(CLIENTS), "{} had their answer", *answered.borrow());
 }
 
-/// axum drops the future of `accept` when it is told to stop; a loop with a `select!` does so at every other event.
+/// axum drops the future of `accept` when it is told to stop; a loop with a `select!` does so at every other
+/// event.
 #[tokio::test]
 async fn an_accept_that_is_dropped_and_called_again_loses_no_connection() {
     let certs = Certs::make();

@@ -1,4 +1,4 @@
-//! WebSockets when their server stops: each client is told so (code 1001), by the recipe of docs/stacks.md.
+//! `WebSocket`s when their server stops: each client is told so (code 1001), by the recipe of docs/stacks.md.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -85,7 +85,7 @@ async fn run<L>(
     shutdown: Shutdown,
     leaving: Leaving,
     clients: usize,
-) -> (Vec<(Option<u16>, bool)>, Summary)
+) -> (Vec<Seen>, Summary)
 where
     L: Listener<Addr = SocketAddr>,
 {
@@ -119,8 +119,10 @@ where
     (seen, server.await.expect("no panic"))
 }
 
-/// The code that the client saw, and whether the connection then ended without an error.
-async fn client(address: SocketAddr, tls: Option<Arc<ClientConfig>>) -> (Option<u16>, bool) {
+/// The code of the Close frame, and whether the connection then ended without an error.
+type Seen = (Option<u16>, bool);
+
+async fn client(address: SocketAddr, tls: Option<Arc<ClientConfig>>) -> Seen {
     let io = Client::connect(address, None, tls).await.expect("it listens");
     let (mut socket, _) = client_async("ws://localhost/", io).await.expect("an upgrade");
     let mut code = None;
@@ -135,11 +137,7 @@ async fn client(address: SocketAddr, tls: Option<Arc<ClientConfig>>) -> (Option<
 }
 
 /// Over plain TCP and over TLS.
-async fn plain_and_tls(
-    leaving: Leaving,
-    clients: usize,
-    limit: Duration,
-) -> Vec<(Vec<(Option<u16>, bool)>, Summary)> {
+async fn plain_and_tls(leaving: Leaving, clients: usize, limit: Duration) -> Vec<(Vec<Seen>, Summary)> {
     let linger = LingerLayer::default();
     let shutdown = Shutdown::new(linger.tracker().clone(), limit);
     let plain = run(LingerListener::new(listen().await, linger), None, shutdown, leaving, clients).await;
@@ -154,7 +152,7 @@ async fn plain_and_tls(
     vec![plain, tls]
 }
 
-fn assert_all_were_told(runs: Vec<(Vec<(Option<u16>, bool)>, Summary)>) {
+fn assert_all_were_told(runs: Vec<(Vec<Seen>, Summary)>) {
     for (seen, summary) in runs {
         let told = seen.iter().filter(|seen| **seen == (Some(1001), true)).count();
         assert_eq!(told, CLIENTS, "{seen:?}");
@@ -173,7 +171,8 @@ async fn handlers_that_outlive_the_server_still_say_goodbye() {
     assert_all_were_told(plain_and_tls(Leaving::AfterServe, CLIENTS, LIMIT).await);
 }
 
-/// Without the recipe the layer can only cut at the deadline: no Close frame (browsers say 1006), and no clean end.
+/// Without the recipe the layer can only cut at the deadline: no Close frame (browsers say 1006), and no
+/// clean end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_that_do_not_listen_are_cut_at_the_deadline() {
     const FEW: usize = 5;

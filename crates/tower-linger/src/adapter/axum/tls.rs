@@ -19,20 +19,20 @@ use crate::serve::io::LingerIo;
 use crate::tls::TlsAcceptLayer;
 use crate::transport::Transport;
 
-/// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections, those
-/// whose handshake failed included, are closed properly.
+/// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections,
+/// those whose handshake failed included, are closed properly.
 ///
-/// The inner listener is accepted from in a task of its own, which the first `accept` starts, and each handshake has
-/// a task too: handshakes run on all threads of the runtime. New connections are accepted only while somebody waits
-/// in `accept`; at most one more is taken from the inner listener after that.
+/// The inner listener is accepted from in a task of its own, which the first `accept` starts, and each
+/// handshake has a task too: handshakes run on all threads of the runtime. New connections are accepted only
+/// while somebody waits in `accept`; at most one more is taken from the inner listener after that.
 ///
 /// Dropping the listener drops the inner one at once, and gives up the handshakes that are still going on.
 ///
 /// # Cancel safety
 ///
-/// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is never dropped half-way, except
-/// with the listener itself. That is why the address must be [`Clone`]: it is asked for when the listener is made,
-/// since the inner listener cannot be asked while it accepts.
+/// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is never dropped half-way,
+/// except with the listener itself. That is why the address must be [`Clone`]: it is asked for when the
+/// listener is made, since the inner listener cannot be asked while it accepts.
 pub struct TlsLingerListener<L: Listener<Io: Transport>> {
     address: io::Result<L::Addr>,
     stage: Stage<L>,
@@ -101,8 +101,9 @@ impl<L: Listener<Io: Transport>> fmt::Debug for TlsLingerListener<L> {
 
 /// Accepts while there is demand, and starts a handshake for each connection.
 ///
-/// It runs in a task rather than inside `accept`, because a task can start a handshake on its own thread without
-/// waking another one; `accept` is usually polled by the main thread, which would have to wake a worker.
+/// It runs in a task rather than inside `accept`, because a task can start a handshake on its own thread
+/// without waking another one; `accept` is usually polled by the main thread, which would have to wake a
+/// worker.
 async fn accept_loop<L>(
     mut listener: L,
     tls: TlsAcceptLayer,
@@ -140,8 +141,8 @@ struct Accepting<A> {
     task: JoinHandle<()>,
 }
 
-/// The accept loop, which its task polls and which is taken out to end it: aborting the task alone would leave the
-/// port bound until a thread of the runtime gets round to dropping it.
+/// The accept loop, which its task polls and which is taken out to end it: aborting the task alone would
+/// leave the port bound until a thread of the runtime gets round to dropping it.
 type SharedLoop = Arc<Mutex<Option<Pin<Box<dyn Future<Output = Infallible> + Send>>>>>;
 
 impl<A> Accepting<A> {
@@ -187,8 +188,8 @@ fn poll_loop(shared: &SharedLoop, cx: &mut Context<'_>) -> Poll<()> {
     }
 }
 
-/// Whether somebody waits for a connection. This keeps back-pressure: a caller that stops calling `accept` gets no
-/// connections piled up behind it.
+/// Whether somebody waits for a connection. This keeps back-pressure: a caller that stops calling `accept`
+/// gets no connections piled up behind it.
 #[derive(Default)]
 struct Demand {
     asked: AtomicBool,
