@@ -135,11 +135,11 @@ async fn an_upgrade_behind_axum_gives_the_connection_back() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: talk\r\n\r\nearly";
     client.write_all(request).await.expect("loopback");
 
-    let upgraded = upgrades.recv().await.expect("sent").expect("upgraded");
-    let upgraded = upgraded
+    let tunnel = upgrades.recv().await.expect("sent").expect("upgraded");
+    let tunnel = tunnel
         .downcast::<TokioIo<LingerIo<TcpStream>>>()
         .expect_err("hyper's own downcast does not look through hyper-util's type");
-    let parts = downcast::<TokioIo<LingerIo<TcpStream>>>(upgraded).expect("hyper-util's does");
+    let parts = downcast::<TokioIo<LingerIo<TcpStream>>>(tunnel).expect("hyper-util's does");
     assert_eq!(parts.read_buf, "early");
     let mut connection: LingerIo<TcpStream> = parts.io.into_inner();
     connection.write_all(b"hello").await.expect("loopback");
