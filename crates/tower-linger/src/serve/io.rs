@@ -18,8 +18,13 @@ use crate::transport::{self, Transport, poll_half_close};
 
 /// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
 ///
-/// Reads and writes pass straight through, without a lock or an allocation. It is what the HTTP engine owns, so an
-/// upgrade finds it by `downcast::<TokioIo<LingerIo<T>>>`; [`into_inner`](Self::into_inner) ends the loan.
+/// Reads and writes pass straight through, without a lock or an allocation.
+///
+/// It is what the HTTP engine owns, so an upgrade can get it back, as a `TokioIo<LingerIo<T>>`. Behind `axum::serve`,
+/// axum-server and hyper-util's `auto` connection, use `hyper_util::server::conn::auto::upgrade::downcast`: `auto` wraps
+/// the connection once more in a private type, so that `Upgraded::downcast` fails. With hyper's own `http1::Builder`,
+/// `Upgraded::downcast` is right. Either way, handle `read_buf` first: the client may have sent it before the upgrade
+/// was done. [`into_inner`](Self::into_inner) ends the loan.
 ///
 /// # What a drop means
 ///
