@@ -18,7 +18,7 @@ use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use clap::Parser;
 use tower_linger::axum::LingerListener;
-use tower_linger::{LingerLayer, Shutdown};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
 /// An axum server that never takes its last response back.
@@ -41,7 +41,7 @@ async fn run(args: &Args) -> Result<()> {
     end_at_interrupt(&shutdown);
     let listener = LingerListener::new(listen(args.listen).await?, linger.clone());
 
-    let app = Router::new().route("/", get(hello)).route("/upload", put(too_large));
+    let app = Router::new().route("/", get(hello)).route("/upload", put(too_large)).layer(RequestLayer);
     // axum knows the peer's address of its own listeners, and of anything behind `tap_io`.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let serve = serve(listener.tap_io(|_| ()), app).with_graceful_shutdown(shutdown.requested());
