@@ -41,9 +41,9 @@ const POLLS: u8 = 2;
 ///
 /// # HTTP/2
 ///
-/// hyper resets the stream (RST_STREAM with NO_ERROR, RFC 9113 §8.1) as soon as an unread body is dropped,
-/// and a client whose next write fails for that loses its answer. So a body that the service dropped before
-/// it answered is discarded in the background, in a task of its own, within the default
+/// hyper resets the stream (`RST_STREAM` with `NO_ERROR`, RFC 9113 §8.1) as soon as an unread body is
+/// dropped, and a client whose next write fails for that loses its answer. So a body that the service dropped
+/// before it answered is discarded in the background, in a task of its own, within the default
 /// [`ClosePolicy`](crate::ClosePolicy)'s bounds for a drain: 1 GiB, 30 s, 5 s of silence. For that long the
 /// stream stays open, also for the engine's graceful shutdown. In a runtime without timers nothing is
 /// discarded.
@@ -58,7 +58,7 @@ const POLLS: u8 = 2;
 ///
 /// Who does not get it: httpx when it cannot send its whole body within these bounds, since it sends all
 /// before it reads the answer; and Node with a buffer larger than its `maxSessionMemory` (10 MB) in one
-/// piece, since Node itself then refuses the response (ENHANCE_YOUR_CALM).
+/// piece, since Node itself then refuses the response (`ENHANCE_YOUR_CALM`).
 ///
 /// A handler's panic ends its stream only; the connection and its other streams go on.
 ///
