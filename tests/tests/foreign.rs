@@ -18,7 +18,7 @@ use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tower::Layer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::nginx::Nginx;
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, midway, serve};
@@ -76,6 +76,59 @@ async fn curl_gets_the_early_413() {
             }
         }
     }
+}
+
+/// RFC 9112 §9.6: a client that keeps its connection is told when hyper will close it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooled_python_client_gets_three_answers_to_unread_uploads() {
+    let script = "import http.client, sys
+client = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]), timeout=60)
+for _ in range(3):
+    try:
+        client.request('POST', '/nowhere', b'x' * 200_000)
+        answer = client.getresponse()
+        answer.read()
+        print(answer.status)
+    except OSError as error:
+        print(type(error).__name__)
+        client.close()
+";
+    let answers = async |server: &Running| {
+        let port = server.address.port().to_string();
+        run(&python().await, &["-c", script, &port], "").await
+    };
+    let linger = LingerLayer::default();
+    let layered = serve(LingerListener::new(listen().await, linger.clone()), app().layer(RequestLayer));
+    for _ in 0..2 * TRIES {
+        assert_eq!(answers(&layered).await, "404\n404\n404\n");
+    }
+    // The drain alone takes the next request, without an answer.
+    let unsaid = serve(LingerListener::new(listen().await, linger), app());
+    assert_ne!(answers(&unsaid).await, "404\n404\n404\n", "without the layer of requests");
+}
+
+/// RFC 9113 §8.1: curl loses the answer when its next write meets a reset stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_gets_the_early_413_over_http2() {
+    let body = file(&"x".repeat(UPLOAD_BYTES));
+    let linger = LingerLayer::default();
+    let layered = serve(LingerListener::new(listen().await, linger.clone()), app().layer(RequestLayer));
+    let unread = serve(LingerListener::new(listen().await, linger), app());
+    let answer = async |server: &Running| {
+        let (url, body) = (url(server, false, "/at-once"), body.path().display().to_string());
+        let args =
+            ["-sS", "--http2-prior-knowledge", "-m", "60", "-w", "%{http_code}", "-H", "Expect:", "-T"];
+        run("curl", &[&args[..], &[&body, &url]].concat(), "").await
+    };
+    for _ in 0..2 * TRIES {
+        assert_eq!(answer(&layered).await, format!("{MESSAGE}413"));
+    }
+    for _ in 0..MOST_TRIES {
+        if !answer(&unread).await.ends_with("413") {
+            return;
+        }
+    }
+    panic!("without the layer of requests it would lose nothing");
 }
 
 /// CONFORMANCE 17, RFC 8446 §6.1: two libraries that complain about a connection that ends without a `close_notify`. The

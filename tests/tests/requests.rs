@@ -15,10 +15,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tower::ServiceExt as _;
-use tower_linger::RequestLayer;
+use tower_linger::{LingerLayer, RequestLayer};
+use tower_linger_tests::certs::{self, Certs, ClientAuth};
+use tower_linger_tests::peer::{Client, End, receive};
+use tower_linger_tests::server::listen;
 
 fn app() -> Router {
     Router::new()
@@ -236,4 +240,50 @@ fn in_a_runtime_without_timers_nothing_is_discarded() {
         let upload = tokio_stream::iter(vec![Bytes::from_static(b"x"); 3]);
         assert_eq!(runtime.block_on(unread(layered(), Version::HTTP_2, upload)).0, 0);
     }
+}
+
+/// Serves one TLS connection, in a task that the test aborts. Returns how the client saw it end.
+async fn aborted(app: Router, path: &str) -> End {
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&certs::Version::ALL, ClientAuth::None)));
+    let listener = listen().await;
+    let address = listener.local_addr().expect("bound");
+    let linger = LingerLayer::default();
+    let wrapping = linger.clone();
+    let serving = async move {
+        let (tcp, _) = listener.accept().await.expect("a client");
+        let io = wrapping.wrap(acceptor.accept(tcp).await.expect("a handshake"));
+        let service = hyper_util::service::TowerToHyperService::new(app);
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service).await
+    };
+    let serving = tokio::spawn(serving);
+    let mut client =
+        Client::tls(address, None, Arc::new(certs.client(&certs::Version::ALL))).await.expect("a handshake");
+    client
+        .write_all(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").as_bytes())
+        .await
+        .expect("sent");
+    client.flush().await.expect("sent");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"hello") {
+        seen.push(client.read_u8().await.expect("an answer"));
+    }
+    serving.abort();
+    receive(&mut client, End::CloseNotify).await.end
+}
+
+#[tokio::test]
+async fn a_dropped_connection_ends_with_close_notify_if_it_is_idle_only() {
+    let app = || {
+        Router::new().route("/whole", any(async || "hello")).route(
+            "/endless",
+            any(async || {
+                let hello = tokio_stream::once(Ok::<_, std::io::Error>("hello"));
+                Body::from_stream(hello.chain(tokio_stream::pending()))
+            }),
+        )
+    };
+    assert_eq!(aborted(app().layer(RequestLayer), "/whole").await, End::CloseNotify);
+    assert_ne!(aborted(app(), "/whole").await, End::CloseNotify, "who cannot see it takes the safe side");
+    assert_eq!(aborted(app().layer(RequestLayer), "/endless").await, End::Reset);
 }

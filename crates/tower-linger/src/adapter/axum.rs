@@ -13,6 +13,7 @@
 //! # async fn main() -> std::io::Result<()> {
 //! let linger = LingerLayer::default();
 //! let listener = LingerListener::new(TcpListener::bind("127.0.0.1:3000").await?, linger.clone());
+//! // With feature `http`, put `.layer(RequestLayer)` last onto the router.
 //! axum::serve(listener, Router::new().route("/", get(|| async { "hello" }))).await?;
 //! linger.tracker().wait().await;
 //! # Ok(()) }

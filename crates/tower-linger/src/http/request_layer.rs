@@ -36,8 +36,36 @@ const POLLS: u8 = 2;
 ///
 /// A body that the service dropped is read on for a moment, up to 64 KiB of what has arrived: if it ends
 /// there, the connection stays alive, as it does with hyper alone. A body that is still held (an echo) adds
-/// nothing. With
-/// `Expect: 100-continue` an untouched body is not asked for. Other values of `Connection` are kept.
+/// nothing. With `Expect: 100-continue` an untouched body is not asked for. Other values of `Connection` are
+/// kept.
+///
+/// # HTTP/2
+///
+/// hyper resets the stream (`RST_STREAM` with `NO_ERROR`, RFC 9113 §8.1) as soon as an unread body is
+/// dropped, and a client whose next write fails for that loses its answer. So a body that the service dropped
+/// before it answered is discarded in the background, in a task of its own, within the default
+/// [`ClosePolicy`](crate::ClosePolicy)'s bounds for a drain: 1 GiB, 30 s, 5 s of silence. For that long the
+/// stream stays open, also for the engine's graceful shutdown. In a runtime without timers nothing is
+/// discarded.
+///
+/// Of clients that upload 32 MiB over loopback and are refused at once, these got status and body:
+///
+/// | client | with hyper alone | with this layer |
+/// |---|---|---|
+/// | curl 7.88 | 0 of 20 | 20 of 20 |
+/// | httpx 0.28 | 0 of 3 | 20 of 20 |
+/// | Node 20, a stream piped | 20 of 20 | 20 of 20 |
+///
+/// Who does not get it: httpx when it cannot send its whole body within these bounds, since it sends all
+/// before it reads the answer; and Node with a buffer larger than its `maxSessionMemory` (10 MB) in one
+/// piece, since Node itself then refuses the response (`ENHANCE_YOUR_CALM`).
+///
+/// A handler's panic ends its stream only; the connection and its other streams go on.
+///
+/// # Cost and place
+///
+/// An allocation per request that has a body, and per request of HTTP/1 a lock that is shared by few
+/// connections. Put it outermost, so that it sees the responses that are sent.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::put};
