@@ -1,9 +1,10 @@
 //! What bounds the bytes that a TLS session has not got rid of when its connection is dropped.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_linger::{Outcome, Phase, Release};
 use tower_linger_tests::server::Engine;
 
-use super::scene::{SHORT, Scene, fill, long};
+use super::scene::{SHORT, Scene, fill, long, read_slowly, within};
 
 /// The idle timeout may not be longer than the limit, so the second one is tried with both.
 #[tokio::test]
@@ -23,5 +24,28 @@ async fn a_client_that_takes_nothing_is_let_go_at_flush_idle_timeout_and_at_flus
             );
             drop(client);
         }
+    }
+}
+
+/// So slowly that the system finds nothing worth waking the server for, for longer than the timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flush_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
+    for engine in Engine::ALL {
+        let mut scene = Scene::tls(engine, long().flush_idle_timeout(5 * SHORT)).await;
+        let (mut client, mut tunnel) = scene.tunnel(Some(64 << 10)).await;
+        let sent = fill(&mut tunnel).await;
+        tunnel.shutdown().await.expect("it is left to the close");
+        drop(tunnel);
+        let read = read_slowly(&mut client).await;
+        let mut rest = Vec::new();
+        within(client.read_to_end(&mut rest)).await.expect("a close_notify");
+        assert_eq!(read + rest.len(), sent, "{engine:?}");
+        drop(client);
+        let report = scene.report().await;
+        assert_eq!(
+            (report.outcome.is_limit(), report.sent_close_notify),
+            (false, true),
+            "{engine:?}: {report}"
+        );
     }
 }

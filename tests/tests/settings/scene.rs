@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ClientConfig;
 use tower::{Layer, Service, service_fn};
@@ -161,6 +161,19 @@ pub(crate) async fn fill(io: &mut (impl AsyncWrite + Unpin)) -> usize {
         taken += written.expect("the peer is there");
     }
     taken
+}
+
+/// Reads 1 MiB, in two or three seconds. Returns how much that was.
+pub(crate) async fn read_slowly(client: &mut Client) -> usize {
+    let (mut chunk, mut read) = ([0; 4 << 10], 0);
+    let mut pace = interval(Duration::from_millis(10));
+    while read < 1 << 20 {
+        pace.tick().await;
+        let bytes = within(client.read(&mut chunk)).await.expect("it is served");
+        assert!(bytes > 0, "more is to come");
+        read += bytes;
+    }
+    read
 }
 
 fn app(tunnels: UnboundedSender<TokioIo<Upgraded>>) -> Router {

@@ -2,11 +2,10 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower_linger::Outcome;
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
@@ -14,7 +13,7 @@ use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{Engine, listen, reporting};
 use tower_linger_tests::until::until;
 
-use super::scene::{LARGE_BYTES, SHORT, Scene, last_request, long, within};
+use super::scene::{LARGE_BYTES, SHORT, Scene, last_request, long, read_slowly, within};
 
 #[tokio::test]
 async fn write_idle_timeout_lets_a_client_go_that_never_reads() {
@@ -49,17 +48,11 @@ async fn without_write_idle_timeout_a_client_that_never_reads_stays() {
 /// So slowly that the system finds nothing worth waking the server for, for longer than the timeout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn write_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
-    const SLOWLY: usize = 1 << 20;
     for engine in Engine::ALL {
         let scene = Scene::plain(engine, long().write_idle_timeout(5 * SHORT)).await;
         let mut client = scene.connect_with(Some(64 << 10)).await;
         client.write_all(&last_request("/large")).await.expect("loopback");
-        let (mut chunk, mut read) = ([0; 4 << 10], 0);
-        let mut pace = interval(Duration::from_millis(10));
-        while read < SLOWLY {
-            pace.tick().await;
-            read += within(client.read(&mut chunk)).await.expect("it is served");
-        }
+        read_slowly(&mut client).await;
         assert!(scene.has_no_report(), "{engine:?}");
         let rest = receive(&mut client, End::Fin).await;
         assert_eq!(rest.end, End::Fin, "{engine:?}");

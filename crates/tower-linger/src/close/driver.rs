@@ -258,7 +258,7 @@ impl<T: Transport> Closing<T> {
             let gathers = self.stream.set_low_water(GATHERED_BYTES);
             self.gathering = if gathers { Gathering::Now } else { Gathering::NoMore };
         }
-        if self.progress.take() {
+        if self.progress.take(|| self.stream.unacked()) {
             self.handle(Event::WriteProgress, at);
         }
         if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {

@@ -1,6 +1,6 @@
 //! Whether what we write makes progress: a close is polled for other reasons, too.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Wake, Waker};
 #[derive(Default)]
 pub(crate) struct Progress(Option<Arc<Watched>>);
 
-/// A task's waker that notes that it was used.
+/// A task's waker that notes that it was used, and what the peer had not taken yet.
 struct Watched {
     task: Mutex<Waker>,
     was_woken: AtomicBool,
+    unacked: AtomicU64,
 }
 
 impl Progress {
@@ -30,14 +31,19 @@ impl Progress {
             }
             // Asked again, so that the transport forgets the task's own waker.
             let task = Mutex::new(cx.waker().clone());
-            self.0.insert(Arc::new(Watched { task, was_woken: AtomicBool::new(false) })).clone()
+            let (was_woken, unacked) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
+            self.0.insert(Arc::new(Watched { task, was_woken, unacked })).clone()
         };
         poll(&mut Context::from_waker(&Waker::from(watched)))
     }
 
-    /// Whether the transport has woken us since this was asked last.
-    pub(crate) fn take(&self) -> bool {
-        self.0.as_ref().is_some_and(|watched| watched.was_woken.swap(false, Ordering::AcqRel))
+    /// Whether the transport has woken us, or the peer has taken something, since this was asked last. The system wakes a
+    /// writer only when a third of its buffer is free; a slow peer may need longer for that than it may be idle.
+    pub(crate) fn take(&self, unacked: impl FnOnce() -> Option<u64>) -> bool {
+        let Some(watched) = &self.0 else { return false };
+        let unacked = unacked().unwrap_or(u64::MAX);
+        let before = watched.unacked.swap(unacked, Ordering::AcqRel);
+        watched.was_woken.swap(false, Ordering::AcqRel) || unacked < before
     }
 }
 
