@@ -31,7 +31,8 @@ pub async fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> TlsStream<Tc
     TlsConnector::from(config).connect(name, tcp).await.expect("it is trusted")
 }
 
-/// Asks for this path, the last request of the connection, and reads to the end of the server's data. Returns the response.
+/// Asks for this path, the last request of the connection, and reads to the end of the server's data.
+/// Returns the response.
 ///
 /// # Panics
 ///
@@ -44,7 +45,8 @@ pub async fn ask(io: &mut (impl AsyncRead + AsyncWrite + Unpin), path: &str) -> 
     response
 }
 
-/// A connection that has had its response and the server's end, and is open on this side: what the server lingers with.
+/// A connection that has had its response and the server's end, and is open on this side: what the server
+/// lingers with.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! What the benches share: servers in processes of their own, clients, a slow road between them, and the table's rows. The
-//! benches are beside this folder; `make table` runs them all.
+//! What the benches share: servers in processes of their own, clients, a slow road between them, and the
+//! table's rows. The benches are beside this folder; `make table` runs them all.
 
 pub mod clients;
 pub mod process;

@@ -10,8 +10,8 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-/// A server process: this executable with `serve …`, which first says its address, and answers each line when it has nothing
-/// under way. Killed when this is dropped.
+/// A server process: this executable with `serve …`, which first says its address, and answers each line
+/// when it has nothing under way. Killed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,

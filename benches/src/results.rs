@@ -98,8 +98,8 @@ impl Results {
         self
     }
 
-    /// Prints the rows, and keeps them for the table. Only what `cargo bench` measured is kept: `cargo test --benches` asks
-    /// whether a bench runs, with figures that mean nothing.
+    /// Prints the rows, and keeps them for the table. Only what `cargo bench` measured is kept: `cargo test
+    /// --benches` asks whether a bench runs, with figures that mean nothing.
     ///
     /// # Panics
     ///

@@ -1,8 +1,9 @@
-//! A slow, lossy road on this machine, in a network namespace of its own: packets to [`FAR`] come back, late or not at all, as
-//! if [`FAR`] had sent them to [`NEAR`]. So whoever connects to [`FAR`] reaches who listens on [`NEAR`], over the road both ways.
+//! A slow, lossy road on this machine, in a network namespace of its own: packets to [`FAR`] come back, late
+//! or not at all, as if [`FAR`] had sent them to [`NEAR`]. So whoever connects to [`FAR`] reaches who
+//! listens on [`NEAR`], over the road both ways.
 //!
-//! It is a TUN device whose packets get their two addresses swapped, which leaves every checksum right. The kernel's own netem
-//! is not everywhere.
+//! It is a TUN device whose packets get their two addresses swapped, which leaves every checksum right. The
+//! kernel's own netem is not everywhere.
 
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
@@ -23,7 +24,8 @@ pub struct Road {
     lost_of_thousand: Arc<AtomicU32>,
 }
 
-/// Runs this program again in a network namespace of its own, with loopback up, unless it is in one. Returns its status.
+/// Runs this program again in a network namespace of its own, with loopback up, unless it is in one. Returns
+/// its status.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! The same application behind hyper alone, behind the layer and behind the adapter for `axum::serve`, plain and over TLS.
+//! The same application behind hyper alone, behind the layer and behind the adapter for `axum::serve`, plain
+//! and over TLS.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -89,8 +90,9 @@ impl Stack {
 /// A response of 64 KiB, at `/large`.
 pub const LARGE_BYTES: usize = 64 << 10;
 
-/// Serves at any port of `address` until the process ends, in the process of a [`Server`](crate::process::Server): it settles
-/// when no close is under way, and says the drains' times in microseconds, if it notes them.
+/// Serves at any port of `address` until the process ends, in the process of a
+/// [`Server`](crate::process::Server): it settles when no close is under way, and says the drains' times in
+/// microseconds, if it notes them.
 ///
 /// # Panics
 ///

@@ -5,7 +5,8 @@
 //! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3000/upload     # → too large, said the handler
 //! ```
 //!
-//! Without the layer that client is cut off while it sends ("Connection reset by peer"), and most never see the answer.
+//! Without the layer that client is cut off while it sends ("Connection reset by peer"), and most never see
+//! the answer.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! axum-server, whose connections are closed properly, those that it drops at its shutdown's deadline included.
+//! axum-server, whose connections are closed properly, those that it drops at its shutdown's deadline
+//! included.
 //!
 //! ```text
 //! cargo run --example axum_server

@@ -6,8 +6,9 @@
 //! head -c 32M /dev/zero | curl -sS --limit-rate 4M -H Expect: -T - http://127.0.0.1:3006/upload       # the same
 //! ```
 //!
-//! The first client gets its whole answer. The second has its answer and is still sending: its connection lingers for what is
-//! left of the deadline. The last line sums up how every connection ended, so nothing is lost without a word.
+//! The first client gets its whole answer. The second has its answer and is still sending: its connection
+//! lingers for what is left of the deadline. The last line sums up how every connection ended, so nothing is
+//! lost without a word.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -43,8 +43,8 @@ async fn run(args: &Args) -> Result<()> {
     end_at_interrupt(&shutdown);
     let graceful = GracefulShutdown::new();
 
-    // The inner service serves one connection; the layer makes of it a service that also ends it, and aborts it where a
-    // response was cut short.
+    // The inner service serves one connection; the layer makes of it a service that also ends it, and aborts
+    // it where a response was cut short.
     let mut connections = linger.classify(HyperErrors).layer(tower::service_fn(|io: LingerIo<TcpStream>| {
         let builder = auto::Builder::new(TokioExecutor::new());
         let serve = builder.serve_connection(TokioIo::new(io), service_fn(respond)).into_owned();

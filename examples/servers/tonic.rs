@@ -1,4 +1,5 @@
-//! A tonic server whose connections are closed properly: the health service, on an incoming stream of one's own.
+//! A tonic server whose connections are closed properly: the health service, on an incoming stream of one's
+//! own.
 //!
 //! ```text
 //! cargo run --example tonic

@@ -99,7 +99,8 @@ impl Certs {
         (&self.client.chain_pem, &self.client.key_pem)
     }
 
-    /// A server of these versions. No session tickets, so that a transcript has nothing but the exchange in it.
+    /// A server of these versions. No session tickets, so that a transcript has nothing but the exchange in
+    /// it.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! Runs each test in a network namespace of its own, so that kernel counters, firewall rules and ports belong to one test.
+//! Runs each test in a network namespace of its own, so that kernel counters, firewall rules and ports
+//! belong to one test.
 //!
 //! A test binary sets `harness = false` and lists its tests:
 //!
@@ -11,13 +12,15 @@
 //! # // The macro has written `main`.
 //! ```
 //!
-//! Every test is a process: the harness runs its own executable again, and that child enters a new namespace while it
-//! still has one thread, because a namespace belongs to a thread and later threads inherit it. `cargo test -- NAME`,
+//! Every test is a process: the harness runs its own executable again, and that child enters a new namespace
+//! while it still has one thread, because a namespace belongs to a thread and later threads inherit it.
+//! `cargo test -- NAME`,
 //! `--list` and `cargo nextest` work as with the built-in harness.
 //!
-//! Root gets a plain network namespace and keeps its powers over the kernel. Anyone else gets a user namespace around it,
-//! in which the test is root over its own network only. Where neither is allowed the test is reported as ignored, with
-//! the reason; under `CI=true` it fails instead, so that nothing is skipped unnoticed.
+//! Root gets a plain network namespace and keeps its powers over the kernel. Anyone else gets a user
+//! namespace around it, in which the test is root over its own network only. Where neither is allowed the
+//! test is reported as ignored, with the reason; under `CI=true` it fails instead, so that nothing is
+//! skipped unnoticed.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -90,8 +93,8 @@ fn run_in_child(name: &str, live: bool) -> Result<Completion, Failed> {
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args([CHILD_FLAG, name]).stdin(Stdio::null()).kill_on_drop(true);
     if !live {
-        // A file, not a pipe: a process that outlives the test cannot hold the harness up. One file for both streams
-        // keeps their order.
+        // A file, not a pipe: a process that outlives the test cannot hold the harness up. One file for both
+        // streams keeps their order.
         command.stdout(output.try_clone()?).stderr(output.try_clone()?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -194,8 +197,8 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// Says that this process is the child; the test's name follows. Not an environment variable, as those are inherited
-/// by the programs that tests start.
+/// Says that this process is the child; the test's name follows. Not an environment variable, as those are
+/// inherited by the programs that tests start.
 const CHILD_FLAG: &str = "--in-network-namespace";
 
 /// The child's exit code for "no namespace", customary for skipped tests in automake.

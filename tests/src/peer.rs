@@ -16,14 +16,16 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig};
 
-/// How long a client takes to connect, to write and to read, each in total, before it gives up: longer than any bound of
-/// a close. A total, because a server that trickles would keep a client that counts silence only for ever.
+/// How long a client takes to connect, to write and to read, each in total, before it gives up: longer than
+/// any bound of a close. A total, because a server that trickles would keep a client that counts silence
+/// only for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client treats a write that fails, and when it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Writes everything, then reads; a failed write ends it, response or not, as an exception does in `http.client`.
+    /// Writes everything, then reads; a failed write ends it, response or not, as an exception does in
+    /// `http.client`.
     StopsAtFailedWrite,
     /// Reads while it writes, and goes on reading when a write fails, as curl and browsers do.
     ReadsWhileWriting,
@@ -87,7 +89,8 @@ enum Io {
 }
 
 impl Client {
-    /// Connects over plain TCP; `receive_buffer` bytes of `SO_RCVBUF` make a client that takes little at a time.
+    /// Connects over plain TCP; `receive_buffer` bytes of `SO_RCVBUF` make a client that takes little at a
+    /// time.
     ///
     /// # Errors
     ///

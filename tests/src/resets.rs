@@ -9,9 +9,10 @@ use crate::counters::Counters;
 
 /// Watches one server port for resets of the server's own.
 ///
-/// `TcpOutRsts` alone does not tell: it counts both sides. Loopback delivers a packet on the processor that sent it, so of
-/// two acknowledgements the later can arrive first; the other one then finds a client's socket that is closed already, and
-/// the client's kernel answers it with a reset. So resets are counted on the wire, by side.
+/// `TcpOutRsts` alone does not tell: it counts both sides. Loopback delivers a packet on the processor that
+/// sent it, so of two acknowledgements the later can arrive first; the other one then finds a client's
+/// socket that is closed already, and the client's kernel answers it with a reset. So resets are counted on
+/// the wire, by side.
 #[derive(Debug)]
 pub struct ResetWatch {
     capture: Capture,

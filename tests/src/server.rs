@@ -1,5 +1,5 @@
-//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util inside. Each of them bare or
-//! with the layer, over any transport.
+//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util inside. Each of
+//! them bare or with the layer, over any transport.
 //!
 //! ```no_run
 //! # use axum::Router;
@@ -119,8 +119,8 @@ pub fn serve<L: Listener<Addr = SocketAddr>>(listener: L, app: Router) -> Runnin
     Running { address, accepting }
 }
 
-/// Gives each accepted connection to a service of connections, in a task of its own. Failures of a connection are left to
-/// its client to see.
+/// Gives each accepted connection to a service of connections, in a task of its own. Failures of a
+/// connection are left to its client to see.
 ///
 /// # Panics
 ///
@@ -194,8 +194,8 @@ where
     }
 }
 
-/// TLS around a service of connections as most servers do it on tokio-rustls: a failed handshake is dropped. Its
-/// counterpart with the layer is [`TlsAcceptLayer`](tower_linger::TlsAcceptLayer).
+/// TLS around a service of connections as most servers do it on tokio-rustls: a failed handshake is dropped.
+/// Its counterpart with the layer is [`TlsAcceptLayer`](tower_linger::TlsAcceptLayer).
 #[derive(Clone)]
 pub struct BareTls<S> {
     acceptor: TlsAcceptor,

@@ -1,4 +1,5 @@
-//! Loops that a framework owns: an early answer arrives through each of them, and so does a failed handshake's alert.
+//! Loops that a framework owns: an early answer arrives through each of them, and so does a failed
+//! handshake's alert.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -83,7 +83,8 @@ async fn a_flood_that_becomes_a_trickle_is_not_taken_for_silence() {
         peer.write_all(&[0]).await.expect("it is drained");
         settled().await;
         assert!(!closing.is_finished(), "before byte {trickled}");
-        // Later than the idle timeout after the last byte that the close was woken for, and not after this one.
+        // Later than the idle timeout after the last byte that the close was woken for, and not after this
+        // one.
         tokio::time::advance(4 * SECOND).await;
     }
     settled().await;
@@ -112,8 +113,8 @@ async fn requeued() {
     .await;
 }
 
-/// CONFORMANCE 29, in the flood's own unit: what another task waits for its turn is at most one turn of the flood. How long
-/// that is in a given machine's time is for `benches/fairness.rs`.
+/// CONFORMANCE 29, in the flood's own unit: what another task waits for its turn is at most one turn of the
+/// flood. How long that is in a given machine's time is for `benches/fairness.rs`.
 #[tokio::test(start_paused = true)]
 async fn a_flood_makes_the_others_wait_for_one_turn_at_most() {
     const OTHERS: usize = 100;

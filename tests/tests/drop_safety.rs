@@ -153,7 +153,8 @@ async fn shutting_down_twice_sends_one_alert_and_one_fin() {
     assert!(reports.try_recv().expect("reported").sent_close_notify);
 }
 
-/// An engine whose shutdown cannot be sent is not made to wait for it: the close has bounds, the engine has none.
+/// An engine whose shutdown cannot be sent is not made to wait for it: the close has bounds, the engine has
+/// none.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_has_to_wait_is_left_to_later_reads_and_to_the_close() {
     for paid_by_a_read in [true, false] {

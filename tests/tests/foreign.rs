@@ -131,8 +131,8 @@ async fn curl_gets_the_early_413_over_http2() {
     panic!("without the layer of requests it would lose nothing");
 }
 
-/// CONFORMANCE 17, RFC 8446 §6.1: two libraries that complain about a connection that ends without a `close_notify`. The
-/// bare server ends its idle connections without one, which shows that they do.
+/// CONFORMANCE 17, RFC 8446 §6.1: two libraries that complain about a connection that ends without a
+/// `close_notify`. The bare server ends its idle connections without one, which shows that they do.
 #[tokio::test(flavor = "multi_thread")]
 async fn gnutls_and_openssl_see_the_close_notify() {
     let certs = Certs::make();
@@ -162,7 +162,8 @@ async fn gnutls_and_openssl_see_the_close_notify() {
     }
 }
 
-/// CONFORMANCE 18: the alert is the last message, to a client that believes its handshake is done and keeps sending.
+/// CONFORMANCE 18: the alert is the last message, to a client that believes its handshake is done and keeps
+/// sending.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_without_its_certificate_reads_why_it_is_rejected() {
     let certs = Certs::make();
@@ -197,8 +198,8 @@ print(told)
     assert_eq!(told(&bare, TRIES, UPLOAD_BYTES).await, 0, "without the layer");
 }
 
-/// CONFORMANCE 15, RFC 9112 §9.6: nginx passes an upload on as it comes, and the server behind it answers early. A reset there
-/// takes the answer away, and nginx makes a 502 of it.
+/// CONFORMANCE 15, RFC 9112 §9.6: nginx passes an upload on as it comes, and the server behind it answers
+/// early. A reset there takes the answer away, and nginx makes a 502 of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_413_from_behind_nginx_is_no_502() {
     let layered = serve(LingerListener::new(listen().await, LingerLayer::default()), app());
@@ -225,7 +226,8 @@ async fn a_413_from_behind_nginx_is_no_502() {
     for _ in 0..TRIES {
         assert_eq!(answer("layered").await, format!("{MESSAGE}413"));
     }
-    // nginx sometimes reads the answer before it writes into the reset, so the loss is not in every try: 28 of 60, measured.
+    // nginx sometimes reads the answer before it writes into the reset, so the loss is not in every try: 28
+    // of 60, measured.
     for _ in 0..MOST_TRIES {
         if answer("bare").await.ends_with("502") {
             return;
@@ -333,7 +335,8 @@ async fn openssl(server: SocketAddr, authority: &NamedTempFile) -> String {
     run("openssl", &["s_client", "-connect", &server, "-CAfile", &authority, "-ign_eof"], REQUEST).await
 }
 
-/// Runs a program with this input, which stays open until the program ends by itself, and returns what it printed.
+/// Runs a program with this input, which stays open until the program ends by itself, and returns what it
+/// printed.
 async fn run<S: AsRef<OsStr>>(program: &str, args: &[S], input: &str) -> String {
     const BOUND: Duration = Duration::from_secs(120);
     let mut child = Command::new(program)

@@ -134,7 +134,8 @@ mod harness {
         server.join().expect("does not panic").expect("exchanges");
     }
 
-    /// One body for two tests, which run at the same time: neither sees the other's reset, and both have port 8080.
+    /// One body for two tests, which run at the same time: neither sees the other's reset, and both have
+    /// port 8080.
     pub(super) fn counters_are_our_own() {
         let listener = TcpListener::bind(SERVER).expect("the port is free");
         assert_eq!(Counters::read().out_rsts(), 0, "a new namespace begins at zero");
@@ -230,7 +231,8 @@ mod harness {
             let mut client = connector.connect(name, stream).await?;
             client.write_all(&REQUEST).await?;
             let received = client.read_to_end(&mut Vec::new()).await?;
-            // TLS ends at close_notify; only below it can the client wait for the FIN, which fixes the order of the lines.
+            // TLS ends at close_notify; only below it can the client wait for the FIN, which fixes the order
+            // of the lines.
             assert_eq!(client.get_mut().0.read(&mut [0; 1]).await?, 0);
             client.shutdown().await?;
             Ok::<_, io::Error>(received)

@@ -1,5 +1,5 @@
-//! What a log sees. The only test of its binary: `tracing` asks each subscriber once whether it wants an event, and one that
-//! runs beside it without a subscriber may be asked first.
+//! What a log sees. The only test of its binary: `tracing` asks each subscriber once whether it wants an
+//! event, and one that runs beside it without a subscriber may be asked first.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! CONFORMANCE 40, 41: what is served is counted, waited for, and cut at the deadline and at a second request.
+//! CONFORMANCE 40, 41: what is served is counted, waited for, and cut at the deadline and at a second
+//! request.
 
 use std::io;
 use std::time::{Duration, Instant};

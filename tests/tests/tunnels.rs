@@ -1,4 +1,5 @@
-//! What a service does to its own half of a connection: a half-close, at its moment, and what is written after it.
+//! What a service does to its own half of a connection: a half-close, at its moment, and what is written
+//! after it.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -168,7 +169,8 @@ enum Sends {
     Bytes(usize),
 }
 
-/// Ends a tunnel whose reader waits in a task of its own. Tells how much was sent, once the client's reading is needed.
+/// Ends a tunnel whose reader waits in a task of its own. Tells how much was sent, once the client's reading
+/// is needed.
 async fn end_with_a_full_socket(
     io: impl AsyncRead + AsyncWrite + Send + 'static,
     sends: Sends,
@@ -214,7 +216,8 @@ async fn fill(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_tls_socket_at_a_tunnels_half_close_gets_everything_and_the_end() {
-    // What two sockets and a session hold is between the first and the last, so one of them is taken whole, just so.
+    // What two sockets and a session hold is between the first and the last, so one of them is taken whole,
+    // just so.
     let sizes = (3_700_000..3_900_000).step_by(40_000).map(Sends::Bytes);
     for sends in sizes.chain([Sends::UntilFull]) {
         for layer in [false, true] {

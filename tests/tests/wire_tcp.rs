@@ -1,4 +1,5 @@
-//! How connections end on plain TCP, in the eyes of the client, the kernel and the wire; with the layer and without it.
+//! How connections end on plain TCP, in the eyes of the client, the kernel and the wire; with the layer and
+//! without it.
 
 #[cfg(target_os = "linux")]
 mod wire_tcp {

@@ -24,7 +24,8 @@ impl Budget {
         Self { deadline: now + total, idle, progress_at: now }
     }
 
-    /// Restarts the idle clock from `at`, which may have passed already: bytes are sometimes read later than they came.
+    /// Restarts the idle clock from `at`, which may have passed already: bytes are sometimes read later than
+    /// they came.
     pub(crate) fn progress(&mut self, at: Instant) {
         self.progress_at = self.progress_at.max(at);
     }

@@ -8,15 +8,17 @@ use crate::budget::{Budget, Expired};
 use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Start};
 use crate::policy::ClosePolicy;
+use crate::rare::{Rare, SessionRead, Settling};
 use crate::report::CloseReport;
 
 /// Decides the lingering close of one connection.
 ///
-/// The driver asks for the [`action`](Self::action), performs it, answers with [`handle`](Self::handle), and wakes
-/// up again at [`next_timeout`](Self::next_timeout) to hand in an [`Event::Tick`]. When there is no action left,
-/// [`report`](Self::report) has the result and says how to release the socket.
+/// The driver asks for the [`action`](Self::action), performs it, answers with [`handle`](Self::handle), and
+/// wakes up again at [`next_timeout`](Self::next_timeout) to hand in an [`Event::Tick`]. When there is no
+/// action left, [`report`](Self::report) has the result and says how to release the socket.
 ///
-/// What always holds, whatever events come (`tests/model.rs` checks it): the close ends by its deadline, at most
+/// What always holds, whatever events come (`tests/model.rs` checks it): the close ends by its deadline, at
+/// most
 /// `drain_limit_bytes` are drained, at most one FIN is asked for and never before the `close_notify`, and the
 /// first failure is the one reported.
 #[derive(Debug, Clone)]
@@ -39,59 +41,6 @@ pub struct CloseMachine {
     ended_in: Phase,
 }
 
-/// What only some closes need.
-#[derive(Debug, Clone, Copy, Default)]
-struct Rare {
-    /// The server's shutdown deadline, once there is one.
-    cut_at: Option<Instant>,
-    /// The bounds of reading through the TLS session, while the drain still does.
-    session: Option<SessionRead>,
-    /// When everything was acknowledged, and how long the peer has to be quiet from then on.
-    acknowledged: Option<(Instant, Duration)>,
-    /// While everything is waited for to be acknowledged.
-    settling: Option<Settling>,
-}
-
-/// Reading through the session until the peer's `close_notify`, as the policy allows it.
-#[derive(Debug, Clone, Copy)]
-struct SessionRead {
-    deadline: Instant,
-    left: u64,
-}
-
-/// The kernel wakes nobody when data is acknowledged, so it is asked, less and less often.
-#[derive(Debug, Clone, Copy)]
-struct Settling {
-    ask_at: Instant,
-    interval: Duration,
-    /// As the system last said it.
-    unacked: Option<u64>,
-    /// Since when nothing is unacknowledged.
-    acknowledged_at: Option<Instant>,
-    /// When the peer sent something last.
-    last_byte_at: Instant,
-}
-
-impl Settling {
-    const FIRST_INTERVAL: Duration = Duration::from_millis(1);
-    const LONGEST_INTERVAL: Duration = Duration::from_millis(50);
-
-    fn new(now: Instant) -> Self {
-        Self {
-            ask_at: now + Self::FIRST_INTERVAL,
-            interval: Self::FIRST_INTERVAL,
-            unacked: None,
-            acknowledged_at: None,
-            last_byte_at: now,
-        }
-    }
-
-    fn ask_later(&mut self, now: Instant) {
-        self.interval = (2 * self.interval).min(Self::LONGEST_INTERVAL);
-        self.ask_at = now + self.interval;
-    }
-}
-
 /// Longest wait for acknowledgements where the system cannot tell of them.
 const BLIND_SETTLE: Duration = Duration::from_secs(1);
 
@@ -105,7 +54,8 @@ const CALL_LIMIT: u64 = 1 << 20;
 const SHORTEST_QUIET: Duration = Duration::from_millis(50);
 
 impl CloseMachine {
-    /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at once.
+    /// Begins the close of a connection. A connection that is over already, or is to be aborted, is done at
+    /// once.
     #[must_use]
     pub fn new(policy: impl Into<Arc<ClosePolicy>>, start: Start, now: Instant) -> Self {
         let policy = policy.into();
@@ -132,8 +82,8 @@ impl CloseMachine {
         machine
     }
 
-    /// Begins again by another policy, and with another verdict on the connection. For a close of which no action was
-    /// performed yet.
+    /// Begins again by another policy, and with another verdict on the connection. For a close of which no
+    /// action was performed yet.
     pub fn restart(&mut self, policy: impl Into<Arc<ClosePolicy>>, cut: Option<Cut>, now: Instant) {
         self.start.cut = cut;
         *self = Self::new(policy, self.start, now);
@@ -265,8 +215,8 @@ impl CloseMachine {
     #[must_use]
     pub fn report(&self) -> Option<CloseReport> {
         let outcome = self.outcome?;
-        // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN behind
-        // it would make it look whole where its end is the close (RFC 9112 §6.3).
+        // What was left in our own buffers is lost, so the response is cut short whatever we do now; a FIN
+        // behind it would make it look whole where its end is the close (RFC 9112 §6.3).
         let alive =
             !outcome.is_connection_over() || self.start.failure.is_some_and(|failure| !failure.is_final());
         let cut_short = self.ended_in == Phase::Flush && alive;
@@ -399,8 +349,8 @@ impl CloseMachine {
 
     fn fail(&mut self, failure: Failure, now: Instant) {
         let first = *self.start.failure.get_or_insert(failure);
-        // A session that is broken refuses to flush, but its alert is out or goes out with the half-close, and the client
-        // has yet to read it.
+        // A session that is broken refuses to flush, but its alert is out or goes out with the half-close,
+        // and the client has yet to read it.
         if self.start.fatal_alert.is_some() && !failure.is_final() && self.phase == Phase::Flush {
             return self.flushed(now);
         }
@@ -410,8 +360,8 @@ impl CloseMachine {
             return;
         }
         if self.phase == Phase::PeerFirst && !failure.is_final() {
-            // If it was the peer's alert, nothing may follow it. If it is ours, it went out with the read that failed. Either
-            // way the session has nothing more to say.
+            // If it was the peer's alert, nothing may follow it. If it is ours, it went out with the read
+            // that failed. Either way the session has nothing more to say.
             self.start.fatal_alert = Some(Alert::Received);
             self.enter(Phase::HalfClose, now);
             self.budget = Budget::new(self.policy.flush_limit, self.policy.flush_idle_timeout, now);
@@ -501,8 +451,7 @@ impl CloseMachine {
     }
 
     fn rare(&self) -> &Rare {
-        const NONE: &Rare = &Rare { cut_at: None, session: None, acknowledged: None, settling: None };
-        self.rare.as_deref().unwrap_or(NONE)
+        self.rare.as_deref().unwrap_or(Rare::NONE)
     }
 
     fn rare_mut(&mut self) -> &mut Rare {
@@ -528,13 +477,4 @@ impl CloseMachine {
 
 fn call_limit(left: u64) -> Option<NonZeroUsize> {
     NonZeroUsize::new(usize::try_from(left.min(CALL_LIMIT)).unwrap_or(usize::MAX))
-}
-
-impl ClosePolicy {
-    /// Whether the FIN is not to go out as soon as the connection's user has nothing more to say: the peer has its turn
-    /// first, or the last descriptor decides.
-    #[must_use]
-    pub const fn holds_fin_back(&self) -> bool {
-        !self.half_closes || self.peer_closes_first.is_some()
-    }
 }

@@ -6,14 +6,15 @@ use std::io;
 
 /// The one final answer for a connection.
 ///
-/// The first group is how TCP connections end by the network's doing; a middlebox can forge any of it, and nobody
-/// can tell, so neither does this. The second group is our own bounds, the third our own decisions.
+/// The first group is how TCP connections end by the network's doing; a middlebox can forge any of it, and
+/// nobody can tell, so neither does this. The second group is our own bounds, the third our own decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The peer's FIN, or its `close_notify` where the policy waits for it.
     PeerClosed {
-        /// Whether the peer's `close_notify` was **read**. Usually we drain below TLS and do not look for it, so
+        /// Whether the peer's `close_notify` was **read**. Usually we drain below TLS and do not look for
+        /// it, so
         /// `false` is a normal value, on plain connections the only one.
         close_notify: bool,
     },
@@ -28,7 +29,8 @@ pub enum Outcome {
     /// Any other failure; [`CloseReport::failure`](crate::CloseReport::failure) has it.
     Failed,
 
-    /// Our own bytes could not be flushed in time, or a write made no progress for the policy's `write_idle_timeout`.
+    /// Our own bytes could not be flushed in time, or a write made no progress for the policy's
+    /// `write_idle_timeout`.
     FlushTimeout,
     /// The peer sent nothing for the drain's idle timeout.
     DrainIdle,
@@ -49,8 +51,9 @@ pub enum Outcome {
     Acknowledged,
     /// The server's shutdown deadline came first: it cut the connection while it was served, or the close.
     ShutdownCut,
-    /// The connection failed while it was served, or a handler wants it so: it was ended in a way that does not look
-    /// clean. [`CloseReport::release`](crate::CloseReport::release) says whether by a RST, or by a FIN without
+    /// The connection failed while it was served, or a handler wants it so: it was ended in a way that does
+    /// not look clean. [`CloseReport::release`](crate::CloseReport::release) says whether by a RST, or by a
+    /// FIN without
     /// `close_notify` behind a response whose framing shows that it is cut.
     Aborted,
     /// The TLS handshake took too long, or was given up: the socket was closed. There was no message to save.
@@ -126,7 +129,8 @@ impl Outcome {
         )
     }
 
-    /// Whether the connection itself is gone, so that there is nothing left to read before its socket is released.
+    /// Whether the connection itself is gone, so that there is nothing left to read before its socket is
+    /// released.
     #[must_use]
     pub const fn is_connection_over(self) -> bool {
         matches!(

@@ -11,8 +11,9 @@ use crate::outcome::{Failure, Outcome};
 pub enum Phase {
     /// Bytes still buffered above the kernel (a TLS session, a `BufWriter`) are written out.
     Flush,
-    /// The response was cut, and its end is the connection's end. Once the peer has acknowledged everything and has
-    /// stopped sending, the connection is reset, so that the peer does not take what it has for the whole.
+    /// The response was cut, and its end is the connection's end. Once the peer has acknowledged everything
+    /// and has stopped sending, the connection is reset, so that the peer does not take what it has for the
+    /// whole.
     Settle,
     /// The peer gets a while to close first, where the policy says so.
     PeerFirst,
@@ -73,25 +74,25 @@ pub enum Action {
     Notify,
     /// Close the write side; answer with [`Event::HalfClosed`].
     HalfClose {
-        /// Whether the TLS session is not needed any more, and must not be asked to end itself: the FIN follows what
-        /// was flushed, without a `close_notify`.
+        /// Whether the TLS session is not needed any more, and must not be asked to end itself: the FIN
+        /// follows what was flushed, without a `close_notify`.
         below_session: bool,
     },
-    /// Wait until the peer has acknowledged everything, and discard meanwhile what it sends, at most `limit` bytes in
-    /// one call, nothing once its FIN was read. Answer with [`Event::Unacked`] whenever the system can tell, and with
-    /// [`Event::Discarded`] or [`Event::PeerFin`].
+    /// Wait until the peer has acknowledged everything, and discard meanwhile what it sends, at most `limit`
+    /// bytes in one call, nothing once its FIN was read. Answer with [`Event::Unacked`] whenever the system
+    /// can tell, and with [`Event::Discarded`] or [`Event::PeerFin`].
     Settle {
         /// Most bytes that this call may take; `None` where nothing is left to read.
         limit: Option<NonZeroUsize>,
     },
-    /// Read **through** any TLS session and discard, at most `limit` bytes of plaintext in one call. Answer with
-    /// [`Event::Discarded`], [`Event::PeerEnded`] or [`Event::PeerFin`].
+    /// Read **through** any TLS session and discard, at most `limit` bytes of plaintext in one call. Answer
+    /// with [`Event::Discarded`], [`Event::PeerEnded`] or [`Event::PeerFin`].
     AwaitPeer {
         /// Most bytes that this call may take.
         limit: NonZeroUsize,
     },
-    /// Read **below** any TLS session and discard, at most `limit` bytes in one call; the session is not needed
-    /// any more. Answer with [`Event::Discarded`] or [`Event::PeerFin`].
+    /// Read **below** any TLS session and discard, at most `limit` bytes in one call; the session is not
+    /// needed any more. Answer with [`Event::Discarded`] or [`Event::PeerFin`].
     Discard {
         /// Most bytes that this call may take: never zero, since a read of zero bytes looks like a FIN.
         limit: NonZeroUsize,
@@ -157,15 +158,15 @@ impl Notified {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Start {
-    /// The first failure that the connection's user met, if any. Errors are one-shot in the kernel: after a reset
-    /// was reported once, the next read returns 0 and would look like a FIN.
+    /// The first failure that the connection's user met, if any. Errors are one-shot in the kernel: after a
+    /// reset was reported once, the next read returns 0 and would look like a FIN.
     pub failure: Option<Failure>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
     pub fatal_alert: Option<Alert>,
-    /// The write side is closed already: by the connection's user, a tunnel's half-close for one. What the peer sees
-    /// of the end is decided then, so [`cut`](Self::cut) has no effect any more.
+    /// The write side is closed already: by the connection's user, a tunnel's half-close for one. What the
+    /// peer sees of the end is decided then, so [`cut`](Self::cut) has no effect any more.
     pub half_closed: Option<Notified>,
     /// The connection must not look cleanly ended.
     pub cut: Option<Cut>,
@@ -185,8 +186,8 @@ pub enum Alert {
 pub struct Cut {
     /// How the peer is shown that it is cut.
     pub shown_by: CutShownBy,
-    /// What the close reports, unless the network ends the connection first. `None` where it is not known that anything
-    /// failed: then it reports what ended it.
+    /// What the close reports, unless the network ends the connection first. `None` where it is not known
+    /// that anything failed: then it reports what ended it.
     pub outcome: Option<Outcome>,
 }
 
@@ -194,11 +195,12 @@ pub struct Cut {
 /// Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutShownBy {
-    /// By what was sent itself, which has a length, chunks or frames of which some are missing: flush, FIN without
+    /// By what was sent itself, which has a length, chunks or frames of which some are missing: flush, FIN
+    /// without
     /// `close_notify`, drain.
     Framing,
-    /// By a reset, since what was sent has no other end than the connection's (RFC 9112 §6.3): flush, wait until
-    /// everything is acknowledged and the peer is quiet, RST.
+    /// By a reset, since what was sent has no other end than the connection's (RFC 9112 §6.3): flush, wait
+    /// until everything is acknowledged and the peer is quiet, RST.
     LateReset,
     /// By a reset at once. It takes away what the peer has not read yet.
     Reset,

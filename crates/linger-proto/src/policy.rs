@@ -93,11 +93,19 @@ impl ClosePolicy {
         ClosePolicyBuilder { policy: *self }
     }
 
-    /// The longest that a close by this policy can take, everything together. The time before the close, while
-    /// the connection is served, is not part of it.
+    /// Whether the FIN is not to go out as soon as the connection's user has nothing more to say: the peer
+    /// has its turn first, or the last descriptor decides.
+    #[must_use]
+    pub const fn holds_fin_back(&self) -> bool {
+        !self.half_closes || self.peer_closes_first.is_some()
+    }
+
+    /// The longest that a close by this policy can take, everything together. The time before the close,
+    /// while the connection is served, is not part of it.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        // The flush, and then close_notify and FIN, have the same limit each when the peer's turn is between them.
+        // The flush, and then close_notify and FIN, have the same limit each when the peer's turn is between
+        // them.
         let peers_turn = self.peer_closes_first.map_or(Duration::ZERO, |grace| grace + self.flush_limit);
         self.flush_limit + peers_turn + self.drain_limit
     }
@@ -132,8 +140,8 @@ impl ClosePolicy {
         self.drain_limit_bytes
     }
 
-    /// Least rate of a peer that sends, in bytes per second, and the grace before it counts; `None` where it is
-    /// off.
+    /// Least rate of a peer that sends, in bytes per second, and the grace before it counts; `None` where it
+    /// is off.
     #[must_use]
     pub const fn drain_min_rate(&self) -> Option<(u64, Duration)> {
         match self.drain_min_rate {
@@ -142,8 +150,8 @@ impl ClosePolicy {
         }
     }
 
-    /// The bounds, in time and in decrypted bytes, of the wait for the peer's `close_notify`; `None` where there
-    /// is no wait.
+    /// The bounds, in time and in decrypted bytes, of the wait for the peer's `close_notify`; `None` where
+    /// there is no wait.
     #[must_use]
     pub const fn await_close_notify(&self) -> Option<(Duration, u64)> {
         match self.await_close_notify {
@@ -271,7 +279,8 @@ pub(crate) struct AwaitNotify {
     pub(crate) limit_bytes: u64,
 }
 
-/// Longest time that any setting takes: a day. Longer is a mistake in the unit, and could overflow a deadline.
+/// Longest time that any setting takes: a day. Longer is a mistake in the unit, and could overflow a
+/// deadline.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A size in the largest unit that shows it exactly.

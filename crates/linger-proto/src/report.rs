@@ -19,8 +19,9 @@ pub struct CloseReport {
     pub failure: Option<Failure>,
     /// Bytes of the peer that were read and discarded.
     pub bytes_drained: u64,
-    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted: 0 after a
-    /// peer's FIN, more where a response was cut. `None` where the system cannot tell; the driver fills it in.
+    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted: 0
+    /// after a peer's FIN, more where a response was cut. `None` where the system cannot tell; the driver
+    /// fills it in.
     pub unacked: Option<u64>,
     /// Whether our `close_notify` was handed to the kernel.
     pub sent_close_notify: bool,
@@ -79,7 +80,8 @@ impl CloseReport {
     /// Pd-- drained=33521763 unacked=0 flush_us=2 drain_us=12090 total_us=12099
     /// ```
     ///
-    /// Four characters in the manner of `HAProxy`'s termination codes, then fields of which later versions may add more:
+    /// Four characters in the manner of `HAProxy`'s termination codes, then fields of which later versions
+    /// may add more:
     ///
     /// | place | characters |
     /// |---|---|
@@ -88,7 +90,8 @@ impl CloseReport {
     /// | 3: our `close_notify` | `n` sent, `-` not |
     /// | 4: the peer's `close_notify` | `n` read, `-` not |
     ///
-    /// Times are microseconds; `unacked` is `-` where the system cannot tell; `failure`, last, only where there was one.
+    /// Times are microseconds; `unacked` is `-` where the system cannot tell; `failure`, last, only where
+    /// there was one.
     #[must_use]
     pub fn line(&self) -> impl fmt::Display + use<> {
         Line(*self)

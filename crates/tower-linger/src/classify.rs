@@ -5,19 +5,22 @@ use linger_proto::ClosePolicy;
 /// How a connection is to end. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As the connection itself shows it: cleanly where everything that was begun is at its end, as a failure where
-    /// something is unanswered or cannot be told. See [`LingerIo`](crate::LingerIo#what-a-drop-means).
+    /// As the connection itself shows it: cleanly where everything that was begun is at its end, as a
+    /// failure where something is unanswered or cannot be told. See
+    /// [`LingerIo`](crate::LingerIo#what-a-drop-means).
     AsSeen,
-    /// By the lingering close: the peer gets everything, and is told that it was everything. A connection that was seen
-    /// to be busy is ended as a failure all the same.
+    /// By the lingering close: the peer gets everything, and is told that it was everything. A connection
+    /// that was seen to be busy is ended as a failure all the same.
     Graceful,
-    /// By the lingering close, with a policy of its own: shorter for errors, without drain for abuse. It replaces all of
-    /// the layer's settings; start from the layer's policy and its `to_builder` to change only some.
+    /// By the lingering close, with a policy of its own: shorter for errors, without drain for abuse. It
+    /// replaces all of the layer's settings; start from the layer's policy and its `to_builder` to change
+    /// only some.
     GracefulBy(ClosePolicy),
-    /// As a failure: what was sent arrives, and the peer can tell that it is not the whole. A FIN would say that it is of a
-    /// response that ends with its connection (RFC 9112 §6.3), and a `close_notify` of any (RFC 8446 §6.1). So there is no
-    /// `close_notify`, and where the response has no end of its own, a RST follows once everything is acknowledged. It
-    /// has no effect where the service has half-closed already.
+    /// As a failure: what was sent arrives, and the peer can tell that it is not the whole. A FIN would say
+    /// that it is of a response that ends with its connection (RFC 9112 §6.3), and a `close_notify` of any
+    /// (RFC 8446 §6.1). So there is no
+    /// `close_notify`, and where the response has no end of its own, a RST follows once everything is
+    /// acknowledged. It has no effect where the service has half-closed already.
     Abort,
     /// By a reset at once. The peer may lose what it has not read yet.
     Reset,
@@ -25,9 +28,9 @@ pub enum Ending {
 
 /// Decides by a service's result how its connection is to end. Closures can do it, too.
 ///
-/// [`LingerLayer`](crate::LingerLayer) by itself uses [`BySight`], since it knows nothing of the service's error;
-/// [`LingerLayer::classify`](crate::LingerLayer::classify) brings another classifier in. Whatever it says, a
-/// connection that is dropped by a panic ends as a failure.
+/// [`LingerLayer`](crate::LingerLayer) by itself uses [`BySight`], since it knows nothing of the service's
+/// error; [`LingerLayer::classify`](crate::LingerLayer::classify) brings another classifier in. Whatever it
+/// says, a connection that is dropped by a panic ends as a failure.
 pub trait Classify<R, E>: Clone {
     /// How the connection is to end.
     fn classify(&self, result: &Result<R, E>) -> Ending;

@@ -14,15 +14,16 @@ use crate::service::Linger;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
-/// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them properly
-/// when its service is done with it.
+/// Turns a service of [`LingerIo<T>`] into a service of accepted connections `T`, and closes each of them
+/// properly when its service is done with it.
 ///
-/// Put concurrency limits inside this layer, around the service, so that lingering connections hold no permit.
+/// Put concurrency limits inside this layer, around the service, so that lingering connections hold no
+/// permit.
 ///
-/// It is also the one place where the closing is configured: the adapters for loops that a framework owns take a
-/// clone of it. Clones share everything, the tracker included, as it was when they were made: a method that
-/// configures changes the layer that it returns, and no clone that was made before. So configure first, then clone and
-/// ask for the [`tracker`](Self::tracker).
+/// It is also the one place where the closing is configured: the adapters for loops that a framework owns
+/// take a clone of it. Clones share everything, the tracker included, as it was when they were made: a
+/// method that configures changes the layer that it returns, and no clone that was made before. So configure
+/// first, then clone and ask for the [`tracker`](Self::tracker).
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,9 +54,9 @@ impl LingerLayer {
         self
     }
 
-    /// Calls `observer` with the report of each close, on the task that closed, after the socket was released.
-    /// It must not block. Its panic is caught: the panic hook tells of it, and nothing else changes. Clones of this layer
-    /// that were made before are not observed.
+    /// Calls `observer` with the report of each close, on the task that closed, after the socket was
+    /// released. It must not block. Its panic is caught: the panic hook tells of it, and nothing else
+    /// changes. Clones of this layer that were made before are not observed.
     #[must_use]
     pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
         let settings = Arc::make_mut(&mut self.settings);
@@ -64,16 +65,18 @@ impl LingerLayer {
         self
     }
 
-    /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its future completes
-    /// with the service, and the connection is closed by a task of its own when it is dropped. By default the future waits.
+    /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its
+    /// future completes with the service, and the connection is closed by a task of its own when it is
+    /// dropped. By default the future waits.
     #[must_use]
     pub fn detach_upgrades(mut self) -> Self {
         Arc::make_mut(&mut self.settings).detaches_upgrades = true;
         self
     }
 
-    /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns hands
-    /// the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before `main` ends.
+    /// Wraps a connection for a loop that has no service to put the layer around. Dropping what this returns
+    /// hands the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before
+    /// `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
         LingerIo::new(io, HandBack::to_tracker(), Served::new(self.settings.clone()))
     }
@@ -120,7 +123,8 @@ impl<S> Layer<S> for LingerLayer {
     }
 }
 
-/// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by [`LingerLayer::classify`].
+/// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by
+/// [`LingerLayer::classify`].
 #[derive(Debug, Clone)]
 pub struct ClassifyLayer<C> {
     linger: LingerLayer,

@@ -1,13 +1,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Ends server connections so that the client always gets the last response, or the last TLS alert, instead of a reset.
+//! Ends server connections so that the client always gets the last response, or the last TLS alert, instead
+//! of a reset.
 //!
 //! # The problem
 //!
-//! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its kernel send a
-//! RST, and the client loses what it was about to read: the `413` to its upload, the tail of a large response, the alert
-//! that says which certificate is missing. RFC 9112 §9.6 describes the cure: close the write side, go on reading, then
-//! close. hyper, axum, axum-server and tonic leave that to somebody else, because a drain without bounds is a way to
-//! hold their sockets. Here every wait has a bound.
+//! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its
+//! kernel send a RST, and the client loses what it was about to read: the `413` to its upload, the tail of a
+//! large response, the alert that says which certificate is missing. RFC 9112 §9.6 describes the cure: close
+//! the write side, go on reading, then close. hyper, axum, axum-server and tonic leave that to somebody
+//! else, because a drain without bounds is a way to hold their sockets. Here every wait has a bound.
 //!
 //! # The shortest example
 //!
@@ -44,14 +45,15 @@
 //!
 //! accept → wrap → serve → hand back → close phases → outcome
 //!
-//! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the service drops
-//! it, however it does that, the connection comes back, and is flushed, notified (`close_notify`), half-closed (FIN),
-//! drained and released, each within the [`ClosePolicy`]. One [`CloseReport`] says how it went: to
-//! [`on_close`](LingerLayer::on_close), and as a `tracing` event.
+//! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the
+//! service drops it, however it does that, the connection comes back, and is flushed, notified
+//! (`close_notify`), half-closed (FIN), drained and released, each within the [`ClosePolicy`]. One
+//! [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), and as a `tracing` event.
 //!
-//! A connection that is dropped **busy** has failed: a request is unanswered, a response is not at its end. It does not
-//! end cleanly then: without `close_notify`, and by a RST after everything was acknowledged where the end of the
-//! response is the end of its connection. What was sent before arrives. [`LingerIo`] tells what counts as busy;
+//! A connection that is dropped **busy** has failed: a request is unanswered, a response is not at its end.
+//! It does not end cleanly then: without `close_notify`, and by a RST after everything was acknowledged
+//! where the end of the response is the end of its connection. What was sent before arrives. [`LingerIo`]
+//! tells what counts as busy;
 //! `RequestLayer`, a layer of requests, sees it for every hook.
 //!
 //! At most half of the process's descriptors linger at once, and for one more the oldest is released: see
@@ -67,16 +69,17 @@
 //!
 //! # Compared with graceful shutdown
 //!
-//! A graceful-shutdown watcher, axum's or hyper-util's, ends *requests*: it stops accepting and lets responses finish.
-//! This ends *connections*, always, and at shutdown after them. The [`Tracker`] knows each from its accept to its release,
-//! upgraded ones too, waits for them, and cuts what is still served at its deadline. Use both: [`Shutdown`] puts them under
-//! one deadline.
+//! A graceful-shutdown watcher, axum's or hyper-util's, ends *requests*: it stops accepting and lets
+//! responses finish. This ends *connections*, always, and at shutdown after them. The [`Tracker`] knows each
+//! from its accept to its release, upgraded ones too, waits for them, and cuts what is still served at its
+//! deadline. Use both: [`Shutdown`] puts them under one deadline.
 //!
 //! # Events
 //!
-//! With feature `tracing`, target `tower_linger`. At `TRACE`, one event per phase change: `from`, `to`. At `DEBUG`, one
-//! per finished close: `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us`
-//! (microseconds) and, where there was one, `failure`; and one per failed TLS handshake: `error`.
+//! With feature `tracing`, target `tower_linger`. At `TRACE`, one event per phase change: `from`, `to`. At
+//! `DEBUG`, one per finished close: `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`,
+//! `drain_us`, `total_us` (microseconds) and, where there was one, `failure`; and one per failed TLS
+//! handshake: `error`.
 //!
 //! # Features
 //!

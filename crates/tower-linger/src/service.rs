@@ -21,7 +21,8 @@ use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.
 ///
-/// Made by [`LingerLayer`](crate::LingerLayer). Its response and error are the inner service's own, unchanged.
+/// Made by [`LingerLayer`](crate::LingerLayer). Its response and error are the inner service's own,
+/// unchanged.
 #[derive(Debug, Clone)]
 pub struct Linger<S, C = BySight> {
     inner: S,
@@ -68,8 +69,9 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it stops the service, as dropping the service's own future would. The connection is still closed, by a task
-    /// that the layer's tracker counts. What it was busy with is not whole then, and does not look so.
+    /// Dropping it stops the service, as dropping the service's own future would. The connection is still
+    /// closed, by a task that the layer's tracker counts. What it was busy with is not whole then, and does
+    /// not look so.
     #[must_use = "futures do nothing unless polled"]
     pub struct LingerFuture<F, T: Transport, R, E, C = BySight> {
         #[pin]
@@ -83,10 +85,11 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F, T: Transport> {
         Serving {
-            // The close comes through here. Should this future be dropped first, the close is dropped with the channel,
-            // and so goes on in a task of its own.
+            // The close comes through here. Should this future be dropped first, the close is dropped with
+            // the channel, and so goes on in a task of its own.
             back: Option<(oneshot::Receiver<Close<T>>, Detached)>,
-            // Apart, so that it holds no memory while its connection lingers: an engine's future has kilobytes.
+            // Apart, so that it holds no memory while its connection lingers: an engine's future has
+            // kilobytes.
             serve: Pin<Box<F>>,
         },
         /// The service is done; its connection may still be in use by what it was upgraded to.

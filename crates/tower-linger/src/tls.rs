@@ -28,9 +28,10 @@ use crate::transport::Transport;
 
 /// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
 ///
-/// A handshake that fails ends with an alert, the last message to the client and the only one that says why. Without
-/// a lingering close most clients lose it to a reset. So the connection of a failed handshake is half-closed, drained
-/// and released like any other, by the policy of the [`LingerLayer`] that this is made with.
+/// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
+/// Without a lingering close most clients lose it to a reset. So the connection of a failed handshake is
+/// half-closed, drained and released like any other, by the policy of the [`LingerLayer`] that this is made
+/// with.
 ///
 /// ```
 /// # use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -58,7 +59,8 @@ impl TlsAcceptLayer {
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
     }
 
-    /// Gives each handshake this long. A handshake that takes longer has no message to save: its connection is closed.
+    /// Gives each handshake this long. A handshake that takes longer has no message to save: its connection
+    /// is closed.
     ///
     /// # Errors
     ///
@@ -75,8 +77,8 @@ impl TlsAcceptLayer {
         Ok(self)
     }
 
-    /// Closes the connections of failed handshakes by another policy than the others: who fails a handshake is owed its
-    /// alert, and not much time beyond.
+    /// Closes the connections of failed handshakes by another policy than the others: who fails a handshake
+    /// is owed its alert, and not much time beyond.
     #[must_use]
     pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
         self.failure_policy = Arc::new(policy);
@@ -144,11 +146,13 @@ where
 }
 
 pin_project! {
-    /// Does the handshake, then serves the connection; or lingers, where the handshake failed, and then fails.
+    /// Does the handshake, then serves the connection; or lingers, where the handshake failed, and then
+    /// fails.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it stops the handshake or the service. A failed handshake's lingering goes on in a task of its own.
+    /// Dropping it stops the handshake or the service. A failed handshake's lingering goes on in a task of
+    /// its own.
     #[must_use = "futures do nothing unless polled"]
     pub struct TlsAcceptFuture<S: Service<TlsStream<T>>, T: Transport> {
         #[pin]

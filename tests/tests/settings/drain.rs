@@ -105,7 +105,8 @@ async fn orphan_timeout_is_the_kernels_bound_after_the_release() {
     }
 }
 
-/// Its answer to our `close_notify` is read through the session, and is the end: the client's FIN is not waited for.
+/// Its answer to our `close_notify` is read through the session, and is the end: the client's FIN is not
+/// waited for.
 #[tokio::test]
 async fn await_close_notify_ends_with_the_clients_close_notify() {
     for engine in Engine::ALL {

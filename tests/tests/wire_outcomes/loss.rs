@@ -16,7 +16,8 @@ const UPLOAD_BYTES: usize = 64 << 20;
 const CLIENTS: usize = 20;
 const MESSAGE: &str = "too large\n";
 
-/// CONFORMANCE 7, RFC 9112 §9.6: what is lost on the way is sent again, as long as there is a socket that can.
+/// CONFORMANCE 7, RFC 9112 §9.6: what is lost on the way is sent again, as long as there is a socket that
+/// can.
 pub(super) async fn an_early_answer_survives_the_loss_of_packets() {
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let server = serve(LingerListener::new(listener, LingerLayer::default()), app());

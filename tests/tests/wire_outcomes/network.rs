@@ -130,7 +130,8 @@ pub(super) async fn silence_until_the_kernel_gives_up_is_kernel_timeout() {
     assert_eq!((report.outcome, report.unacked), (Outcome::KernelTimeout, Some(RESPONSE.len() as u64)));
 }
 
-/// CONFORMANCE 32: `FIN_WAIT2` has no timer of its own while somebody holds the socket, but keepalive works there.
+/// CONFORMANCE 32: `FIN_WAIT2` has no timer of its own while somebody holds the socket, but keepalive works
+/// there.
 pub(super) async fn an_unanswered_keepalive_is_kernel_timeout() {
     let (server, mut client) = connect().await;
     let keepalive = TcpKeepalive::new().with_time(SECOND).with_interval(SECOND).with_retries(1);
@@ -161,7 +162,8 @@ pub(super) async fn a_peer_that_vanishes_is_drain_idle_with_bytes_unacknowledged
     assert_eq!((report.outcome, report.unacked), (Outcome::DrainIdle, Some(RESPONSE.len() as u64)));
 }
 
-/// CONFORMANCE 25: a zero window, and bytes left above the kernel. They are lost, so the end must not look whole.
+/// CONFORMANCE 25: a zero window, and bytes left above the kernel. They are lost, so the end must not look
+/// whole.
 pub(super) async fn a_peer_that_takes_nothing_is_flush_timeout_and_a_reset() {
     const BUFFER: usize = 32 << 20;
     let (server, mut client) = connect().await;
@@ -215,7 +217,8 @@ pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
     }
 }
 
-/// CONFORMANCE 4: `shutdown` acts on the connection, `close` on one of its descriptors; a child process has another.
+/// CONFORMANCE 4: `shutdown` acts on the connection, `close` on one of its descriptors; a child process has
+/// another.
 pub(super) async fn a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so() {
     let on_last_close = ClosePolicy::builder().on_last_close().build().expect("makes sense");
     for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (on_last_close, Outcome::LeftOpen)] {

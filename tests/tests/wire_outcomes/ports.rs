@@ -33,7 +33,8 @@ pub(super) async fn time_wait_is_the_servers_unless_the_peer_closes_first() {
     }
 }
 
-/// CONFORMANCE 37: whatever the close was, `TIME_WAIT` is honoured and the same four numbers work again at once.
+/// CONFORMANCE 37: whatever the close was, `TIME_WAIT` is honoured and the same four numbers work again at
+/// once.
 pub(super) async fn a_client_reconnects_from_the_same_port_after_every_kind_of_close() {
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let client_address = SocketAddr::new(SERVER.ip(), 40_000);

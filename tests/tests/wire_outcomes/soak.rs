@@ -140,8 +140,8 @@ struct Held {
     resident_kib: u64,
 }
 
-/// A connection is counted as closed a moment before its task is gone: waits until only the accept loop's is left, and says
-/// how many there are if they do not go.
+/// A connection is counted as closed a moment before its task is gone: waits until only the accept loop's is
+/// left, and says how many there are if they do not go.
 async fn held_at_rest() -> Held {
     let alone = async {
         while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 1 {

@@ -16,7 +16,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{UPLOAD_BYTES, app, arrived, last_request};
 
-/// CONFORMANCE 27: at full speed, and not one byte over the limit. What the limit cuts off is cut off by a reset.
+/// CONFORMANCE 27: at full speed, and not one byte over the limit. What the limit cuts off is cut off by a
+/// reset.
 pub(crate) async fn the_byte_limit_is_exact() {
     for engine in Engine::ALL {
         for limit in [1, 4097, 1_000_003, 5 << 20] {

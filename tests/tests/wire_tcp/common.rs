@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use axum::routing::any;
 use tower_linger::CloseReport;
 
-/// More than the buffers of two sockets hold: a client that sends so much is still sending when the response is there.
+/// More than the buffers of two sockets hold: a client that sends so much is still sending when the response
+/// is there.
 pub(super) const UPLOAD_BYTES: usize = 64 << 20;
 
 /// Size of the large response: at the end of its last write most of it is still in the server's socket.

@@ -19,7 +19,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_peer_closed, last_request};
 
-/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and in the middle of the upload, to raw clients and to reqwest.
+/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and in the middle of the upload, to raw
+/// clients and to reqwest.
 pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     let body = Bytes::from(vec![0; UPLOAD_BYTES]);
     for (engine, app) in Engine::ALL.into_iter().flat_map(|engine| [(engine, app()), (engine, midway_app())])
@@ -114,8 +115,9 @@ pub(crate) async fn a_client_that_half_closes_gets_the_whole_response() {
     resets.assert_none(());
 }
 
-/// CONFORMANCE 9: `axum::serve` does not set hyper's `half_close`, and without it hyper drops a request whose client
-/// half-closes before the answer. The layer cannot answer for it; it makes no reset of it either.
+/// CONFORMANCE 9: `axum::serve` does not set hyper's `half_close`, and without it hyper drops a request
+/// whose client half-closes before the answer. The layer cannot answer for it; it makes no reset of it
+/// either.
 pub(crate) async fn without_half_close_hyper_does_not_answer_with_the_layer_either() {
     let app = Router::new().route("/", any(std::future::pending::<()>));
     for engine in Engine::ALL {

@@ -21,8 +21,9 @@ const UPLOADERS: usize = 300;
 /// Longer than any test: nothing ends by itself.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Clients that were refused, and that go on with neither their upload nor anything else, in front of one with a `GET`. All of
-/// them wait to be accepted. Those of the server's that come later have numbers under the limit, and they have not.
+/// Clients that were refused, and that go on with neither their upload nor anything else, in front of one
+/// with a `GET`. All of them wait to be accepted. Those of the server's that come later have numbers under
+/// the limit, and they have not.
 struct Queue {
     listener: TcpListener,
     uploaders: Vec<TcpStream>,

@@ -44,7 +44,8 @@ pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
     }
 }
 
-/// CONFORMANCE 38: a request that is being served, with part of its body unread, is not reset by the server's end.
+/// CONFORMANCE 38: a request that is being served, with part of its body unread, is not reset by the
+/// server's end.
 pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
     for engine in Engine::ALL {
         for layer in [true, false] {
@@ -80,7 +81,8 @@ pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
     }
 }
 
-/// CONFORMANCE 38: there is no runtime on the thread that drops the connection, so there is no task that could drain.
+/// CONFORMANCE 38: there is no runtime on the thread that drops the connection, so there is no task that
+/// could drain.
 pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_fin() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let listener = listen().await;

@@ -15,7 +15,8 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{LARGE_BYTES, TRIES, assert_peer_closed};
 
-/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed, while the client sends PING after PING.
+/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed, while the client sends
+/// PING after PING.
 pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
 
@@ -83,8 +84,8 @@ async fn goes_away(server: &Running, http: &Http, gates: &Gates) -> Seen {
     seen
 }
 
-/// Answers what has to be answered, and sends PING after PING between that. Frames that need no answer keep them apart:
-/// otherwise the answers fill the way back, and the response waits behind them.
+/// Answers what has to be answered, and sends PING after PING between that. Frames that need no answer keep
+/// them apart: otherwise the answers fill the way back, and the response waits behind them.
 async fn ping(mut writer: WriteHalf<Client>, mut answers: mpsc::UnboundedReceiver<Vec<u8>>) {
     let pings = [frame(PING, 0, 0, &[0; 8]), frame(UNKNOWN, 0, 0, &[0; 16_384])].concat();
     loop {
@@ -140,7 +141,8 @@ fn request() -> Vec<u8> {
     let [a, b, c, d] = WINDOW.to_be_bytes();
     bytes.extend(frame(SETTINGS, 0, 0, &[0, 4, a, b, c, d]));
     bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(WINDOW - 65_535).to_be_bytes()));
-    // Of the static table (RFC 7541 appendix A): method GET, scheme http, path /; then an authority of 9 bytes.
+    // Of the static table (RFC 7541 appendix A): method GET, scheme http, path /; then an authority of 9
+    // bytes.
     let headers = [&[0x82, 0x86, 0x84, 0x01, 9][..], b"localhost"].concat();
     bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, STREAM, &headers));
     bytes
@@ -165,7 +167,8 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY says what was wrong, to a client that has more of the same on its way.
+/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY says what was wrong, to a client that has more of the same on its
+/// way.
 pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let server = accept_loop(listen().await, linger.layer(Http::new(Router::new())));

@@ -64,7 +64,8 @@ pub(crate) async fn bytes_before_during_and_after_the_fin_cause_no_reset() {
 /// More than hyper reads at once, so that some of it stays in the socket.
 static EXTRA: [u8; 1 << 20] = [b'x'; 1 << 20];
 
-/// The second time while the response is on its way, which is larger than the buffers; the third after its end.
+/// The second time while the response is on its way, which is larger than the buffers; the third after its
+/// end.
 async fn sends_three_times(server: std::net::SocketAddr) -> std::io::Result<End> {
     let mut client = Client::plain(server, Some(64 << 10)).await?;
     client.write_all(&last_request("/large")).await?;
@@ -77,7 +78,8 @@ async fn sends_three_times(server: std::net::SocketAddr) -> std::io::Result<End>
     Ok(seen.end)
 }
 
-/// CONFORMANCE 20 (plain) and 26: the peer's FIN ends the drain, with what came before it discarded to the byte.
+/// CONFORMANCE 20 (plain) and 26: the peer's FIN ends the drain, with what came before it discarded to the
+/// byte.
 pub(crate) async fn the_peers_fin_ends_the_drain_and_is_a_normal_outcome() {
     for engine in Engine::ALL {
         for late_bytes in [0, 1, LARGE_BYTES] {

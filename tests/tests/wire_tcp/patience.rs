@@ -12,8 +12,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, app, last_request};
 
-/// CONFORMANCE 14: the drain's bound is over long before the client has read anything, and yet nothing is cut: the kernel
-/// goes on delivering what was flushed, and the FIN behind it.
+/// CONFORMANCE 14: the drain's bound is over long before the client has read anything, and yet nothing is
+/// cut: the kernel goes on delivering what was flushed, and the FIN behind it.
 pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() {
     let listener = listen().await;
     let address = listener.local_addr().expect("bound");
@@ -40,7 +40,8 @@ pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() 
     resets.assert_none(report);
 }
 
-/// CONFORMANCE 31: silent lingerers do not outlast the deadline, and a response in transfer does not suffer from it.
+/// CONFORMANCE 31: silent lingerers do not outlast the deadline, and a response in transfer does not suffer
+/// from it.
 pub(crate) async fn a_shutdown_ends_silent_lingerers_and_completes_a_response_in_transfer() {
     const SILENT: usize = 50;
     let (linger, mut reports) = reporting(ClosePolicy::default());

@@ -19,8 +19,8 @@ use super::common::{TRIES, UPLOAD_BYTES, app, bare, connect, layered};
 
 const CLIENTS: usize = 100;
 
-/// CONFORMANCE 18: TLS 1.3 clients believe that the handshake is done, and send; without the layer the reset of what they
-/// send takes the alert away.
+/// CONFORMANCE 18: TLS 1.3 clients believe that the handshake is done, and send; without the layer the reset
+/// of what they send takes the alert away.
 pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
     let certs = Certs::make();
     let config = || certs.server(&[Version::Tls13], ClientAuth::Required);
@@ -146,7 +146,8 @@ pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
                 connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
             let port = client.get_ref().0.peer_addr().expect("connected").port();
             let capture = Capture::start(port).expect("captures");
-            // An application data record, by its header, whose contents cannot be decrypted; and more behind it.
+            // An application data record, by its header, whose contents cannot be decrypted; and more behind
+            // it.
             let record = [&[23, 3, 3, 0, 40][..], &[0; 40], &vec![0; 100_000]].concat();
             client.get_mut().0.write_all(&record).await.expect("loopback");
             if !is_layered {

@@ -54,7 +54,8 @@ pub(super) async fn bare(config: ServerConfig) -> Running {
     accept_loop(listen().await, BareTls::new(TlsAcceptor::from(Arc::new(config)), Http::new(app())))
 }
 
-/// The server's end of one connection, its handshake done, and the client's TCP stream with the handshake still to do.
+/// The server's end of one connection, its handshake done, and the client's TCP stream with the handshake
+/// still to do.
 pub(super) async fn accept(config: ServerConfig) -> (tokio_rustls::Accept<TcpStream>, TcpStream) {
     let listener = listen().await;
     let address = listener.local_addr().expect("bound");
@@ -73,8 +74,8 @@ pub(super) async fn dial(
     TlsConnector::from(config).connect(name, tcp).await.expect("loopback")
 }
 
-/// The client's own `close_notify`, and no FIN: if both came before a bare server's `close`, its socket would be closed
-/// already and would send no reset (RFC 9293 §3.6).
+/// The client's own `close_notify`, and no FIN: if both came before a bare server's `close`, its socket
+/// would be closed already and would send no reset (RFC 9293 §3.6).
 pub(super) async fn answer_close_notify(client: &mut tokio_rustls::client::TlsStream<TcpStream>) {
     client.get_mut().1.send_close_notify();
     // The bare server's socket may be gone.

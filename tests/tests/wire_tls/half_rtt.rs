@@ -17,8 +17,9 @@ use tower_linger_tests::server::listen;
 /// More than the client's receive buffer holds, less than the server's send buffer.
 static RESPONSE: [u8; 500_000] = [b'a'; 500_000];
 
-/// CONFORMANCE 16, RFC 8446 §4.4.4: response, `close_notify` and close leave with the server's first flight, so the client's
-/// Finished finds a connection that is closing already. tokio-rustls waits for it: here rustls is driven by hand.
+/// CONFORMANCE 16, RFC 8446 §4.4.4: response, `close_notify` and close leave with the server's first flight,
+/// so the client's Finished finds a connection that is closing already. tokio-rustls waits for it: here
+/// rustls is driven by hand.
 pub(crate) async fn a_response_before_the_clients_finished_arrives_whole() {
     let certs = Certs::make();
     for layer in [true, false] {

@@ -20,8 +20,10 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{MESSAGE, answer_close_notify, app, dial};
 
-/// CONFORMANCE 17, RFC 8446 §6.1: hyper drops an idle connection without shutting it down, so only the layer says
-/// `close_notify`. The layer of requests tells it that the connection is idle; without it nobody knows, and it says none.
+/// CONFORMANCE 17, RFC 8446 §6.1: hyper drops an idle connection without shutting it down, so only the layer
+/// says
+/// `close_notify`. The layer of requests tells it that the connection is idle; without it nobody knows, and
+/// it says none.
 pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -34,8 +36,8 @@ pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
         };
         let with = layered(&LingerLayer::default(), config(), http(app().layer(RequestLayer))).await;
         let without = bare(config(), http(app())).await;
-        // After a response, and in the middle of a head. Before the first byte hyper-util has no timer: it waits to tell
-        // the version.
+        // After a response, and in the middle of a head. Before the first byte hyper-util has no timer: it
+        // waits to tell the version.
         for bytes in [head("GET", "/small", 0), b"GET / HTTP/1.1\r\nHost: loc".to_vec()] {
             for (server, end) in [(&with, End::CloseNotify), (&without, End::Fin)] {
                 let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
@@ -47,7 +49,8 @@ pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     }
 }
 
-/// CONFORMANCE 17 and 21, RFC 8446 §6.1: a bare server says `close_notify` here too, and resets the client that answers it.
+/// CONFORMANCE 17 and 21, RFC 8446 §6.1: a bare server says `close_notify` here too, and resets the client
+/// that answers it.
 pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {

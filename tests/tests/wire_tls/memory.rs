@@ -13,8 +13,8 @@ use super::common::connect;
 
 /// Connections that are opened, and then closed, at once.
 const ROUND: usize = 100;
-/// Rounds in which new connections can take the memory that the closing ones have freed. With these, both ends of all
-/// connections fit into a limit of 1024 descriptors.
+/// Rounds in which new connections can take the memory that the closing ones have freed. With these, both
+/// ends of all connections fit into a limit of 1024 descriptors.
 const REUSING_ROUNDS: usize = 3;
 
 /// The session is dropped before the drain, so connections to come can have its memory. A test for each
@@ -28,8 +28,8 @@ pub(crate) fn a_connection_in_the_drain_has_freed_its_tls13_session() {
     drains_without_a_session(Version::Tls13);
 }
 
-/// CONFORMANCE 23, and what it costs: the same measurement where the policy needs the session in the drain. It shows that
-/// a session that stays is noticed.
+/// CONFORMANCE 23, and what it costs: the same measurement where the policy needs the session in the drain.
+/// It shows that a session that stays is noticed.
 pub(crate) fn a_connection_that_waits_for_close_notify_keeps_its_tls12_session() {
     waits_with_its_session(Version::Tls12);
 }
@@ -54,8 +54,8 @@ const LONG: Duration = Duration::from_secs(100);
 
 /// How much of a session's memory is still taken while its connection closes.
 ///
-/// An allocator keeps what is freed, so the process never gets smaller. But what is freed is given out again: new sessions
-/// make the process grow only by what the closes of older ones have kept.
+/// An allocator keeps what is freed, so the process never gets smaller. But what is freed is given out
+/// again: new sessions make the process grow only by what the closes of older ones have kept.
 fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64 {
     // One thread, so that there is one pool of freed memory.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -15,8 +15,8 @@ use super::common::{answer_close_notify, bare, connect, dial, layered};
 
 const LAST_REQUEST: &[u8] = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: response, alert and FIN before the client's, the latter two in one
-/// segment.
+/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: response, alert and FIN before the client's, the
+/// latter two in one segment.
 pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
     let certs = Certs::make();
     for version in Version::ALL {

@@ -1,8 +1,8 @@
 //! A server that ends its connections in the way that its argument says: `endings-server SCENE`.
 //!
-//! It prints the address that it listens on and its certificate in hexadecimal digits, then the line of each close's
-//! report. It lives until its standard input ends, so that it never outlives who started it. `tests/endings.rs` starts it
-//! and is its client.
+//! It prints the address that it listens on and its certificate in hexadecimal digits, then the line of each
+//! close's report. It lives until its standard input ends, so that it never outlives who started it.
+//! `tests/endings.rs` starts it and is its client.
 
 use std::convert::Infallible;
 use std::env;

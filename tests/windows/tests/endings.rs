@@ -1,5 +1,6 @@
-//! How connections end, seen by a client of the system that the tests run on. The server is this system's own, or the
-//! program that `ENDINGS_SERVER` names (words separated by spaces), as `make windows` does with Wine.
+//! How connections end, seen by a client of the system that the tests run on. The server is this system's
+//! own, or the program that `ENDINGS_SERVER` names (words separated by spaces), as `make windows` does with
+//! Wine.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

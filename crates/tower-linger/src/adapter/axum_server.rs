@@ -1,9 +1,10 @@
 //! Adapters for axum-server (feature `axum-server`; the TLS one also needs `rustls`).
 //!
-//! axum-server owns the accept loop and drops its connections itself, at its graceful shutdown's deadline too: its
-//! `Accept` hands out connections that come back when it does. The acceptors also watch each connection's requests, so
-//! that a connection that is dropped busy does not end cleanly. axum-server's `serve` returns before its tasks have dropped
-//! their connections: end the layer's [`Tracker`](crate::Tracker) after it.
+//! axum-server owns the accept loop and drops its connections itself, at its graceful shutdown's deadline
+//! too: its
+//! `Accept` hands out connections that come back when it does. The acceptors also watch each connection's
+//! requests, so that a connection that is dropped busy does not end cleanly. axum-server's `serve` returns
+//! before its tasks have dropped their connections: end the layer's [`Tracker`](crate::Tracker) after it.
 //!
 //! ```no_run
 //! use axum_server::Server;
@@ -83,7 +84,8 @@ mod tls {
     use crate::tls::{Handshake, HandshakeError, TlsAcceptLayer};
     use crate::transport::Transport;
 
-    /// Does the TLS handshake, and closes properly what axum-server drops, those whose handshake failed included.
+    /// Does the TLS handshake, and closes properly what axum-server drops, those whose handshake failed
+    /// included.
     #[derive(Debug, Clone)]
     pub struct TlsLingerAcceptor {
         tls: TlsAcceptLayer,

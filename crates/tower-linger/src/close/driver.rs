@@ -23,7 +23,8 @@ use crate::serve::observed::{Ends, Observed, Verdict};
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
-/// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain, release.
+/// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain,
+/// release.
 ///
 /// # Cancel safety
 ///
@@ -31,14 +32,16 @@ use crate::transport::Transport;
 ///
 /// # Runtimes
 ///
-/// Outside of any runtime, or in one that has ended, it makes one best effort. In a tokio runtime without timers
-/// (`Builder::enable_time`) a thread bounds it. Tokio tells that only by a panic, which is caught, once for each
-/// such runtime, and which the panic hook prints. Enable the timers where panics abort the process.
+/// Outside of any runtime, or in one that has ended, it makes one best effort. In a tokio runtime without
+/// timers (`Builder::enable_time`) a thread bounds it. Tokio tells that only by a panic, which is caught,
+/// once for each such runtime, and which the panic hook prints. Enable the timers where panics abort the
+/// process.
 ///
 /// # How many
 ///
-/// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as the
-/// process may have descriptors do so at once. For one more, the oldest ends as [`Evicted`](Outcome::Evicted).
+/// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as
+/// the process may have descriptors do so at once. For one more, the oldest ends as
+/// [`Evicted`](Outcome::Evicted).
 ///
 /// # Examples
 ///
@@ -67,7 +70,8 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     Close::new(io, Observed::default(), Verdict::WHOLE, policy, ticket)
 }
 
-/// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own goes on with it.
+/// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own
+/// goes on with it.
 #[must_use = "futures do nothing unless polled"]
 pub struct Close<T: Transport> {
     closing: Option<Closing<T>>,
@@ -104,8 +108,8 @@ impl<T: Transport> Close<T> {
         let cut = match (ending, ends) {
             (Ending::Reset, _) => Some(Verdict::aborted(CutShownBy::Reset)),
             (Ending::Graceful | Ending::GracefulBy(_), Ends::Whole | Ends::Unknown(_)) => None,
-            // It was decided before, or the peer was told by the service's half-close; or something is unanswered, which is
-            // no graceful end whatever the result says.
+            // It was decided before, or the peer was told by the service's half-close; or something is
+            // unanswered, which is no graceful end whatever the result says.
             (_, Ends::Cut(_) | Ends::Told | Ends::Busy) | (Ending::AsSeen, _) => as_seen,
             (Ending::Abort, _) => Some(Verdict::aborted(shown_by)),
         };
@@ -116,8 +120,8 @@ impl<T: Transport> Close<T> {
         closing.machine.restart(policy, cut, now());
     }
 
-    /// Goes on in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped at once, which
-    /// is the close's last resort.
+    /// Goes on in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
+    /// at once, which is the close's last resort.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"
@@ -170,7 +174,8 @@ struct Closing<T: Transport> {
     is_performing: bool,
 }
 
-/// Whether the close is woken only when a lot of bytes are there. This cuts a flooding peer's CPU cost to a fifth.
+/// Whether the close is woken only when a lot of bytes are there. This cuts a flooding peer's CPU cost to a
+/// fifth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gathering {
     NotYet,
@@ -229,8 +234,8 @@ impl<T: Transport> Closing<T> {
         Poll::Pending
     }
 
-    /// Asks the transport for one action. While our own bytes are written, it is noticed whether it is the transport that
-    /// wakes us.
+    /// Asks the transport for one action. While our own bytes are written, it is noticed whether it is the
+    /// transport that wakes us.
     fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
         self.is_performing = true;
         let writes = matches!(action, Action::Flush | Action::Notify | Action::HalfClose { .. });
@@ -331,7 +336,8 @@ impl<T: Transport> Closing<T> {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..STEPS_PER_POLL {
             let Some(action) = self.machine.action() else { break };
-            // This may run while the thread unwinds: then a panic of the transport would take the process along.
+            // This may run while the thread unwinds: then a panic of the transport would take the process
+            // along.
             let polled = catch_unwind(AssertUnwindSafe(|| self.stream.perform(action, &mut cx)));
             let Ok(Poll::Ready(event)) = polled else { break };
             self.handle(event, now());

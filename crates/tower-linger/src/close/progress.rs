@@ -37,8 +37,9 @@ impl Progress {
         poll(&mut Context::from_waker(&Waker::from(watched)))
     }
 
-    /// Whether the transport has woken us, or the peer has taken something, since this was asked last. The system wakes a
-    /// writer only when a third of its buffer is free; a slow peer may need longer for that than it may be idle.
+    /// Whether the transport has woken us, or the peer has taken something, since this was asked last. The
+    /// system wakes a writer only when a third of its buffer is free; a slow peer may need longer for that
+    /// than it may be idle.
     pub(crate) fn take(&self, unacked: impl FnOnce() -> Option<u64>) -> bool {
         let Some(watched) = &self.0 else { return false };
         let unacked = unacked().unwrap_or(u64::MAX);

@@ -25,8 +25,8 @@ impl Settings {
         Self { policy: Arc::new(policy), ..Self::default() }
     }
 
-    /// Tells the observer. Its panic is its own: it takes neither the service's result nor the count away, and does not
-    /// abort a process that is unwinding already. The panic hook has told about it.
+    /// Tells the observer. Its panic is its own: it takes neither the service's result nor the count away,
+    /// and does not abort a process that is unwinding already. The panic hook has told about it.
     pub(crate) fn report(&self, report: &CloseReport) {
         if let Some(observer) = &self.on_close {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(report)));

@@ -62,7 +62,8 @@ impl<T: Transport> Stream<T> {
         }))
     }
 
-    /// Completes when the peer has acknowledged everything. That the system cannot say so is no failure of the close.
+    /// Completes when the peer has acknowledged everything. That the system cannot say so is no failure of
+    /// the close.
     pub(crate) fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let Self::Raw(io) = self else { return Poll::Pending };
         match ready!(io.poll_acknowledged(cx)) {
@@ -167,8 +168,9 @@ fn discarded(bytes: usize) -> Event {
 
 /// Reads through the session, if there is one, for the peer's end of data.
 ///
-/// In debug builds rustls asserts that it sends no alert after its `close_notify`. A record that it cannot decode makes it
-/// send one, so a peer can have it panic here. Such a session is over, like any other that fails; the close goes on below.
+/// In debug builds rustls asserts that it sends no alert after its `close_notify`. A record that it cannot
+/// decode makes it send one, so a peer can have it panic here. Such a session is over, like any other that
+/// fails; the close goes on below.
 fn poll_session<T: Transport>(
     io: &mut T,
     cx: &mut Context<'_>,

@@ -40,8 +40,8 @@ impl Ticket {
         Handle::try_current().ok().or_else(|| self.settings.tracker.inner().runtime())
     }
 
-    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when something is, and when
-    /// this time has come. The peer's address is asked for only where it counts.
+    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when
+    /// something is, and when this time has come. The peer's address is asked for only where it counts.
     pub(crate) fn wait(
         &mut self,
         cx: &Context<'_>,

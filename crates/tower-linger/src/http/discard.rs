@@ -20,10 +20,10 @@ use crate::clock::{after, now, sleep_until};
 /// How many parts are discarded before other tasks get their turn.
 const PARTS: usize = 32;
 
-/// Discards the body in a task of its own, within the bounds that the default [`ClosePolicy`] has for the drain
-/// of a connection. hyper resets the stream when the body is dropped, and a client that still sends may lose its
-/// answer then. Outside of a runtime, or where that has no timers, the body is dropped at once, as without the
-/// layer.
+/// Discards the body in a task of its own, within the bounds that the default [`ClosePolicy`] has for the
+/// drain of a connection. hyper resets the stream when the body is dropped, and a client that still sends
+/// may lose its answer then. Outside of a runtime, or where that has no timers, the body is dropped at once,
+/// as without the layer.
 #[expect(clippy::disallowed_methods, reason = "it ends with its body, and when the drain limit is reached")]
 pub(super) fn spawn<B: Body + Send + Unpin + 'static>(body: B) {
     let policy = ClosePolicy::default();
@@ -34,8 +34,8 @@ pub(super) fn spawn<B: Body + Send + Unpin + 'static>(body: B) {
     drop(runtime.spawn(Discard { body, left, until, silence, idle }));
 }
 
-/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so that each runtime is
-/// asked until it panics once.
+/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so that each runtime
+/// is asked until it panics once.
 fn sleep_in(runtime: Id, time: Duration) -> Option<Sleep> {
     static TIMELESS: LazyLock<Mutex<HashSet<Id>>> = LazyLock::new(Mutex::default);
     let timeless = || TIMELESS.lock().unwrap_or_else(PoisonError::into_inner);

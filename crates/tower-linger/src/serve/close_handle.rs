@@ -7,13 +7,15 @@ use linger_proto::ClosePolicy;
 
 use crate::serve::connection::{Connection, Override};
 
-/// Lets a request handler override how its connection closes; the last call wins. Clones speak for the same connection.
+/// Lets a request handler override how its connection closes; the last call wins. Clones speak for the same
+/// connection.
 ///
-/// It comes from [`LingerIo::close_handle`](crate::LingerIo::close_handle) before the HTTP engine takes the connection, or
-/// from axum as part of `ConnectInfo<axum::Peer>`; as an extension of its requests, every handler and middleware can find it.
+/// It comes from [`LingerIo::close_handle`](crate::LingerIo::close_handle) before the HTTP engine takes the
+/// connection, or from axum as part of `ConnectInfo<axum::Peer>`; as an extension of its requests, every
+/// handler and middleware can find it.
 ///
-/// What is called before the engine shuts the connection down counts: hyper does that when a response is written and the
-/// connection is not kept. It changes nothing for a connection whose FIN is out.
+/// What is called before the engine shuts the connection down counts: hyper does that when a response is
+/// written and the connection is not kept. It changes nothing for a connection whose FIN is out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,21 +38,23 @@ impl CloseHandle {
         Self { connection }
     }
 
-    /// Closes this connection by another policy than its layer's. It replaces all of the layer's settings; start from
-    /// [`LingerLayer::policy`](crate::LingerLayer::policy) and its `to_builder` to change only some.
+    /// Closes this connection by another policy than its layer's. It replaces all of the layer's settings;
+    /// start from [`LingerLayer::policy`](crate::LingerLayer::policy) and its `to_builder` to change only
+    /// some.
     pub fn set_policy(&self, policy: ClosePolicy) {
         self.connection.set_override(Override::Policy(Arc::new(policy)));
     }
 
-    /// Ends this connection as one that failed, when its service lets go of it: the peer must not take what it has for
-    /// the whole. What was sent before still arrives. Where the response's framing shows that it is cut (a length,
-    /// chunks, HTTP/2), a FIN without `close_notify` follows it; where it ends with the connection, a RST, once everything
-    /// is acknowledged and the peer is quiet.
+    /// Ends this connection as one that failed, when its service lets go of it: the peer must not take what
+    /// it has for the whole. What was sent before still arrives. Where the response's framing shows that it
+    /// is cut (a length, chunks, HTTP/2), a FIN without `close_notify` follows it; where it ends with the
+    /// connection, a RST, once everything is acknowledged and the peer is quiet.
     pub fn abort(&self) {
         self.connection.set_override(Override::Abort);
     }
 
-    /// Resets this connection at once when its service lets go of it. The peer may lose what it has not read yet.
+    /// Resets this connection at once when its service lets go of it. The peer may lose what it has not read
+    /// yet.
     pub fn reset(&self) {
         self.connection.set_override(Override::Reset);
     }

@@ -1,4 +1,5 @@
-//! What others than its owner may do to a connection while it is served: cut it, wake it, and say how it is to end.
+//! What others than its owner may do to a connection while it is served: cut it, wake it, and say how it is
+//! to end.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -8,11 +8,12 @@ use crate::serve::observed::Observed;
 use crate::serve::served::Served;
 use crate::transport::Transport;
 
-/// Where a connection goes when its service drops it. The tracker knows it all the time: what was served becomes what is
-/// closing, with no gap in which a server that waits for its connections could believe that it has none.
+/// Where a connection goes when its service drops it. The tracker knows it all the time: what was served
+/// becomes what is closing, with no gap in which a server that waits for its connections could believe that
+/// it has none.
 pub(crate) struct HandBack<T: Transport> {
-    /// The layer's future, which closes the connection in its own task. Without it, or when it is gone, the close gets
-    /// a task of its own.
+    /// The layer's future, which closes the connection in its own task. Without it, or when it is gone, the
+    /// close gets a task of its own.
     future: Option<oneshot::Sender<Close<T>>>,
 }
 

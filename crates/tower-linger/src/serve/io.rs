@@ -20,28 +20,31 @@ use crate::transport::{self, Transport, poll_half_close};
 ///
 /// Reads and writes pass straight through, without a lock or an allocation.
 ///
-/// It is what the HTTP engine owns, so an upgrade can get it back, as a `TokioIo<LingerIo<T>>`. Behind `axum::serve`,
-/// axum-server and hyper-util's `auto` connection, use `hyper_util::server::conn::auto::upgrade::downcast`: `auto` wraps
-/// the connection once more in a private type, so that `Upgraded::downcast` fails. With hyper's own `http1::Builder`,
-/// `Upgraded::downcast` is right. Either way, handle `read_buf` first: the client may have sent it before the upgrade
-/// was done. [`into_inner`](Self::into_inner) ends the loan.
+/// It is what the HTTP engine owns, so an upgrade can get it back, as a `TokioIo<LingerIo<T>>`. Behind
+/// `axum::serve`, axum-server and hyper-util's `auto` connection, use
+/// `hyper_util::server::conn::auto::upgrade::downcast`: `auto` wraps the connection once more in a private
+/// type, so that `Upgraded::downcast` fails. With hyper's own `http1::Builder`,
+/// `Upgraded::downcast` is right. Either way, handle `read_buf` first: the client may have sent it before
+/// the upgrade was done. [`into_inner`](Self::into_inner) ends the loan.
 ///
 /// # What a drop means
 ///
-/// A connection whose service ended its writes (`poll_shutdown`) ends cleanly. So does one that is dropped idle: nothing was
-/// written yet, every request is answered to its end, or it was upgraded. One that is dropped *busy* has failed: a request is
-/// unanswered, a response is not at its end, a write failed or was not taken. The same goes for a panic, and for what the
-/// tracker cuts. It then ends unclean: without `close_notify`, and by a RST after everything was acknowledged where the
-/// response has no end of its own. Where nobody can tell idle from busy (no
-/// [`RequestLayer`](crate::RequestLayer), no service result) it ends unclean too.
+/// A connection whose service ended its writes (`poll_shutdown`) ends cleanly. So does one that is dropped
+/// idle: nothing was written yet, every request is answered to its end, or it was upgraded. One that is
+/// dropped *busy* has failed: a request is unanswered, a response is not at its end, a write failed or was
+/// not taken. The same goes for a panic, and for what the tracker cuts. It then ends unclean: without
+/// `close_notify`, and by a RST after everything was acknowledged where the response has no end of its own.
+/// Where nobody can tell idle from busy (no [`RequestLayer`](crate::RequestLayer), no service result) it
+/// ends unclean too.
 ///
 /// # Half-close
 ///
-/// `poll_shutdown` sends `close_notify` and FIN at that moment, so that a tunnel can half-close and go on reading.
-/// What cannot be sent at once (the peer takes nothing) is left to later reads and to the close, which has bounds;
-/// the engine, which has none, is not made to wait for it. Where the policy holds the FIN back
-/// (`peer_closes_first`, `without_half_close`), or a handler has aborted the connection, nothing is sent until the drop; a
-/// service that goes on reading is a tunnel, and its half-close goes out with that read.
+/// `poll_shutdown` sends `close_notify` and FIN at that moment, so that a tunnel can half-close and go on
+/// reading. What cannot be sent at once (the peer takes nothing) is left to later reads and to the close,
+/// which has bounds; the engine, which has none, is not made to wait for it. Where the policy holds the FIN
+/// back (`peer_closes_first`, `without_half_close`), or a handler has aborted the connection, nothing is
+/// sent until the drop; a service that goes on reading is a tunnel, and its half-close goes out with that
+/// read.
 pub struct LingerIo<T: Transport> {
     /// Present until `into_inner` or drop takes it.
     loan: Option<Loan<T>>,
@@ -59,8 +62,8 @@ struct Loan<T: Transport> {
     registration: Option<crate::serve::exchanges::Registration>,
 }
 
-/// What tells one waker from another without holding it. Nothing is reached through these addresses, and while the
-/// connection holds a clone of a waker, no other can have its address. None has the default's.
+/// What tells one waker from another without holding it. Nothing is reached through these addresses, and
+/// while the connection holds a clone of a waker, no other can have its address. None has the default's.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct WakerId(usize, usize);
 
@@ -99,8 +102,8 @@ impl<T: Transport> LingerIo<T> {
         &mut self.loan_mut().io
     }
 
-    /// Takes the connection away for good: the layer's future completes without closing it, the tracker forgets it, and there
-    /// is no report.
+    /// Takes the connection away for good: the layer's future completes without closing it, the tracker
+    /// forgets it, and there is no report.
     #[must_use = "dropping the connection closes its descriptor without a lingering close"]
     #[expect(clippy::missing_panics_doc, reason = "it cannot")]
     pub fn into_inner(mut self) -> T {
@@ -123,9 +126,10 @@ impl<T: Transport> LingerIo<T> {
         CloseHandle::new(self.loan_ref().served.connection().clone())
     }
 
-    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from busy. For engines that
-    /// are given a service for each connection; [`RequestLayer`](crate::RequestLayer) finds its connection by itself where
-    /// the engine serves one connection in one task, as hyper does in most loops.
+    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from
+    /// busy. For engines that are given a service for each connection; [`RequestLayer`](crate::RequestLayer)
+    /// finds its connection by itself where the engine serves one connection in one task, as hyper does in
+    /// most loops.
     #[cfg(feature = "http")]
     pub fn watch<S>(&self, service: S) -> crate::Watched<S> {
         crate::Watched::new(service, self.loan_ref().served.connection().exchanges().clone())
@@ -152,7 +156,8 @@ impl<T: Transport> Drop for LingerIo<T> {
 }
 
 impl<T: Transport> AsyncRead for LingerIo<T> {
-    // Inlined into hyper-util's wrapper it would keep that from being inlined into hyper: see benches/README.md.
+    // Inlined into hyper-util's wrapper it would keep that from being inlined into hyper: see
+    // benches/README.md.
     #[inline(never)]
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -246,14 +251,16 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// A read by another task than before, before the first bytes, after our own half-close, or after the cut.
+    /// A read by another task than before, before the first bytes, after our own half-close, or after the
+    /// cut.
     #[cold]
     #[inline(never)]
     fn poll_read_unusual(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.look_for_the_cut(Side::Read, cx)?;
         let flags = self.served.connection().flags();
         if flags & ENDED_WRITES != 0 && self.observed.owes_half_close && !self.must_not_notify() {
-            // Who goes on reading is a tunnel. Its failure is recorded: the other direction has nothing to do with it.
+            // Who goes on reading is a tunnel. Its failure is recorded: the other direction has nothing to
+            // do with it.
             let _ = self.half_close(cx);
         }
         let before = buf.filled().len();
@@ -371,7 +378,8 @@ impl<T: Transport> Loan<T> {
         };
         self.served.connection().set(ENDED_WRITES);
         if self.observed.owes_half_close {
-            // Who reads in another task is asked to read again, which sends it, or waits until it can be sent.
+            // Who reads in another task is asked to read again, which sends it, or waits until it can be
+            // sent.
             self.served.connection().wake_other_reader(cx.waker());
         }
         result
@@ -450,8 +458,8 @@ mod tests {
     use crate::serve::connection::Connection;
     use crate::serve::exchanges::Exchanges;
 
-    /// What a connection costs while it is served, beside its own stream: `benches/README.md` tells it. Two counters come with
-    /// each of what is shared, 16 bytes.
+    /// What a connection costs while it is served, beside its own stream: `benches/README.md` tells it. Two
+    /// counters come with each of what is shared, 16 bytes.
     #[test]
     fn a_served_connection_costs_few_bytes() {
         let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();

@@ -130,7 +130,8 @@ impl Observed {
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,
-            // No failure is known, and no HTTP: the peer sees what it would see without us, a FIN, and over TLS no more.
+            // No failure is known, and no HTTP: the peer sees what it would see without us, a FIN, and over
+            // TLS no more.
             _ if framing == Framing::Unknown => {
                 Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
             }
@@ -154,7 +155,8 @@ impl Observed {
             let is_busy = exchanges.is_busy() && !passed_on;
             return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
         }
-        // Nothing was sent that could be taken for more than it is. What the deadline cuts may be a request, though.
+        // Nothing was sent that could be taken for more than it is. What the deadline cuts may be a request,
+        // though.
         let is_untouched = self.writes == Writes::None && (!connection.is_cut() || connection.is_fresh());
         (is_untouched || (passed_on && !connection.is_cut()), false, self.framing)
     }
@@ -191,7 +193,8 @@ impl Observed {
         self.record(error)
     }
 
-    /// Notes a read that brought no bytes: a failure or, where there was room for some, the end of the peer's data.
+    /// Notes a read that brought no bytes: a failure or, where there was room for some, the end of the
+    /// peer's data.
     #[cold]
     #[inline(never)]
     pub(crate) fn note_read(&mut self, result: io::Result<()>, into: &ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -241,8 +244,8 @@ impl Observed {
         }
     }
 
-    /// hyper sends its heads at the beginning of a write, and frames what it sends to clients of HTTP/1.1. A body that
-    /// happens to look like a head can make this wrong; a request-level layer knows better.
+    /// hyper sends its heads at the beginning of a write, and frames what it sends to clients of HTTP/1.1. A
+    /// body that happens to look like a head can make this wrong; a request-level layer knows better.
     #[inline(never)]
     fn note_head(&mut self, bytes: &[u8]) {
         self.is_upgraded = bytes.get(9..12) == Some(b"101");

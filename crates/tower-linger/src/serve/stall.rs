@@ -7,15 +7,16 @@ use crate::clock::now;
 use crate::tracker::state::Alarmed;
 use crate::tracker::tracker::Tracker;
 
-/// Runs while a write or a flush has to wait, where the policy bounds that. Costs nothing but a pointer otherwise.
+/// Runs while a write or a flush has to wait, where the policy bounds that. Costs nothing but a pointer
+/// otherwise.
 #[derive(Default)]
 pub(crate) struct Stall(Option<Box<Running>>);
 
 struct Running {
     deadline: Instant,
     alarm: Alarmed,
-    /// Bytes that the peer had not acknowledged when the deadline was set. The system wakes a writer only when a third of
-    /// its buffer is free, and a slow peer may need longer for that than the deadline allows.
+    /// Bytes that the peer had not acknowledged when the deadline was set. The system wakes a writer only
+    /// when a third of its buffer is free, and a slow peer may need longer for that than the deadline allows.
     unacked: Option<u64>,
 }
 

@@ -13,10 +13,10 @@ use crate::tracker::tracker::Tracker;
 
 /// One handle for a server's shutdown. Clones are the same handle.
 ///
-/// The framework is told to stop by [`requested`](Self::requested): it stops accepting and lets its requests finish
-/// (`Connection: close`, GOAWAY). The [`Tracker`] lets the connections after them end. Both share one deadline, which runs
-/// from the first [`request`](Self::request); a second one cuts what is left, as the second Ctrl-C of an impatient
-/// operator should.
+/// The framework is told to stop by [`requested`](Self::requested): it stops accepting and lets its requests
+/// finish (`Connection: close`, GOAWAY). The [`Tracker`] lets the connections after them end. Both share one
+/// deadline, which runs from the first [`request`](Self::request); a second one cuts what is left, as the
+/// second Ctrl-C of an impatient operator should.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -53,8 +53,8 @@ impl Shutdown {
         Self { tracker, limit, deadline: watch::Sender::new(None) }
     }
 
-    /// Asks the server to end; when it was asked before, cuts what is left of it. May be called from anywhere, also at
-    /// the same time: one of two calls is the first.
+    /// Asks the server to end; when it was asked before, cuts what is left of it. May be called from
+    /// anywhere, also at the same time: one of two calls is the first.
     pub fn request(&self) {
         self.deadline.send_modify(|requested| {
             let limit = if requested.is_some() { Duration::ZERO } else { self.limit };
@@ -64,8 +64,8 @@ impl Shutdown {
         });
     }
 
-    /// Completes when the server is asked to end: for `with_graceful_shutdown`, an accept loop, or the handler of an upgraded
-    /// connection, which no HTTP engine tells.
+    /// Completes when the server is asked to end: for `with_graceful_shutdown`, an accept loop, or the
+    /// handler of an upgraded connection, which no HTTP engine tells.
     ///
     /// # Cancel safety
     ///
@@ -78,12 +78,14 @@ impl Shutdown {
         }
     }
 
-    /// Drives the server to its end, at most until the deadline, then waits for its connections: for those that are still
-    /// served, and for their closes. At the deadline what is served is cut, as [`Tracker::shutdown`] says. Returns what
-    /// the server returned, nothing if it was dropped at the deadline, and how all connections ended.
+    /// Drives the server to its end, at most until the deadline, then waits for its connections: for those
+    /// that are still served, and for their closes. At the deadline what is served is cut, as
+    /// [`Tracker::shutdown`] says. Returns what the server returned, nothing if it was dropped at the
+    /// deadline, and how all connections ended.
     ///
-    /// It returns a second after the deadline at the latest. A framework that has let go of its connections' tasks
-    /// (`axum::serve` does) ends them when their reads and writes fail; a handler that does neither is told by the engine.
+    /// It returns a second after the deadline at the latest. A framework that has let go of its connections'
+    /// tasks (`axum::serve` does) ends them when their reads and writes fail; a handler that does neither is
+    /// told by the engine.
     ///
     /// # Cancel safety
     ///

@@ -241,7 +241,8 @@ impl Inner {
     }
 }
 
-/// Wakes a task at a time, and when the server's shutdown deadline is set or moved, by the tracker's own timer.
+/// Wakes a task at a time, and when the server's shutdown deadline is set or moved, by the tracker's own
+/// timer.
 pub(crate) struct Alarmed {
     inner: Arc<Inner>,
     place: Place,

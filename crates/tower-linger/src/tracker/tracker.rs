@@ -13,12 +13,12 @@ use crate::tracker::eviction::Limits;
 use crate::tracker::state::{Alarmed, Inner};
 use crate::tracker::summary::Summary;
 
-/// Counts connections while they are served and while they close, waits for them, bounds how many linger, and cuts them at a
-/// deadline. Clones are the same tracker.
+/// Counts connections while they are served and while they close, waits for them, bounds how many linger,
+/// and cuts them at a deadline. Clones are the same tracker.
 ///
-/// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them, and those that it
-/// does not know: upgraded ones, and those whose framework has let go of them. Use both: await the server first, then
-/// [`shutdown`](Self::shutdown), or let [`Shutdown`](crate::Shutdown) do it.
+/// A graceful-shutdown watcher (hyper-util's, axum's) ends requests; this ends the connections after them,
+/// and those that it does not know: upgraded ones, and those whose framework has let go of them. Use both:
+/// await the server first, then [`shutdown`](Self::shutdown), or let [`Shutdown`](crate::Shutdown) do it.
 ///
 /// # How many may linger
 ///
@@ -26,8 +26,8 @@ use crate::tracker::summary::Summary;
 /// use up the descriptors that the server needs to accept others. So at most half of the descriptors that the
 /// process may have (its soft `RLIMIT_NOFILE`, as it is when the tracker is made) wait for their peers at
 /// once, unless [`with_limit`](Self::with_limit) gives another number, or [`unlimited`](Self::unlimited)
-/// none. One close more, and the oldest is released and reports [`Evicted`](linger_proto::Outcome::Evicted): it had the
-/// longest to read what it was sent. Each tracker counts for itself.
+/// none. One close more, and the oldest is released and reports [`Evicted`](linger_proto::Outcome::Evicted):
+/// it had the longest to read what it was sent. Each tracker counts for itself.
 #[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
@@ -81,7 +81,8 @@ impl Tracker {
         self.len() == 0
     }
 
-    /// How many connections are being served: accepted, in their TLS handshake, with or without a request, upgraded.
+    /// How many connections are being served: accepted, in their TLS handshake, with or without a request,
+    /// upgraded.
     #[must_use]
     pub fn served(&self) -> usize {
         self.inner.lock().served()
@@ -93,15 +94,15 @@ impl Tracker {
         self.inner.lock().closing()
     }
 
-    /// How all connections so far ended. Once none is left, its total is the number of those that were accepted, but for
-    /// those that were taken away by [`LingerIo::into_inner`](crate::LingerIo::into_inner).
+    /// How all connections so far ended. Once none is left, its total is the number of those that were
+    /// accepted, but for those that were taken away by [`LingerIo::into_inner`](crate::LingerIo::into_inner).
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.inner.lock().ended.clone()
     }
 
-    /// Waits until no connection is served and none closes. The policy bounds each close; what is served ends when its
-    /// service lets go of it, so ask the server to stop first.
+    /// Waits until no connection is served and none closes. The policy bounds each close; what is served
+    /// ends when its service lets go of it, so ask the server to stop first.
     ///
     /// # Cancel safety
     ///
@@ -116,17 +117,19 @@ impl Tracker {
         }
     }
 
-    /// Ends everything within `limit` from now, waits for that, and tells how all connections so far ended. A second call can
-    /// only shorten further: with a limit of zero it cuts at once, as a second signal should.
+    /// Ends everything within `limit` from now, waits for that, and tells how all connections so far ended.
+    /// A second call can only shorten further: with a limit of zero it cuts at once, as a second signal
+    /// should.
     ///
-    /// Closes that are running, and all to come, are shortened to the deadline. What is still served then is cut: its
-    /// next read or write fails, and whoever polls it is woken for that. What was sent gets up to half a second more to
-    /// arrive. All that is cut reports [`ShutdownCut`](linger_proto::Outcome::ShutdownCut), and a connection that was
-    /// busy does not end cleanly. Ask the server to stop accepting first: connections that come after the deadline are
-    /// cut at once.
+    /// Closes that are running, and all to come, are shortened to the deadline. What is still served then is
+    /// cut: its next read or write fails, and whoever polls it is woken for that. What was sent gets up to
+    /// half a second more to arrive. All that is cut reports
+    /// [`ShutdownCut`](linger_proto::Outcome::ShutdownCut), and a connection that was busy does not end
+    /// cleanly. Ask the server to stop accepting first: connections that come after the deadline are cut at
+    /// once.
     ///
-    /// A second after the deadline it returns in any case: a service that neither reads nor writes cannot be cut, and
-    /// [`served`](Self::served) tells of it.
+    /// A second after the deadline it returns in any case: a service that neither reads nor writes cannot be
+    /// cut, and [`served`](Self::served) tells of it.
     ///
     /// # Cancel safety
     ///
@@ -137,7 +140,8 @@ impl Tracker {
         self.summary()
     }
 
-    /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a second after that.
+    /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a
+    /// second after that.
     pub(crate) async fn wait_and_cut(&self) {
         let mut alarm = self.alarmed();
         let mut given_up_at = None;
