@@ -76,8 +76,12 @@ async fn an_mptcp_connection_is_not_corked() {
     let connector = TlsConnector::from(Arc::new(certs.client(&Version::ALL)));
     for protocol in [Protocol::TCP, Protocol::MPTCP] {
         let (client, server) = match pair_by(protocol) {
-            Err(error) if error.raw_os_error() == Some(nix::libc::EPROTONOSUPPORT) => {
-                eprintln!("skipped: this kernel has no MPTCP");
+            // A user's kernel may lack MPTCP; that of CI must not.
+            Err(error)
+                if error.raw_os_error() == Some(nix::libc::EPROTONOSUPPORT)
+                    && std::env::var_os("CI").is_none() =>
+            {
+                eprintln!("this kernel has no MPTCP: nothing to see");
                 continue;
             }
             pair => pair.expect("loopback"),
