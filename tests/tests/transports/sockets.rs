@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -56,16 +56,27 @@ async fn a_packet_longer_than_the_limit_is_counted_up_to_the_limit() {
     let builder = ClosePolicy::builder().drain_limit_bytes(LIMIT);
     for policy in [builder.without_drain(), builder] {
         let policy = policy.build().expect("makes sense");
-        let flags = SockFlag::SOCK_NONBLOCK;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("Linux has it");
-        for _ in 0..2 {
-            send(theirs.as_raw_fd(), &[0; 1_000], MsgFlags::empty()).expect("there is room");
-        }
+        let (ours, _theirs) = packets();
         let io = UnixStream::from_std(ours.into()).expect("in a runtime");
         let report = close(io, &policy).await;
         assert!((1..=LIMIT).contains(&report.bytes_drained), "{report}");
+
+        let (ours, _theirs) = packets();
+        let io = TcpStream::from_std(ours.into()).expect("in a runtime");
+        let report = close(io, &policy).await;
+        assert!((1..=LIMIT).contains(&report.bytes_drained), "taken for TCP: {report}");
     }
+}
+
+/// A socket with two packets, and its peer.
+fn packets() -> (OwnedFd, OwnedFd) {
+    let flags = SockFlag::SOCK_NONBLOCK;
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("Linux has it");
+    for _ in 0..2 {
+        send(theirs.as_raw_fd(), &[0; 1_000], MsgFlags::empty()).expect("there is room");
+    }
+    (ours, theirs)
 }
 
 /// A corked MPTCP connection keeps its FIN for 200 ms; a corked TCP connection sends it with the alert.

@@ -30,13 +30,12 @@ pub(crate) fn bound_orphan(stream: &impl Transport, timeout: Duration) {
 /// `tcp_close`).
 pub(crate) fn discard_arrived(stream: &impl Transport, limit: NonZeroUsize) -> usize {
     let Some(socket) = stream.socket() else { return 0 };
-    let mut total: usize = 0;
-    while let Some(left) = NonZeroUsize::new(limit.get().saturating_sub(total)) {
+    let mut total = 0;
+    while let Some(left) = NonZeroUsize::new(limit.get() - total) {
         match sys::discard(socket, left) {
             // Errors are ignored: the socket is about to be released.
             Ok(0) | Err(_) => break,
-            // A socket of packets tells the whole length of one, whatever was asked for.
-            Ok(bytes) => total += bytes.min(left.get()),
+            Ok(bytes) => total += bytes,
         }
     }
     total

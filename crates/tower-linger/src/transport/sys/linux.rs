@@ -79,7 +79,8 @@ pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<
     let into = |buffer: &mut [u8]| {
         let length = limit.get().min(buffer.len());
         let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
-        Ok(recv(socket.as_raw_fd(), &mut buffer[..length], flags)?)
+        // A socket of packets tells the whole length of one, whatever was asked for.
+        Ok(recv(socket.as_raw_fd(), &mut buffer[..length], flags)?.min(length))
     };
     // A thread that is ending has none any more; a runtime in a `thread_local!` may end after it.
     let tried = UNTOUCHED.try_with(|untouched| into(&mut untouched.borrow_mut()));

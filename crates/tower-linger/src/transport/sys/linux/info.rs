@@ -1,11 +1,11 @@
 //! `TCP_INFO`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ffi::OsString;
+use std::mem::MaybeUninit;
 
-use nix::libc;
 use nix::sys::socket::getsockopt;
-use nix::{getsockopt_impl, sockopt_impl};
+use nix::sys::socket::sockopt::GetOsString;
+use nix::{getsockopt_impl, libc, sockopt_impl};
 
 use crate::transport::SocketRef;
 
@@ -42,26 +42,30 @@ pub struct TcpInfoHead {
 
 sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, TcpInfoHead);
 
-/// Whether this kernel, or what stands in for it, has answered with less than was asked for.
-static IS_SHORT: AtomicBool = AtomicBool::new(false);
+sockopt_impl!(AnswerLength, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, OsString, GetOsString<NoZeros>);
+
+/// Bytes of the answer that is wanted.
+const WANTED_BYTES: usize = size_of::<TcpInfoHead>();
 
 /// What the kernel knows of a TCP connection, if it tells as much as is wanted.
-///
-/// nix takes an answer that is shorter than it asked for, as an old kernel or an imitation of one gives it,
-/// for a mistake of its own and panics, and has no other way to ask for a struct without `unsafe`. That panic
-/// is caught; the panic hook prints it once, since nobody asks again. Catching costs nothing where there is
-/// no panic.
 pub(super) fn ask(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
-    if IS_SHORT.load(Ordering::Relaxed) {
+    // An old kernel, an imitation of one or a protocol other than TCP (TIPC) may answer less than was asked
+    // for. nix takes that for a mistake of its own and panics, so the length is asked for first.
+    let length = getsockopt(&socket, AnswerLength).ok()?.len();
+    if length < WANTED_BYTES {
         return None;
     }
-    match catch_unwind(AssertUnwindSafe(|| getsockopt(&socket, TcpInfo))) {
-        Ok(Ok(info)) => Some(info),
-        // It is no TCP socket.
-        Ok(Err(_)) => None,
-        Err(_) => {
-            IS_SHORT.store(true, Ordering::Relaxed);
-            None
-        }
+    getsockopt(&socket, TcpInfo).ok()
+}
+
+/// Takes the kernel's answer, and shows other bytes in its place. nix's getter of strings is its only one for
+/// answers of any length. It ends the string at the first zero; where there is none, the string is as long as
+/// the answer.
+#[derive(Debug)]
+struct NoZeros(MaybeUninit<[u8; WANTED_BYTES]>);
+
+impl AsMut<[u8]> for NoZeros {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.0.write([1; WANTED_BYTES])
     }
 }
