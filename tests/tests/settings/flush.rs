@@ -33,7 +33,7 @@ async fn flush_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
     for engine in Engine::ALL {
         let mut scene = Scene::tls(engine, long().flush_idle_timeout(5 * SHORT)).await;
         let (mut client, mut tunnel) = scene.tunnel(Some(64 << 10)).await;
-        let sent = fill(&mut tunnel).await;
+        let sent = Box::pin(fill(&mut tunnel)).await;
         tunnel.shutdown().await.expect("it is left to the close");
         drop(tunnel);
         let read = read_slowly(&mut client).await;
