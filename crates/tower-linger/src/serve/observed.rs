@@ -108,8 +108,10 @@ impl Observed {
     /// What is to be thought of the connection's end.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
-        // No response at all cannot be taken for a whole one.
-        let is_empty = self.writes == Writes::None && framing == Framing::UntilClose;
+        // No response at all cannot be taken for a whole one, unless a handler wants to be sure.
+        let is_empty = self.writes == Writes::None
+            && framing == Framing::UntilClose
+            && !matches!(wanted, Override::Abort);
         let framing = if is_empty { Framing::Framed } else { framing };
         let shown_by = match framing {
             Framing::Framed => CutShownBy::Framing,
