@@ -139,16 +139,16 @@ async fn gnutls_and_openssl_see_the_close_notify() {
     let authority = file(certs.authority_pem());
     for version in Version::ALL {
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[version], ClientAuth::None)));
-        let idle = || {
-            Http::new(app()).configured(|builder| {
+        let idle = |app| {
+            Http::new(app).configured(|builder| {
                 let timer = hyper_util::rt::TokioTimer::new();
                 builder.http1().timer(timer).header_read_timeout(Duration::from_millis(200));
             })
         };
         let linger = LingerLayer::default();
         let tls = TlsAcceptLayer::new(acceptor.clone(), linger.clone());
-        let layered = accept_loop(listen().await, tls.layer(linger.layer(idle())));
-        let bare = accept_loop(listen().await, BareTls::new(acceptor, idle()));
+        let layered = accept_loop(listen().await, tls.layer(linger.layer(idle(app().layer(RequestLayer)))));
+        let bare = accept_loop(listen().await, BareTls::new(acceptor, idle(app())));
         for (server, clean) in [(&layered, true), (&bare, false)] {
             let said = gnutls(server.address, &authority).await;
             let complains = said.contains("The TLS connection was non-properly terminated");

@@ -45,10 +45,9 @@ impl CloseHandle {
         self.connection.set_override(Override::Policy(Arc::new(policy)));
     }
 
-    /// Ends this connection as one that failed, when its service lets go of it: the peer must not take what
-    /// it has for the whole. What was sent before still arrives. Where the response's framing shows that it
-    /// is cut (a length, chunks, HTTP/2), a FIN without `close_notify` follows it; where it ends with the
-    /// connection, a RST, once everything is acknowledged and the peer is quiet.
+    /// Ends this connection as one that failed, when its service lets go of it, whatever was answered on it: by a
+    /// RST, without `close_notify`. What was sent before still arrives, since the RST waits until everything is
+    /// acknowledged and the peer is quiet.
     pub fn abort(&self) {
         self.connection.set_override(Override::Abort);
     }

@@ -108,10 +108,8 @@ impl Observed {
     /// What is to be thought of the connection's end.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
-        // No response at all cannot be taken for a whole one, unless a handler wants to be sure.
-        let is_empty = self.writes == Writes::None
-            && framing == Framing::UntilClose
-            && !matches!(wanted, Override::Abort);
+        // No response at all cannot be taken for a whole one.
+        let is_empty = self.writes == Writes::None && framing == Framing::UntilClose;
         let framing = if is_empty { Framing::Framed } else { framing };
         let shown_by = match framing {
             Framing::Framed => CutShownBy::Framing,
@@ -124,7 +122,8 @@ impl Observed {
             _ if self.writes == Writes::TimedOut => reset(Outcome::FlushTimeout),
             // What the peer sees of the end is out.
             _ if self.start.half_closed.is_some() => Ends::Told,
-            Override::Abort => cut(Outcome::Aborted),
+            // What was answered may be whole, so that no framing shows what the handler wants.
+            Override::Abort => Ends::Cut(Verdict::aborted(CutShownBy::LateReset)),
             // A handler's panic, which drops its connection on the way.
             _ if std::thread::panicking() => cut(Outcome::Aborted),
             // The service ended its writes; some are still on their way out.
