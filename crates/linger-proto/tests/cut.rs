@@ -1,4 +1,4 @@
-//! Connections that are cut: what the peer is shown, and what arrives before it.
+//! Connections that are cut, and sessions that are broken: what the peer is shown, and what arrives before it.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,8 +9,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use linger_proto::{
-    Action, CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Phase, Release,
-    Start,
+    Action, Alert, CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Phase,
+    Release, Start,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -90,4 +90,23 @@ fn what_a_shutdown_cuts_gets_half_a_second_to_arrive() {
     assert_eq!(machine.phase(), Phase::Settle);
     machine.handle(Event::Tick, now + Duration::from_millis(500));
     assert_eq!(machine.report().expect("over").outcome, Outcome::Aborted);
+}
+
+/// A TLS session that met a fatal error refuses to flush; its alert must arrive all the same (RFC 8446 §6.2).
+#[test]
+fn a_broken_session_is_half_closed_and_drained() {
+    let now = Instant::now();
+    let mut start = Start::default();
+    start.fatal_alert = Some(Alert::Sent);
+    start.failure = Some(Failure::from_kind(ErrorKind::InvalidData));
+    let mut machine = CloseMachine::new(ClosePolicy::default(), start, now);
+    machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), now);
+    assert_eq!(machine.action(), Some(Action::HalfClose { below_session: false }));
+    machine.handle(Event::HalfClosed, now);
+    machine.handle(Event::PeerFin, now);
+    let report = machine.report().expect("over");
+    assert_eq!(
+        (report.outcome, report.sent_close_notify),
+        (Outcome::PeerClosed { close_notify: false }, false)
+    );
 }

@@ -488,22 +488,3 @@ fn an_early_release_waits_for_acknowledgement_and_for_silence() {
     machine.handle(Event::Tick, start + millis(159));
     assert_eq!(machine.report().expect("quiet for four round trips").outcome, Outcome::Acknowledged);
 }
-
-/// A TLS session that met a fatal error refuses to flush; its alert must arrive all the same (RFC 8446 §6.2).
-#[test]
-fn a_broken_session_is_half_closed_and_drained() {
-    let now = Instant::now();
-    let mut start = Start::default();
-    start.fatal_alert = Some(Alert::Sent);
-    start.failure = Some(Failure::from_kind(ErrorKind::InvalidData));
-    let mut machine = CloseMachine::new(ClosePolicy::default(), start, now);
-    machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), now);
-    assert_eq!(machine.action(), Some(Action::HalfClose { below_session: false }));
-    machine.handle(Event::HalfClosed, now);
-    machine.handle(Event::PeerFin, now);
-    let report = machine.report().expect("over");
-    assert_eq!(
-        (report.outcome, report.sent_close_notify),
-        (Outcome::PeerClosed { close_notify: false }, false)
-    );
-}
