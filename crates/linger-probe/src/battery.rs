@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::Severity::{BreaksProtocol, CanBeHeldOpen, Harsh, LosesResponses};
 use crate::scenario::Expect::{
     Alert, CleanEnd, ClientError, CloseNotify, GoAway, Release, Response, WebsocketClose,
 };
@@ -150,6 +151,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.silent",
+        severity: CanBeHeldOpen,
         title: "The client has everything, says nothing, and does not close",
         loss: "anyone can hold this server's sockets open for free",
         steps: &[Send(GET_LAST), AwaitEnd, Stay],
@@ -158,6 +160,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.trickle",
+        severity: CanBeHeldOpen,
         title: "The client sends a byte a second for ever",
         loss: "anyone can hold this server's sockets open for the price of a byte a second",
         steps: &[Send(GET_LAST), AwaitEnd, Trickle(Duration::from_secs(1))],
@@ -166,6 +169,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "tls.close_notify",
+        severity: BreaksProtocol,
         title: "close_notify at the end of a connection",
         clause: NOTIFY,
         loss: "the client cannot tell the end from a cut; OpenSSL 3 and GnuTLS report an error",
@@ -176,6 +180,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "tls.close_notify_idle",
+        severity: BreaksProtocol,
         title: "close_notify at the end of an idle connection",
         clause: NOTIFY,
         loss: "pooled connections end in what looks like a truncation attack",
@@ -186,6 +191,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "tls.answered",
+        severity: Harsh,
         title: "The client answers close_notify with its own",
         clause: NOTIFY,
         loss: "a client that does as TLS says is answered by a reset",
@@ -221,6 +227,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "h2.goaway",
+        severity: BreaksProtocol,
         title: "HTTP/2: garbage after the preface, and more of it",
         clause: "RFC 9113 §5.4.1",
         loss: "the client never learns what was wrong",
@@ -232,6 +239,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "websocket.close",
+        severity: BreaksProtocol,
         title: "WebSocket: more frames behind the client's Close",
         clause: "RFC 6455 §7.1.1",
         loss: "the browser reports 1006 instead of the close code",
@@ -256,6 +264,7 @@ const EARLY: Scenario = Scenario {
     name: "",
     title: "",
     clause: LINGER,
+    severity: LosesResponses,
     loss: "",
     needs: &[],
     opening: Opening::Plain,
@@ -268,8 +277,13 @@ const EARLY: Scenario = Scenario {
 const CLOSE: Scenario = Scenario { expect: CleanEnd, ..EARLY };
 
 /// A handshake that fails.
-const ALERT: Scenario =
-    Scenario { needs: &[Need::Tls], steps: &[RepeatRaw(8 << 20), AwaitEnd], expect: Alert, ..EARLY };
+const ALERT: Scenario = Scenario {
+    severity: BreaksProtocol,
+    needs: &[Need::Tls],
+    steps: &[RepeatRaw(8 << 20), AwaitEnd],
+    expect: Alert,
+    ..EARLY
+};
 
 pub(crate) const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
 pub(crate) const GET_LAST: &str =

@@ -182,6 +182,7 @@ fn blank(scenario: &'static Scenario, reason: String) -> Row {
         scenario: scenario.name,
         title: scenario.title,
         clause: scenario.clause,
+        severity: scenario.severity,
         verdict: Verdict::NotApplicable,
         reason,
         attempts: Vec::new(),

@@ -76,6 +76,8 @@ pub struct Row {
     pub clause: &'static str,
     /// The judgement.
     pub verdict: Verdict,
+    /// What a failure would mean, or means.
+    pub severity: Severity,
     /// One sentence: why, in words about what a user of that server would see.
     pub reason: String,
     /// Each try.
@@ -84,12 +86,29 @@ pub struct Row {
     pub ladder: Vec<Event>,
 }
 
-/// A judgement. Complete.
+/// What it means that a server fails a row, the worst first. Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A client that does nothing wrong loses a response.
+    LosesResponses,
+    /// A client cannot tell what a protocol has a message for.
+    BreaksProtocol,
+    /// A client can hold on to the server's sockets.
+    CanBeHeldOpen,
+    /// The server could be gentler: a client that has everything, or that misbehaves, meets a reset.
+    Harsh,
+}
+
+/// A judgement. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Each try went as it should.
     Pass,
+    /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived before a reset; those of
+    /// other systems lose what they have not read yet.
+    PassOnLinux,
     /// At least one did not.
     Fail,
     /// The server has nothing that this could be tried on.

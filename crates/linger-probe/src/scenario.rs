@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::Severity;
+
 /// One row of the battery.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -11,6 +13,8 @@ pub struct Scenario {
     pub title: &'static str,
     /// The clause that asks for what is expected.
     pub clause: &'static str,
+    /// What it means that a server fails it.
+    pub severity: Severity,
     /// What a user of a server that fails it would see.
     pub loss: &'static str,
     /// What the server must have for this to be tried.

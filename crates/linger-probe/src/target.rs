@@ -52,6 +52,8 @@ pub struct Options {
     pub repetitions: u32,
     /// For connecting, for a response, and for the end after it, each.
     pub timeout: Duration,
+    /// For a whole check of a server.
+    pub deadline: Duration,
     /// How long to wait for the server to end an idle connection.
     pub idle_timeout: Duration,
     /// How long a server may keep its socket open for a client that has everything and does not close.
@@ -70,6 +72,7 @@ impl Default for Options {
             websocket_path: None,
             repetitions: 5,
             timeout: Duration::from_secs(10),
+            deadline: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(5),
             // nginx's total, and some.
             release_timeout: Duration::from_secs(35),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use linger_probe::battery;
 use linger_probe::check::check;
-use linger_probe::discover::{discover, find};
+use linger_probe::discover::discover;
+use linger_probe::find::find;
 use linger_probe::model::{TargetReport, Verdict};
 use linger_probe::target::{Options, Tls};
 use linger_probe::trust::Trust;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use linger_probe::discover::find;
+use linger_probe::find::find;
 use linger_probe::model::Report;
 use linger_probe::report::{self, html, render};
 use linger_probe::target::{Options, Target};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use linger_probe::check::check;
-use linger_probe::discover::{discover, find};
+use linger_probe::discover::discover;
+use linger_probe::find::find;
 use linger_probe::model::{Gap, Report, TargetReport};
 use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};

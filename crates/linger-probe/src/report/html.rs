@@ -103,7 +103,7 @@ fn summary(report: &Report) -> Markup {
 fn bar(target: &TargetReport) -> Markup {
     html! {
         div.bar role="img" aria-label=(words::counts(target)) {
-            @for verdict in [Verdict::Pass, Verdict::Fail, Verdict::NotApplicable] {
+            @for verdict in [Verdict::Pass, Verdict::PassOnLinux, Verdict::Fail, Verdict::NotApplicable] {
                 @let count = target.count(verdict);
                 @if count > 0 {
                     span class=(class(verdict)) style={ "flex-grow:" (count) } {}
@@ -180,7 +180,7 @@ fn scenario_id(target: usize, scenario: &str) -> String {
 /// The class that colours a verdict. Its word always stands beside the colour.
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Pass => "pass",
+        Verdict::Pass | Verdict::PassOnLinux => "pass",
         Verdict::Fail => "fail",
         Verdict::NotApplicable => "na",
     }

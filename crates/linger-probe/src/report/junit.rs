@@ -71,7 +71,7 @@ fn case(target: &TargetReport, row: &Row) -> TestCase {
 
 fn status(row: &Row) -> TestCaseStatus {
     match row.verdict {
-        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Pass | Verdict::PassOnLinux => TestCaseStatus::success(),
         Verdict::Fail => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(&row.reason);

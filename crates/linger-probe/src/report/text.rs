@@ -111,7 +111,8 @@ impl Style {
     fn failures(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::NOTHING);
         for row in target.rows.iter().filter(|row| row.verdict == Verdict::Fail) {
-            let sentence = format!("{} ({})", plain(&row.reason), row.clause);
+            let severity = words::severity(row.severity);
+            let sentence = format!("{severity}: {} ({})", plain(&row.reason), row.clause);
             table.add_row([
                 self.verdict(row, words::verdict(row.verdict).to_owned()),
                 Cell::new(row.scenario),
@@ -152,6 +153,7 @@ impl Style {
         match row.verdict {
             _ if !self.colours => cell,
             Verdict::Pass => cell.fg(Color::Green),
+            Verdict::PassOnLinux => cell.fg(Color::Yellow),
             Verdict::Fail => cell.fg(Color::Red).add_attribute(Attribute::Bold),
             Verdict::NotApplicable => cell.fg(Color::DarkGrey),
         }

@@ -3,13 +3,23 @@
 use std::time::Duration;
 
 use crate::model::load::LoadReport;
-use crate::model::{Attempt, End, Event, Row, Side, TargetReport, Verdict, What};
+use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
+        Verdict::PassOnLinux => "pass (Linux)",
         Verdict::Fail => "FAIL",
         Verdict::NotApplicable => "n/a",
+    }
+}
+
+pub(super) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::LosesResponses => "loses responses",
+        Severity::BreaksProtocol => "breaks protocol",
+        Severity::CanBeHeldOpen => "can be held open",
+        Severity::Harsh => "harsh",
     }
 }
 
@@ -25,7 +35,7 @@ pub(super) fn counts(target: &TargetReport) -> String {
     let lost = target.lost.as_ref().map(|why| format!("; then {why}")).unwrap_or_default();
     format!(
         "{} pass, {} fail, {} not applicable{lost}",
-        target.count(Verdict::Pass),
+        target.count(Verdict::Pass) + target.count(Verdict::PassOnLinux),
         target.count(Verdict::Fail),
         target.count(Verdict::NotApplicable),
     )

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use linger_probe::model::load::{KindReport, LoadReport, Quantile, Times};
 use linger_probe::model::{
-    Attempt, End, Event, Gap, Ladders, Report, Row, Side, TargetReport, Verdict, What,
+    Attempt, End, Event, Gap, Ladders, Report, Row, Severity, Side, TargetReport, Verdict, What,
 };
 
 /// A name that would be markup, and a terminal's escape, if it were not made harmless.
@@ -134,6 +134,12 @@ fn row(index: usize, failing: &[usize], not_applicable: &[usize]) -> Row {
     } else {
         (Verdict::Pass, "Each response arrived whole.")
     };
+    let severity = match index % 4 {
+        0 => Severity::Harsh,
+        1 => Severity::LosesResponses,
+        2 => Severity::BreaksProtocol,
+        _ => Severity::CanBeHeldOpen,
+    };
     let attempts: Vec<Attempt> = match verdict {
         Verdict::NotApplicable => vec![],
         _ => (0..10).map(|number| attempt(number, verdict)).collect(),
@@ -141,9 +147,9 @@ fn row(index: usize, failing: &[usize], not_applicable: &[usize]) -> Row {
     let ladder = match verdict {
         Verdict::NotApplicable => vec![],
         Verdict::Fail => every_event(),
-        Verdict::Pass => whole_response(),
+        Verdict::Pass | Verdict::PassOnLinux => whole_response(),
     };
-    Row { scenario, title, clause, verdict, reason: reason.to_owned(), attempts, ladder }
+    Row { scenario, title, clause, severity, verdict, reason: reason.to_owned(), attempts, ladder }
 }
 
 fn attempt(number: u64, verdict: Verdict) -> Attempt {

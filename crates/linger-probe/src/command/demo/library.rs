@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
-use linger_probe::model::{Attempt, End, Row, Verdict};
+use linger_probe::model::{Attempt, End, Row, Severity, Verdict};
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
 use tokio::time::Instant;
@@ -37,6 +37,7 @@ pub(super) async fn row(target: &Target, options: &Options, trust: &Trust) -> Re
         scenario: "early.reqwest",
         title: "A large upload is refused; the client is reqwest",
         clause: "RFC 9112 §9.6",
+        severity: Severity::LosesResponses,
         verdict,
         reason,
         attempts,
