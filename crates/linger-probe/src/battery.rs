@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use crate::http2::PREFACE;
 use crate::model::Severity::{BreaksProtocol, CanBeHeldOpen, Harsh, LosesResponses};
 use crate::scenario::Expect::{
-    Alert, CleanEnd, ClientError, CloseNotify, GoAway, Release, Response, WebsocketClose,
+    Alert, CleanEnd, ClientError, CloseNotify, GoAway, Http2Response, NoReset, Release, Response,
+    WebsocketClose,
 };
 use crate::scenario::Manner::{ReadsWhileWriting, StopsAtError, WritesThenReads};
 use crate::scenario::Step::{
-    AnswerCloseNotify, AwaitContinue, AwaitEnd, AwaitIdleEnd, AwaitResponse, HalfClose, Repeat, RepeatRaw,
-    Send, SendBytes, Stay, Trickle, Upload, UploadChunked, UploadSlowly,
+    AnswerCloseNotify, AwaitContinue, AwaitEnd, AwaitIdleEnd, AwaitResponse, HalfClose, Http2Request,
+    Http2Upload, LookForReset, Repeat, RepeatRaw, Send, SendBytes, Stay, Trickle, Upload, UploadChunked,
+    UploadSlowly,
 };
-use crate::scenario::{Need, Opening, Scenario};
+use crate::scenario::{Need, Opening, Scenario, Step};
 
 const LINGER: &str = "RFC 9112 §9.6";
 const NOTIFY: &str = "RFC 8446 §6.1";
@@ -22,7 +25,7 @@ pub const ALL: &[Scenario] = &[
         name: "early.stops_at_error",
         title: "A large upload is refused; the client stops at a failed write",
         loss: "such clients (Python's http.client and many others) report a broken pipe instead of the response",
-        steps: &[Send(UPLOAD), Upload, AwaitResponse],
+        steps: &[Send(UPLOAD), Upload, AwaitResponse, LookForReset],
         ..EARLY
     },
     Scenario {
@@ -30,7 +33,7 @@ pub const ALL: &[Scenario] = &[
         title: "A large upload is refused; the client writes what it can, then reads",
         loss: "clients that write first get a reset where the response should be",
         manner: WritesThenReads,
-        steps: &[Send(UPLOAD), Upload, AwaitResponse],
+        steps: &[Send(UPLOAD), Upload, AwaitResponse, LookForReset],
         ..EARLY
     },
     Scenario {
@@ -51,12 +54,13 @@ pub const ALL: &[Scenario] = &[
             ),
             UploadChunked,
             AwaitResponse,
+            LookForReset,
         ],
         ..EARLY
     },
     Scenario {
         name: "early.expect",
-        title: "A large upload that asks first (Expect: 100-continue) and is sent all the same",
+        title: "A large upload that asks first (Expect: 100-continue), and is sent if there is no answer",
         clause: "RFC 9110 §10.1.1",
         loss: "a client that asks, and does not wait for ever, loses the answer",
         steps: &[
@@ -66,6 +70,7 @@ pub const ALL: &[Scenario] = &[
             AwaitContinue,
             Upload,
             AwaitResponse,
+            LookForReset,
         ],
         ..EARLY
     },
@@ -74,10 +79,11 @@ pub const ALL: &[Scenario] = &[
         title: "A slow upload is refused",
         loss: "users on slow lines get a broken connection instead of the response",
         steps: &[
-            // 20 pieces of 16 KiB.
             Send("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: 327680\r\n\r\n"),
-            UploadSlowly { pieces: 20, bytes: 16 << 10, pause: Duration::from_millis(25) },
+            // 3 s: between the half second of some servers' timers and the 5 s of others'.
+            UploadSlowly { pieces: 20, bytes: 16 << 10, pause: Duration::from_millis(150) },
             AwaitResponse,
+            LookForReset,
         ],
         ..EARLY
     },
@@ -111,9 +117,9 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "close.pipelined",
-        title: "More requests behind one with Connection: close",
+        title: "Two more requests behind one with Connection: close",
         loss: "a client that pipelines loses the one response that it was due",
-        steps: &[Send(GET_LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
+        steps: &[Send(LAST_OF_THREE), AwaitEnd],
         ..CLOSE
     },
     Scenario {
@@ -125,132 +131,189 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "error.bad_request",
-        title: "A request that cannot be parsed, and more of it",
+        title: "A request that cannot be parsed",
         clause: "RFC 9110 §15.5.1",
         loss: "the client never learns what was wrong with its request",
-        steps: &[
-            Send("GET {path} HTTP/1.1\r\nHost: {authority}\r\nno colon here\r\n\r\n"),
-            Repeat(b"garbage \x01\x02\r\n", 8 << 20),
-            AwaitResponse,
-        ],
+        steps: &[Send(BAD), AwaitResponse, LookForReset],
         expect: ClientError,
         ..EARLY
     },
     Scenario {
         name: "error.headers_too_large",
-        title: "Header fields without end",
+        title: "Header fields of 64 KiB",
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
         steps: &[
             Send("GET {path} HTTP/1.1\r\nHost: {authority}\r\n"),
-            Repeat(b"X-Filler: 0123456789012345678901234567890123456789\r\n", 8 << 20),
+            Repeat(FILLER, 64 << 10),
+            SendBytes(b"\r\n\r\n"),
             AwaitResponse,
+            LookForReset,
         ],
         expect: ClientError,
         ..EARLY
     },
     Scenario {
         name: "release.silent",
-        severity: CanBeHeldOpen,
         title: "The client has everything, says nothing, and does not close",
+        severity: CanBeHeldOpen,
         loss: "anyone can hold this server's sockets open for free",
-        steps: &[Send(GET_LAST), AwaitEnd, Stay],
+        steps: &[Send(GET_LAST), AwaitResponse, Stay],
         expect: Release,
         ..CLOSE
     },
     Scenario {
         name: "release.trickle",
+        title: "The client has everything, and sends a byte a second",
         severity: CanBeHeldOpen,
-        title: "The client sends a byte a second for ever",
         loss: "anyone can hold this server's sockets open for the price of a byte a second",
-        steps: &[Send(GET_LAST), AwaitEnd, Trickle(Duration::from_secs(1))],
+        steps: &[Send(GET_LAST), AwaitResponse, Trickle(Duration::from_secs(1))],
         expect: Release,
         ..CLOSE
     },
     Scenario {
         name: "tls.close_notify",
-        severity: BreaksProtocol,
         title: "close_notify at the end of a connection",
-        clause: NOTIFY,
         loss: "the client cannot tell the end from a cut; OpenSSL 3 and GnuTLS report an error",
-        needs: &[Need::Tls],
         steps: &[Send(GET_LAST), AwaitEnd],
-        expect: CloseNotify,
-        ..CLOSE
+        ..NOTIFIED
     },
     Scenario {
         name: "tls.close_notify_idle",
-        severity: BreaksProtocol,
         title: "close_notify at the end of an idle connection",
-        clause: NOTIFY,
         loss: "pooled connections end in what looks like a truncation attack",
-        needs: &[Need::Tls],
         steps: &[Send(GET), AwaitResponse, AwaitIdleEnd],
-        expect: CloseNotify,
-        ..CLOSE
+        ..NOTIFIED
     },
     Scenario {
         name: "tls.answered",
-        severity: Harsh,
         title: "The client answers close_notify with its own",
-        clause: NOTIFY,
-        loss: "a client that does as TLS says is answered by a reset",
-        needs: &[Need::Tls],
-        steps: &[Send(GET_LAST), AwaitEnd, AnswerCloseNotify],
-        ..CLOSE
+        severity: Harsh,
+        loss: "a client that does as TLS says loses what it was due",
+        steps: &[Send(GET_LAST), AwaitEnd, AnswerCloseNotify, LookForReset],
+        expect: NoReset,
+        ..NOTIFIED
     },
-    Scenario {
-        name: "alert.protocol",
-        title: "No common application protocol, to a client that keeps sending",
-        clause: "RFC 7301 §3.2",
-        loss: "the client sees a reset instead of no_application_protocol",
-        needs: &[Need::Alpn],
-        opening: Opening::UnknownProtocol,
-        ..ALERT
-    },
-    Scenario {
-        name: "alert.version",
-        title: "No common TLS version, to a client that keeps sending",
-        clause: "RFC 8446 §4.2.1",
-        loss: "an old client sees a reset instead of protocol_version",
-        opening: Opening::OldVersion,
-        ..ALERT
-    },
+    Scenario { name: "alert.protocol", title: "No common application protocol", ..ALERT_PROTOCOL },
+    Scenario { name: "alert.version", title: "No common TLS version", ..ALERT_VERSION },
     Scenario {
         name: "alert.certificate",
         title: "No client certificate where one is asked for",
-        clause: "RFC 8446 §4.4.2.4",
-        loss: "the client sees a broken connection and never learns that it needs a certificate",
-        needs: &[Need::ClientCertificate],
-        opening: Opening::NoCertificate,
-        ..ALERT
+        ..ALERT_CERTIFICATE
     },
     Scenario {
-        name: "h2.goaway",
-        severity: BreaksProtocol,
-        title: "HTTP/2: garbage after the preface, and more of it",
-        clause: "RFC 9113 §5.4.1",
-        loss: "the client never learns what was wrong",
+        name: "h2.refused_upload",
+        title: "HTTP/2: a large upload is refused",
+        clause: "RFC 9113 §8.1",
+        loss: "clients of HTTP/2 report a failed stream instead of the response",
         needs: &[Need::Http2],
         opening: Opening::Http2,
-        steps: &[SendBytes(PREFACE), Repeat(&[0xff; 1024], 8 << 20), AwaitEnd],
-        expect: GoAway,
+        manner: ReadsWhileWriting,
+        steps: &[SendBytes(PREFACE), Http2Upload, AwaitResponse, LookForReset],
+        expect: Http2Response,
         ..EARLY
     },
     Scenario {
+        name: "h2.idle",
+        title: "HTTP/2: a connection is left idle until the server ends it",
+        clause: "RFC 9113 §6.8",
+        loss: "the client cannot tell which requests may be sent again",
+        steps: &[SendBytes(PREFACE), Http2Request, AwaitResponse, AwaitIdleEnd],
+        ..GOES_AWAY
+    },
+    Scenario {
+        name: "h2.garbage",
+        title: "HTTP/2: garbage after the preface",
+        clause: "RFC 9113 §5.4.1",
+        loss: "the client never learns what was wrong",
+        steps: &[SendBytes(PREFACE), SendBytes(&[0xff; 64]), AwaitEnd],
+        ..GOES_AWAY
+    },
+    Scenario {
         name: "websocket.close",
-        severity: BreaksProtocol,
-        title: "WebSocket: more frames behind the client's Close",
+        title: "WebSocket: the client's Close",
         clause: "RFC 6455 §7.1.1",
+        severity: BreaksProtocol,
+        loss: "the browser reports 1006 instead of the close code",
+        needs: &[Need::WebsocketPath],
+        steps: &[Send(UPGRADE), AwaitResponse, SendBytes(WEBSOCKET_CLOSE), AwaitEnd],
+        expect: WebsocketClose,
+        ..CLOSE
+    },
+    Scenario {
+        name: "flood.pipelined",
+        title: "4 MiB of requests behind one with Connection: close",
+        severity: Harsh,
+        loss: "a client that pipelines without end loses the one response that it was due",
+        steps: &[Send(GET_LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
+        ..CLOSE
+    },
+    Scenario {
+        name: "flood.bad_request",
+        title: "A request that cannot be parsed, and 8 MiB behind it",
+        clause: "RFC 9110 §15.5.1",
+        severity: Harsh,
+        loss: "a client that sends on never learns what was wrong with its request",
+        steps: &[Send(BAD), Repeat(b"garbage \x01\x02\r\n", 8 << 20), AwaitResponse],
+        expect: ClientError,
+        ..EARLY
+    },
+    Scenario {
+        name: "flood.headers",
+        title: "Header fields of 8 MiB",
+        clause: "RFC 6585 §5",
+        severity: Harsh,
+        loss: "the client sees a broken connection instead of 431",
+        steps: &[
+            Send("GET {path} HTTP/1.1\r\nHost: {authority}\r\n"),
+            Repeat(FILLER, 8 << 20),
+            AwaitResponse,
+        ],
+        expect: ClientError,
+        ..EARLY
+    },
+    Scenario {
+        name: "flood.alert_protocol",
+        title: "No common application protocol, to a client that sends 8 MiB on",
+        severity: Harsh,
+        steps: FLOOD,
+        ..ALERT_PROTOCOL
+    },
+    Scenario {
+        name: "flood.alert_version",
+        title: "No common TLS version, to a client that sends 8 MiB on",
+        severity: Harsh,
+        steps: FLOOD,
+        ..ALERT_VERSION
+    },
+    Scenario {
+        name: "flood.alert_certificate",
+        title: "No client certificate, from a client that sends 8 MiB on",
+        severity: Harsh,
+        steps: FLOOD,
+        ..ALERT_CERTIFICATE
+    },
+    Scenario {
+        name: "flood.h2_garbage",
+        title: "HTTP/2: 8 MiB of garbage after the preface",
+        clause: "RFC 9113 §5.4.1",
+        severity: Harsh,
+        manner: StopsAtError,
+        loss: "a client that sends on never learns what was wrong",
+        steps: &[SendBytes(PREFACE), Repeat(&[0xff; 1024], 8 << 20), AwaitEnd],
+        ..GOES_AWAY
+    },
+    Scenario {
+        name: "flood.websocket",
+        title: "WebSocket: 1 MiB of Pings behind the client's Close",
+        clause: "RFC 6455 §7.1.1",
+        severity: Harsh,
         loss: "the browser reports 1006 instead of the close code",
         needs: &[Need::WebsocketPath],
         steps: &[
-            Send(
-                "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-            ),
+            Send(UPGRADE),
             AwaitResponse,
-            // Masked by zeros: Close with code 1000, then Pings.
-            SendBytes(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]),
+            SendBytes(WEBSOCKET_CLOSE),
             Repeat(&[0x89, 0x80, 0, 0, 0, 0], 1 << 20),
             AwaitEnd,
         ],
@@ -276,22 +339,58 @@ const EARLY: Scenario = Scenario {
 /// A connection's ordinary end.
 const CLOSE: Scenario = Scenario { expect: CleanEnd, ..EARLY };
 
-/// A handshake that fails.
-const ALERT: Scenario = Scenario {
+/// An end that TLS announces.
+const NOTIFIED: Scenario =
+    Scenario { clause: NOTIFY, severity: BreaksProtocol, needs: &[Need::Tls], expect: CloseNotify, ..CLOSE };
+
+/// A handshake that fails. The client waits for the answer.
+const ALERT: Scenario =
+    Scenario { severity: BreaksProtocol, needs: &[Need::Tls], steps: &[AwaitEnd], expect: Alert, ..EARLY };
+const ALERT_PROTOCOL: Scenario = Scenario {
+    clause: "RFC 7301 §3.2",
+    loss: "the client never sees no_application_protocol",
+    needs: &[Need::Alpn],
+    opening: Opening::UnknownProtocol,
+    ..ALERT
+};
+const ALERT_VERSION: Scenario = Scenario {
+    clause: "RFC 8446 §4.2.1",
+    loss: "an old client never sees protocol_version",
+    opening: Opening::OldVersion,
+    ..ALERT
+};
+const ALERT_CERTIFICATE: Scenario = Scenario {
+    clause: "RFC 8446 §4.4.2.4",
+    loss: "the client never learns that it needs a certificate",
+    needs: &[Need::ClientCertificate],
+    opening: Opening::NoCertificate,
+    ..ALERT
+};
+const FLOOD: &[Step] = &[RepeatRaw(8 << 20), AwaitEnd];
+
+/// A connection of HTTP/2 whose end has to be told.
+const GOES_AWAY: Scenario = Scenario {
     severity: BreaksProtocol,
-    needs: &[Need::Tls],
-    steps: &[RepeatRaw(8 << 20), AwaitEnd],
-    expect: Alert,
+    needs: &[Need::Http2],
+    opening: Opening::Http2,
+    manner: ReadsWhileWriting,
+    expect: GoAway,
     ..EARLY
 };
 
 pub(crate) const GET: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
 pub(crate) const GET_LAST: &str =
     "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n";
+const LAST_OF_THREE: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n\
+     GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n\
+     GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n";
+const BAD: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\nno colon here\r\n\r\n";
+const FILLER: &[u8] = b"X-Filler: 0123456789012345678901234567890123456789\r\n";
 pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
-/// RFC 9113 §3.4, with an empty SETTINGS frame.
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+/// Close with code 1000, masked by zeros.
+const WEBSOCKET_CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
 #[cfg(test)]
 mod tests {

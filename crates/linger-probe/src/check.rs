@@ -6,23 +6,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
-use crate::judge::{Judged, judge};
-use crate::model::{Row, TargetReport, Verdict};
+use crate::judge::{Judged, NotApplicable, judge};
+use crate::model::{Attempt, End, Row, Severity, TargetReport, Verdict};
 use crate::run::run;
-use crate::scenario::{Need, Scenario, Step};
+use crate::scenario::{Expect, Need, Scenario, Step};
 use crate::source::Source;
 use crate::target::{Options, Target};
 
 /// What a server can do, so that what it cannot is not held against it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an ability of its own")]
 pub struct Abilities {
+    /// It speaks HTTP/1.1, other than to say that it does not.
+    pub http1: bool,
     /// It speaks HTTP/2.
     pub http2: bool,
     /// It refuses a protocol that it does not know.
     pub alpn: bool,
     /// It asks for a client certificate.
     pub client_certificate: bool,
+    /// What it calls itself, in its `Server` field.
+    pub server: Option<String>,
+}
+
+impl Default for Abilities {
+    /// Those of any server of HTTP/1.1.
+    fn default() -> Self {
+        Self { http1: true, http2: false, alpn: false, client_certificate: false, server: None }
+    }
 }
 
 /// Most that a run asks of each server.
@@ -30,7 +43,7 @@ pub struct Abilities {
 pub struct Cost {
     /// Connections, one after the other but for those that mostly wait.
     pub connections: u64,
-    /// Bytes sent.
+    /// Bytes of uploads and floods.
     pub bytes: u64,
 }
 
@@ -38,10 +51,21 @@ pub struct Cost {
 #[must_use]
 pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Options) -> Cost {
     let of_step = |step: &Step| match *step {
-        Step::Upload | Step::UploadChunked => options.upload_bytes,
+        Step::Upload | Step::UploadChunked | Step::Http2Upload => options.upload_bytes,
         Step::UploadSlowly { pieces, bytes, .. } => u64::from(pieces) * bytes as u64,
         Step::Repeat(_, bytes) | Step::RepeatRaw(bytes) => bytes as u64,
-        _ => 0,
+        Step::Send(_)
+        | Step::SendBytes(_)
+        | Step::Http2Request
+        | Step::AwaitContinue
+        | Step::AwaitResponse
+        | Step::AwaitIdleEnd
+        | Step::HalfClose
+        | Step::AwaitEnd
+        | Step::AnswerCloseNotify
+        | Step::LookForReset
+        | Step::Trickle(_)
+        | Step::Stay => 0,
     };
     let tries = u64::from(options.repetitions);
     scenarios.into_iter().fold(Cost { connections: 0, bytes: 0 }, |cost, scenario| Cost {
@@ -53,17 +77,19 @@ pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Opt
 /// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that mostly wait, beside
 /// them, since a server's bounds are up to half a minute long.
 ///
-/// A server that takes no more connections is [lost](TargetReport::lost): what was found until then stands.
+/// A server that takes no more connections is [lost](TargetReport::lost), and so is one whose check is not done at the options'
+/// deadline: what was found until then stands.
 ///
 /// # Cancel safety
 /// Dropping it ends its connections.
 pub async fn check(
     target: &Target,
     options: &Options,
-    abilities: Abilities,
+    abilities: &Abilities,
     scenarios: impl IntoIterator<Item = &'static Scenario>,
     mut progress: impl FnMut(&Row),
 ) -> TargetReport {
+    let deadline = Instant::now() + options.deadline;
     let source = Source::open(target, options);
     let shared = Arc::new((target.clone(), options.clone()));
     let (mut rows, mut busy, mut waiting) = (BTreeMap::new(), Vec::new(), JoinSet::new());
@@ -75,36 +101,44 @@ pub async fn check(
             rows.insert(index, row);
         } else if scenario.mostly_waits() {
             let shared = shared.clone();
-            waiting.spawn(async move { (index, tries(scenario, &shared, true).await) });
+            waiting.spawn(async move { (index, in_time(deadline, tries(scenario, &shared, true)).await) });
         } else {
             busy.push((index, scenario));
         }
     }
-    let mut note = |index, tried: io::Result<Tried>| match tried {
+    let mut note = |index, tried: Result<Tried, String>| match tried {
         Ok(Tried { mut row, client }) => {
             row.ladder = source.ladder(client, row.ladder);
             progress(&row);
             rows.insert(index, row);
             true
         }
-        Err(error) => {
-            lost.get_or_insert_with(|| format!("it took no more connections: {error}"));
+        Err(why) => {
+            lost.get_or_insert(why);
             false
         }
     };
     for (index, scenario) in busy {
-        if !note(index, tries(scenario, &shared, false).await) {
+        if !note(index, in_time(deadline, tries(scenario, &shared, false)).await) {
             break;
         }
     }
     while let Some(joined) = waiting.join_next().await {
         match joined {
             Ok((index, row)) => _ = note(index, row),
-            Err(error) => _ = note(usize::MAX, Err(io::Error::other(error))),
+            Err(error) => _ = note(usize::MAX, Err(error.to_string())),
         }
     }
     let rows = rows.into_values().collect();
     TargetReport { name: target.name.clone(), url: target.url.clone(), ladders: source.ladders(), rows, lost }
+}
+
+/// What the tries come to, or why they come to nothing.
+async fn in_time(deadline: Instant, all: impl Future<Output = io::Result<Tried>>) -> Result<Tried, String> {
+    match timeout_at(deadline, all).await {
+        Ok(tried) => tried.map_err(|error| format!("it took no more connections: {error}")),
+        Err(_) => Err("the time for a check was up: a longer --deadline, or fewer scenarios".to_owned()),
+    }
 }
 
 /// A row, whose ladder is what the socket of this client noticed.
@@ -125,6 +159,10 @@ async fn tries(
         runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
         if !at_once && let Some(joined) = runs.join_next().await {
             tries.push(joined.map_err(io::Error::other)??);
+            // What has read everything once does so again.
+            if tries.len() == 1 && tries[0].result.is_err() {
+                break;
+            }
         }
     }
     while let Some(joined) = runs.join_next().await {
@@ -137,8 +175,11 @@ fn missing(
     scenario: &Scenario,
     target: &Target,
     options: &Options,
-    abilities: Abilities,
+    abilities: &Abilities,
 ) -> Option<&'static str> {
+    if scenario.speaks_http1() && !abilities.http1 {
+        return Some("it speaks HTTP/2 only");
+    }
     let missing = |need: &Need| match need {
         Need::Tls | Need::Alpn | Need::ClientCertificate if target.tls.is_none() => {
             Some("this URL is plain HTTP")
@@ -155,11 +196,14 @@ fn missing(
 
 fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Tried {
     let (mut attempts, mut shown, mut client, mut shows_failure) = (Vec::new(), Vec::new(), None, false);
+    let mut not_applicable = None;
     for judged in tries {
-        let Some(attempt) = judged.attempt else {
-            let seconds = options.idle_timeout.as_secs_f64();
-            let reason = format!("it keeps an idle connection for longer than {seconds} s");
-            return Tried { row: blank(scenario, reason), client: None };
+        let attempt = match judged.result {
+            Ok(attempt) => attempt,
+            Err(why) => {
+                not_applicable.get_or_insert(why);
+                continue;
+            }
         };
         // The first, or the first that fails.
         if attempts.is_empty() || (!attempt.passed && !shows_failure) {
@@ -167,14 +211,60 @@ fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>)
         }
         attempts.push(attempt);
     }
-    let passed = attempts.iter().filter(|attempt| attempt.passed).count();
-    let (verdict, reason) = if passed == attempts.len() {
-        (Verdict::Pass, "each try went as it should".to_owned())
-    } else {
-        (Verdict::Fail, format!("{} of {}: {}", attempts.len() - passed, attempts.len(), scenario.loss))
-    };
-    let row = Row { verdict, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
+    if let (true, Some(why)) = (attempts.iter().all(|attempt| attempt.passed), not_applicable) {
+        return Tried { row: blank(scenario, why_not(why, options)), client: None };
+    }
+    let (verdict, severity, reason) = verdict(scenario, &attempts);
+    let row = Row { verdict, severity, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
     Tried { row, client }
+}
+
+/// What the tries come to, how bad that is, and why.
+fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, String) {
+    let failed: Vec<_> =
+        attempts.iter().filter_map(|attempt| attempt.fault.as_ref().map(|fault| (attempt, fault))).collect();
+    let was_reset = |attempt: &&Attempt| attempt.end == End::Reset || attempt.reset_later;
+    let severity = match scenario.expect {
+        // Whoever has everything loses nothing by it.
+        Expect::CleanEnd | Expect::NoReset
+            if !failed.is_empty() && failed.iter().all(|(attempt, _)| attempt.complete) =>
+        {
+            Severity::Harsh
+        }
+        _ => scenario.severity,
+    };
+    // What most of them met, in the words of the first.
+    let same = |fault: &String| failed.iter().filter(|(_, other)| *other == fault).count();
+    if let Some((_, fault)) = failed.iter().rev().max_by_key(|(_, fault)| same(fault)) {
+        return (Verdict::Fail, severity, format!("{} of {}: {fault}", failed.len(), attempts.len()));
+    }
+    let resets = attempts.iter().filter(was_reset).count();
+    match scenario.expect {
+        Expect::Response | Expect::ClientError if resets > 0 => {
+            let reason = format!(
+                "{resets} of {}: a reset followed the response. Linux clients keep what came before it; those of Windows, macOS \
+                 and the BSDs lose what they have not read yet",
+                attempts.len()
+            );
+            (Verdict::PassOnLinux, severity, reason)
+        }
+        _ => (Verdict::Pass, severity, "each try went as it should".to_owned()),
+    }
+}
+
+fn why_not(why: NotApplicable, options: &Options) -> String {
+    match why {
+        NotApplicable::StaysIdle => {
+            let seconds = options.idle_timeout.as_secs_f64();
+            format!("it keeps an idle connection for longer than {seconds} s: a longer --idle-timeout")
+        }
+        NotApplicable::ReadsEverything => {
+            "it read everything before it answered: name a request that it refuses (--method, --path)"
+                .to_owned()
+        }
+        NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
+        NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
+    }
 }
 
 fn blank(scenario: &'static Scenario, reason: String) -> Row {

@@ -1,6 +1,7 @@
 //! A client's connection that shows how it ends: plain TCP or TLS, driven by hand, so that a `close_notify`, a FIN and a
 //! reset are told apart and in order, and so that bytes can be sent while others arrive.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::{self, ClientConnection};
 
 use crate::model::{Side, What};
+use crate::received::Received;
+use crate::response::Response;
 use crate::target::Target;
 use crate::trace::Trace;
 
@@ -21,8 +24,8 @@ pub(crate) struct Connection {
     tcp: TcpStream,
     tls: Option<Box<ClientConnection>>,
     pub(crate) trace: Trace,
-    /// Every byte of data that arrived.
-    pub(crate) received: Vec<u8>,
+    /// What arrived.
+    pub(crate) received: Received,
     /// Whether the server said `close_notify`.
     pub(crate) close_notify: bool,
     /// A fatal alert of the server's, by its name.
@@ -33,7 +36,10 @@ pub(crate) struct Connection {
     pub(crate) ended: Option<Ended>,
     /// Whether a write failed. After it there is nothing to write.
     pub(crate) write_failed: bool,
-    chunk: Vec<u8>,
+    /// Whether this side has said `close_notify`.
+    has_said_close_notify: bool,
+    /// How long it took to connect: a round trip.
+    pub(crate) round_trip: Duration,
 }
 
 /// How what the server sends ended.
@@ -41,6 +47,8 @@ pub(crate) struct Connection {
 pub(crate) enum Ended {
     Fin,
     Reset,
+    /// None: more came than is taken.
+    Endless,
     /// Not TLS, or not as TLS should be.
     Failed(String),
 }
@@ -62,6 +70,7 @@ impl Connection {
         target: &Target,
         tls: Option<ClientConnection>,
         receive_buffer: Option<u32>,
+        http2: bool,
         bound: Duration,
     ) -> io::Result<Self> {
         let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -70,6 +79,7 @@ impl Connection {
         }
         let mut trace = Trace::begin();
         trace.add(Side::Client, What::Connect);
+        let begun = Instant::now();
         let tcp = timeout(bound, socket.connect(target.address)).await??;
         trace.add(Side::Server, What::Connect);
         tcp.set_nodelay(true)?;
@@ -77,13 +87,14 @@ impl Connection {
             tcp,
             tls: tls.map(Box::new),
             trace,
-            received: Vec::new(),
+            received: Received::new(http2),
             close_notify: false,
             alert: None,
             tls_error: None,
             ended: None,
             write_failed: false,
-            chunk: vec![0; CHUNK_BYTES],
+            has_said_close_notify: false,
+            round_trip: begun.elapsed(),
         })
     }
 
@@ -99,8 +110,26 @@ impl Connection {
 
     /// Makes ready for the next request: what came of the last one is forgotten.
     pub(crate) fn forget(&mut self) {
-        self.received.clear();
+        self.received = Received::new(false);
         self.trace = Trace::begin();
+    }
+
+    /// Whether the server has said that it will send nothing more: by `close_notify` or a fatal alert, by FIN, or by a reset.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.is_some() || self.close_notify || self.alert.is_some()
+    }
+
+    /// Whether its data has an end that cannot be mistaken for a cut: over TLS that is `close_notify` alone (RFC 9112 §9.8).
+    pub(crate) fn ended_cleanly(&self) -> bool {
+        if self.tls.is_some() { self.close_notify } else { self.ended == Some(Ended::Fin) }
+    }
+
+    /// The response, as far as it has arrived.
+    pub(crate) fn response(&self) -> Option<Response> {
+        match &self.received.http2 {
+            Some(frames) => frames.response(),
+            None => self.received.http1.response(self.ended_cleanly()),
+        }
     }
 
     /// The TLS session, if this is TLS.
@@ -153,28 +182,52 @@ impl Connection {
 
     /// Waits for the next bytes.
     pub(crate) async fn receive(&mut self, deadline: Instant) -> Moved {
-        self.exchange(&mut &[][..], true, deadline).await
+        let moved = self.exchange(&mut &[][..], true, deadline).await;
+        self.reply(deadline).await;
+        moved
     }
 
-    /// Reads to the connection's end.
+    /// Sends what the frames of HTTP/2 that have come ask for.
+    pub(crate) async fn reply(&mut self, deadline: Instant) {
+        let replies = self.received.http2.as_mut().map(|frames| frames.replies()).unwrap_or_default();
+        if !replies.is_empty() {
+            self.send(&replies, false, deadline).await;
+        }
+    }
+
+    /// Whether what is sent goes through TLS.
+    pub(crate) fn can_encrypt(&self) -> bool {
+        self.tls.is_some() && !self.is_handshaking() && !self.has_said_close_notify && self.alert.is_none()
+    }
+
+    /// Reads until the server has said that it will send nothing more.
     pub(crate) async fn receive_to_end(&mut self, deadline: Instant) {
-        while self.receive(deadline).await == Moved::Some {}
+        while !self.is_over() && self.receive(deadline).await == Moved::Some {}
     }
 
-    /// Ends this side's data: FIN.
-    pub(crate) fn half_close(&mut self) -> io::Result<()> {
+    /// Reads to the end of the TCP connection.
+    pub(crate) async fn receive_to_fin(&mut self, deadline: Instant) {
+        while self.ended.is_none() && self.receive(deadline).await == Moved::Some {}
+    }
+
+    /// Ends this side's data: FIN, and over TLS `close_notify` before it.
+    pub(crate) async fn half_close(&mut self, deadline: Instant) -> io::Result<()> {
+        self.say_close_notify(deadline).await;
         SockRef::from(&self.tcp).shutdown(std::net::Shutdown::Write)?;
         self.trace.add(Side::Client, What::Fin);
         Ok(())
     }
 
-    /// Says `close_notify`, as RFC 8446 §6.1 asks of a side that got one.
-    pub(crate) async fn answer_close_notify(&mut self, deadline: Instant) {
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
-            self.trace.add(Side::Client, What::CloseNotify);
-            self.send(&[], false, deadline).await;
-        }
+    /// Says `close_notify`, as RFC 8446 §6.1 asks of a side that ends its data. Does nothing the second time, and on plain TCP.
+    pub(crate) async fn say_close_notify(&mut self, deadline: Instant) {
+        let Some(tls) = self.tls.as_mut().filter(|tls| !self.has_said_close_notify && !tls.is_handshaking())
+        else {
+            return;
+        };
+        self.has_said_close_notify = true;
+        tls.send_close_notify();
+        self.trace.add(Side::Client, What::CloseNotify);
+        self.send(&[], false, deadline).await;
     }
 
     /// Whether a reset has come after the server's FIN: then no read shows it any more.
@@ -267,16 +320,21 @@ impl Connection {
                 Ok(_) => self.decrypt(),
                 Err(error) => self.read_error(&error),
             },
-            _ => match self.tcp.try_read(&mut self.chunk) {
+            _ => SCRATCH.with_borrow_mut(|scratch| match self.tcp.try_read(scratch) {
                 Ok(0) => self.end(Ended::Fin),
                 // Below a TLS session that is over, it is nobody's.
                 Ok(_) if over => {}
-                Ok(read) => {
-                    self.trace.data(Side::Server, read as u64);
-                    self.received.extend_from_slice(&self.chunk[..read]);
-                }
+                Ok(read) => self.take(&scratch[..read]),
                 Err(error) => self.read_error(&error),
-            },
+            }),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.trace.data(Side::Server, bytes.len() as u64);
+        self.received.take(bytes);
+        if self.received.is_endless() {
+            self.ended = Some(Ended::Endless);
         }
     }
 
@@ -284,16 +342,15 @@ impl Connection {
         let Some(tls) = &mut self.tls else { return };
         match tls.process_new_packets() {
             Ok(state) => {
-                let bytes = state.plaintext_bytes_to_read();
-                if bytes > 0 {
-                    let begin = self.received.len();
-                    self.received.resize(begin + bytes, 0);
-                    // As many as it said there are.
-                    let read = tls.reader().read(&mut self.received[begin..]).unwrap_or_default();
-                    self.received.truncate(begin + read);
-                    self.trace.data(Side::Server, read as u64);
-                }
-                if state.peer_has_closed() {
+                let has_closed = state.peer_has_closed();
+                SCRATCH.with_borrow_mut(|scratch| {
+                    while let Some(tls) = &mut self.tls
+                        && let Ok(read @ 1..) = tls.reader().read(scratch)
+                    {
+                        self.take(&scratch[..read]);
+                    }
+                });
+                if has_closed {
                     self.close_notify = true;
                     self.trace.add(Side::Server, What::CloseNotify);
                 }
@@ -355,6 +412,11 @@ impl io::Write for Nonblocking<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+thread_local! {
+    /// What is read goes through here, whatever the connection: many of them cost no memory of their own.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK_BYTES].into());
 }
 
 /// What is moved at once.

@@ -4,12 +4,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls;
 
-use crate::battery::{GET_LAST, PREFACE};
+use crate::battery::GET_LAST;
 use crate::check::Abilities;
-use crate::connection::{Connection, Ended, Moved};
+use crate::connection::{Connection, Moved};
 use crate::error::Error;
+use crate::http2::PREFACE;
 use crate::judge::raw_alert;
-use crate::response;
+use crate::response::{Head, NOT_HTTP};
 use crate::run::{fill, session};
 use crate::scenario::Opening;
 use crate::target::{Options, Target};
@@ -18,20 +19,50 @@ use crate::target::{Options, Target};
 /// It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
 ///
 /// # Errors
-/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does not answer within
-/// the options' timeout.
+/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does not answer. Each
+/// wait takes at most the options' timeout.
 pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
     timeout(options.timeout, reach(target))
         .await
         .unwrap_or_else(|late| Err(Error::Unreachable { address: target.address, why: late.into() }))?;
     let look = Look { target, options };
-    timeout(options.timeout, look.answer()).await.unwrap_or_else(|_| Err(look.silent()))?;
-    let bounded = async |look_for| timeout(options.timeout, look_for).await.unwrap_or(Ok(false));
+    let is_tls = look.target.tls.is_some();
+    // It says what is wrong with a handshake, so it comes first.
+    let first = look.answer().await;
+    let http2 = match &first {
+        Ok(_)
+        | Err(
+            Error::NotHttp { .. }
+            | Error::NoResponse { .. }
+            | Error::Silent { .. }
+            | Error::Unfinished { .. },
+        ) => look.speaks_http2().await?,
+        // A protocol that is offered to nobody may be all that it speaks.
+        Err(Error::Refused { .. }) if is_tls => look.speaks_http2().await?,
+        Err(_) => false,
+    };
+    let head = match first {
+        Ok(head) => Some(head),
+        Err(_) if http2 => None,
+        Err(error) => return Err(error),
+    };
+    let http1 = match &head {
+        // What a server of HTTP/2 alone says to a client of HTTP/1.
+        Some(_) if http2 && is_tls => look.negotiates_http1().await?,
+        Some(head) => !http2 || head.minor == 1,
+        None => false,
+    };
+    let redirect = head.as_ref().filter(|head| http1 && (300..400).contains(&head.status));
+    if let Some(head) = redirect {
+        let location = head.location.clone().unwrap_or_else(|| "nowhere".to_owned());
+        return Err(Error::Redirect { url: look.target.url.clone(), location });
+    }
     Ok(Abilities {
-        http2: bounded(look.speaks(Ability::Http2)).await?,
-        alpn: look.target.tls.is_some() && bounded(look.speaks(Ability::Alpn)).await?,
-        client_certificate: look.target.tls.is_some()
-            && bounded(look.speaks(Ability::ClientCertificate)).await?,
+        http1,
+        http2,
+        alpn: is_tls && look.refuses_protocols().await?,
+        client_certificate: is_tls && http1 && look.asks_for_certificate().await?,
+        server: head.and_then(|head| head.server),
     })
 }
 
@@ -46,21 +77,14 @@ async fn reach(target: &mut Target) -> Result<(), Error> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Ability {
-    Http2,
-    Alpn,
-    ClientCertificate,
-}
-
 struct Look<'a> {
     target: &'a Target,
     options: &'a Options,
 }
 
 impl Look<'_> {
-    /// An ordinary request has an ordinary answer.
-    async fn answer(&self) -> Result<(), Error> {
+    /// An ordinary request has an answer, if not yet a whole one: that is for the rows to judge.
+    async fn answer(&self) -> Result<Head, Error> {
         let mut connection = self.open(Opening::Plain).await?;
         let url = || self.target.url.clone();
         if connection.is_handshaking() {
@@ -74,88 +98,109 @@ impl Look<'_> {
                 (None, None) => self.silent(),
             });
         }
-        let received = self.request(&mut connection).await;
+        self.request(&mut connection).await;
         if let Some(alert) = connection.alert.take() {
             return Err(Error::Refused { url: url(), alert });
         }
-        let ended = connection.ended.is_some();
-        let clean = connection.ended == Some(Ended::Fin);
-        match response::parse(&received, clean) {
-            Ok(Some(found)) if (300..400).contains(&found.status) => {
-                let location = response::location(&received).unwrap_or_else(|| "nowhere".to_owned());
-                Err(Error::Redirect { url: url(), location })
+        let http1 = &connection.received.http1;
+        // A TLS server's word to a plain client is 400, too.
+        let suspicious = http1.head().is_none_or(|head| head.status == 400);
+        if suspicious && self.target.tls.is_none() && self.hides_tls().await? {
+            return Err(Error::NotPlain { url: url() });
+        }
+        match (http1.head(), http1.fault()) {
+            (Some(head), _) => Ok(head.clone()),
+            (None, Some(NOT_HTTP)) => Err(Error::NotHttp { url: url() }),
+            (None, Some(fault)) => Err(Error::Unfinished { url: url(), what: fault.to_owned() }),
+            (None, None) if connection.received.bytes == 0 && connection.is_over() => {
+                Err(Error::NoResponse { url: url() })
             }
-            // A TLS server's word to a plain client is 400, too.
-            Ok(Some(found)) if found.status != 400 => Ok(()),
-            _ if self.target.tls.is_none() && self.hides_tls().await? => Err(Error::NotPlain { url: url() }),
-            Ok(Some(_)) => Ok(()),
-            Ok(None) if !received.is_empty() && ended => Err(Error::NotHttp { url: url() }),
-            Ok(None) if ended => Err(Error::NoResponse { url: url() }),
-            Ok(None) => Err(self.silent()),
-            Err(_) => Err(Error::NotHttp { url: url() }),
+            (None, None) if connection.received.bytes == 0 => Err(self.silent()),
+            (None, None) => {
+                let what =
+                    if http1.has_answered() { "interim responses only" } else { "a head that does not end" };
+                Err(Error::Unfinished { url: url(), what: what.to_owned() })
+            }
         }
     }
 
     /// Whether a TLS hello has an answer in TLS. Any hello will do: that is alert or handshake.
     async fn hides_tls(&self) -> Result<bool, Error> {
-        let mut connection = self.connect(None).await?;
+        let mut connection = self.connect(None, false).await?;
         let deadline = Instant::now() + self.options.timeout;
         connection.send_raw(crate::run::OLD_HELLO, deadline).await;
-        while connection.received.is_empty() && connection.receive(deadline).await == Moved::Some {}
-        Ok(raw_alert(&connection.received).is_some()
-            || connection.received.first() == Some(&HANDSHAKE_RECORD))
+        while connection.received.bytes == 0 && connection.receive(deadline).await == Moved::Some {}
+        let received = &connection.received.prefix;
+        Ok(raw_alert(received).is_some() || received.first() == Some(&HANDSHAKE_RECORD))
     }
 
-    async fn speaks(&self, ability: Ability) -> Result<bool, Error> {
-        let opening = match ability {
-            Ability::Http2 => Opening::Http2,
-            Ability::Alpn => Opening::UnknownProtocol,
-            Ability::ClientCertificate => Opening::NoCertificate,
-        };
-        let mut connection = self.open(opening).await?;
-        let is_open = !connection.is_handshaking();
+    /// Whether its first frame is SETTINGS: over TLS by ALPN, otherwise by prior knowledge (RFC 9113 §3.3, §3.4).
+    async fn speaks_http2(&self) -> Result<bool, Error> {
+        let mut connection = self.open(Opening::Http2).await?;
+        let negotiated = connection.session().is_none_or(|session| session.alpn_protocol() == Some(b"h2"));
+        if connection.is_handshaking() || !negotiated {
+            return Ok(false);
+        }
         let deadline = Instant::now() + self.options.timeout;
-        Ok(match ability {
-            // It refuses what it does not know, in whatever words.
-            Ability::Alpn => !is_open,
-            Ability::ClientCertificate if is_open => {
-                let received = self.request(&mut connection).await;
-                !matches!(response::parse(&received, true), Ok(Some(_)))
-            }
-            Ability::ClientCertificate => true,
-            Ability::Http2 if is_open => {
-                connection.send(PREFACE, true, deadline).await;
-                while connection.received.len() < 4 && connection.receive(deadline).await == Moved::Some {}
-                connection.received.get(3) == Some(&SETTINGS)
-            }
-            Ability::Http2 => false,
-        })
+        connection.send(PREFACE, true, deadline).await;
+        let told = |connection: &Connection| {
+            let frames = connection.received.http2.as_ref();
+            frames.is_none_or(|frames| frames.settings || frames.is_garbled)
+        };
+        while !told(&connection) && connection.receive(deadline).await == Moved::Some {}
+        Ok(connection.received.http2.is_some_and(|frames| frames.settings))
+    }
+
+    /// Whether it takes HTTP/1.1 where that alone is offered.
+    async fn negotiates_http1(&self) -> Result<bool, Error> {
+        let connection = self.open(Opening::Http1).await?;
+        Ok(connection.session().is_some_and(|session| session.alpn_protocol() == Some(b"http/1.1")))
+    }
+
+    /// Whether it refuses a protocol that it does not know, in whatever words.
+    async fn refuses_protocols(&self) -> Result<bool, Error> {
+        Ok(self.open(Opening::UnknownProtocol).await?.is_handshaking())
+    }
+
+    async fn asks_for_certificate(&self) -> Result<bool, Error> {
+        let mut connection = self.open(Opening::NoCertificate).await?;
+        if connection.is_handshaking() {
+            return Ok(true);
+        }
+        self.request(&mut connection).await;
+        Ok(connection.received.http1.head().is_none())
     }
 
     async fn open(&self, opening: Opening) -> Result<Connection, Error> {
         let tls = self.target.tls.as_ref();
         let session =
             tls.map(|tls| session(tls, opening)).transpose().map_err(|why| self.unreachable(why))?;
-        let mut connection = self.connect(session.flatten()).await?;
+        let mut connection = self.connect(session.flatten(), opening == Opening::Http2).await?;
         connection.handshake(self.options.timeout).await;
         Ok(connection)
     }
 
-    async fn connect(&self, session: Option<rustls::ClientConnection>) -> Result<Connection, Error> {
-        let opened = Connection::open(self.target, session, None, self.options.timeout).await;
+    async fn connect(
+        &self,
+        session: Option<rustls::ClientConnection>,
+        http2: bool,
+    ) -> Result<Connection, Error> {
+        let opened = Connection::open(self.target, session, None, http2, self.options.timeout).await;
         opened.map_err(|why| self.unreachable(why))
     }
 
-    /// Sends a request and reads to the end of its response, or of the connection.
-    async fn request(&self, connection: &mut Connection) -> Vec<u8> {
+    /// Sends a request and reads to the end of its response's head, or of the connection.
+    async fn request(&self, connection: &mut Connection) {
         let deadline = Instant::now() + self.options.timeout;
         connection.send(fill(GET_LAST, self.target, self.options).as_bytes(), true, deadline).await;
-        let whole = |received: &[u8]| match response::parse(received, false) {
-            Ok(found) => found.is_some_and(|found| found.complete),
-            Err(_) => true,
+        let deadline = Instant::now() + self.options.timeout;
+        let http1 = |connection: &Connection| {
+            let http1 = &connection.received.http1;
+            http1.head().is_some() || http1.fault().is_some()
         };
-        while !whole(&connection.received) && connection.receive(deadline).await == Moved::Some {}
-        connection.received.clone()
+        while !http1(connection) && !connection.is_over() && connection.receive(deadline).await == Moved::Some
+        {
+        }
     }
 
     fn unreachable(&self, why: std::io::Error) -> Error {
@@ -168,6 +213,5 @@ impl Look<'_> {
 }
 
 /// One that is only opened, one request, a hello, and one for each ability.
-pub const LOOK_CONNECTIONS: u64 = 6;
+pub const LOOK_CONNECTIONS: u64 = 7;
 const HANDSHAKE_RECORD: u8 = 22;
-const SETTINGS: u8 = 4;

@@ -57,6 +57,13 @@ pub enum Error {
         /// The server.
         url: String,
     },
+    /// It answers, and its answer comes to nothing.
+    Unfinished {
+        /// The server.
+        url: String,
+        /// What it sends instead of a response.
+        what: String,
+    },
     /// What it says is not HTTP.
     NotHttp {
         /// The server.
@@ -113,6 +120,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoResponse { url } => write!(f, "{url} ends the connection without a response"),
+            Self::Unfinished { url, what } => write!(f, "{url} answers, but with {what}"),
             Self::NotHttp { url } => write!(f, "{url} does not speak HTTP/1.1"),
             Self::NotPlain { url } => write!(f, "{url} speaks TLS: use https://"),
             Self::NotTls { url } => write!(f, "{url} does not speak TLS: use http://"),

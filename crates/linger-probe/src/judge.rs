@@ -2,86 +2,275 @@
 
 use std::net::SocketAddr;
 
-use crate::connection::Ended;
+use crate::connection::{Connection, Ended};
+use crate::http2::{self, NO_ERROR};
 use crate::model::{Attempt, End, Event, Side, What};
-use crate::response::{self, Response};
+use crate::received::LIMIT;
+use crate::response::Response;
 use crate::run::Run;
-use crate::scenario::{Expect, Scenario, Step};
+use crate::scenario::{Expect, Opening, Scenario, Step};
 
-/// A judged try: whether it went as expected, what was seen, and who sent what when. `None`: the server does nothing that
-/// this could be told from.
+/// A judged try, and who sent what when.
 pub(crate) struct Judged {
-    pub(crate) attempt: Option<Attempt>,
+    pub(crate) result: Result<Attempt, NotApplicable>,
     pub(crate) ladder: Vec<Event>,
     /// The client's own address, by which its packets are known.
     pub(crate) client: Option<SocketAddr>,
 }
 
-pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
-    let Run { connection, answered, released, idle_ended } = run;
-    let ended = connection.ended == Some(Ended::Fin);
-    let reset = connection.trace.has(Side::Server, &What::Reset);
-    let response = response::parse(&connection.received, ended).ok().flatten();
-    // A client that stops at a failed write never gets to read.
-    let gave_up = connection.write_failed && scenario.manner == crate::scenario::Manner::StopsAtError;
-    let whole = response.is_some_and(|response| response.complete) && !gave_up;
-    let end = match (&connection.alert, &connection.ended) {
-        _ if reset && released.is_none() => End::Reset,
-        (Some(alert), _) => End::Alert(alert.clone()),
-        (None, Some(Ended::Fin)) => End::Fin,
-        (None, Some(Ended::Reset)) => End::Reset,
-        (None, Some(Ended::Failed(why))) => End::Failed(why.clone()),
-        (None, None) => End::TimedOut,
-    };
-    let passed = !gave_up
-        && match scenario.expect {
-            Expect::Response => whole,
-            Expect::ClientError => {
-                whole && response.is_some_and(|response| (400..500).contains(&response.status))
-            }
-            Expect::CleanEnd => whole && end == End::Fin,
-            Expect::CloseNotify => whole && connection.close_notify,
-            Expect::Alert => connection.alert.is_some() || raw_alert(&connection.received).is_some(),
-            Expect::GoAway => has_frame(&connection.received, GOAWAY),
-            Expect::WebsocketClose => {
-                ended && !reset && connection.received.windows(2).any(|bytes| bytes == [0x88, 0x02])
-            }
-            Expect::Release => whole && released.is_some(),
-        };
-    let idle = scenario.steps.contains(&Step::AwaitIdleEnd);
-    let applies = !idle || idle_ended;
-    let announced = connection.session().map(|_| connection.close_notify || connection.alert.is_some());
-    let attempt = Attempt {
-        passed,
-        saw: saw(response, &end, gave_up, announced),
-        status: response.map(|response| response.status),
-        body_bytes: response.map_or(0, |response| response.body_bytes),
-        complete: whole,
-        end,
-        announced,
-        latency: answered,
-        release: released,
-    };
-    let client = connection.local_address();
-    Judged { attempt: applies.then_some(attempt), ladder: connection.trace.into_ladder(), client }
+/// Why a try tells nothing about its scenario. Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotApplicable {
+    /// The server keeps an idle connection for longer than the probe waits.
+    StaysIdle,
+    /// It reads all of an upload before it answers.
+    ReadsEverything,
+    /// It takes the request that it was to refuse.
+    Accepts(u16),
+    /// It speaks the TLS version that it was to refuse.
+    OldVersion,
 }
 
-fn saw(response: Option<Response>, end: &End, gave_up: bool, announced: Option<bool>) -> String {
-    let response = match response {
-        _ if gave_up => "a failed write, no response".to_owned(),
-        None => "no response".to_owned(),
-        Some(Response { status, complete: true, .. }) => format!("{status}, whole"),
-        Some(Response { status, body_bytes, .. }) => format!("{status}, cut after {body_bytes} bytes"),
+/// What a try is judged by.
+struct Seen<'a> {
+    scenario: &'a Scenario,
+    run: &'a Run,
+    response: Option<Response>,
+    /// Whether the whole response arrived, and the client read it.
+    whole: bool,
+    end: End,
+}
+
+pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
+    let seen = Seen::of(scenario, &run);
+    let fault = seen.fault();
+    let result = match seen.not_applicable(fault.is_none()) {
+        Some(why) => Err(why),
+        None => Ok(seen.attempt(fault)),
     };
-    let end = match end {
-        End::Fin if announced == Some(true) => "close_notify, FIN".to_owned(),
+    let client = run.connection.local_address();
+    Judged { result, ladder: run.connection.trace.into_ladder(), client }
+}
+
+impl<'a> Seen<'a> {
+    fn of(scenario: &'a Scenario, run: &'a Run) -> Self {
+        let response = run.connection.response();
+        let whole = response.is_some_and(|response| response.complete) && !run.gave_up;
+        Self { scenario, run, response, whole, end: end(&run.connection) }
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.run.connection
+    }
+
+    fn not_applicable(&self, passed: bool) -> Option<NotApplicable> {
+        let connection = self.connection();
+        let status = self.response.map_or(0, |response| response.status);
+        if self.scenario.steps.contains(&Step::AwaitIdleEnd) && !self.run.idle_ended && self.whole {
+            return Some(NotApplicable::StaysIdle);
+        }
+        if self.run.read_everything && passed {
+            return Some(NotApplicable::ReadsEverything);
+        }
+        if self.scenario.expect == Expect::ClientError && self.whole && (200..400).contains(&status) {
+            return Some(NotApplicable::Accepts(status));
+        }
+        if self.scenario.opening == Opening::OldVersion
+            && connection.received.prefix.first() == Some(&HANDSHAKE_RECORD)
+        {
+            return Some(NotApplicable::OldVersion);
+        }
+        None
+    }
+
+    /// What went wrong, as it was seen, and in which words a user of the server would tell of it. None where it went well.
+    fn fault(&self) -> Option<String> {
+        let connection = self.connection();
+        let frames = connection.received.http2.as_ref();
+        let wants_response =
+            !matches!(self.scenario.expect, Expect::Alert | Expect::GoAway | Expect::WebsocketClose);
+        if self.run.gave_up {
+            return Some(self.lost("a write failed before the response was read"));
+        }
+        if wants_response && !self.whole {
+            return Some(self.lost(&self.missing()));
+        }
+        let status = self.response.map_or(0, |response| response.status);
+        let and_then = |what: &str| Some(format!("the response arrived whole, and then {what}"));
+        match self.scenario.expect {
+            Expect::Response => None,
+            Expect::ClientError if (400..500).contains(&status) => None,
+            Expect::ClientError => {
+                Some(format!("the answer is {status}, which does not say that the client is wrong"))
+            }
+            Expect::CleanEnd | Expect::NoReset if self.end == End::Reset => {
+                and_then("a reset: systems other than Linux drop what the client has not read by then")
+            }
+            Expect::NoReset if self.was_reset() => and_then("a reset, behind the server's own end"),
+            Expect::CleanEnd | Expect::NoReset => match &self.end {
+                End::Fin | End::CloseNotify => None,
+                End::TimedOut => and_then("the server did not end the connection that it was asked to end"),
+                other => and_then(&format!("{}, not an end", ending(other, false))),
+            },
+            Expect::CloseNotify if connection.close_notify => None,
+            Expect::CloseNotify => Some(format!(
+                "{} came without close_notify: {}",
+                ending(&self.end, false),
+                self.scenario.loss
+            )),
+            Expect::Alert
+                if connection.alert.is_some() || raw_alert(&connection.received.prefix).is_some() =>
+            {
+                None
+            }
+            Expect::Alert => {
+                Some(format!("{} came without an alert: {}", ending(&self.end, false), self.scenario.loss))
+            }
+            Expect::Http2Response => match frames.and_then(|frames| frames.reset) {
+                None | Some(NO_ERROR) => None,
+                Some(code) => Some(format!(
+                    "the response arrived whole, and then RST_STREAM({}): many clients report that instead",
+                    http2::error_name(code)
+                )),
+            },
+            Expect::GoAway if frames.is_some_and(|frames| frames.goaway.is_some()) => None,
+            Expect::GoAway => {
+                Some(format!("{} came without GOAWAY: {}", ending(&self.end, false), self.scenario.loss))
+            }
+            Expect::WebsocketClose => self.websocket_fault(status),
+            Expect::Release if self.run.released.is_some() => None,
+            Expect::Release => {
+                Some(format!("its socket was still there at the end of the wait: {}", self.scenario.loss))
+            }
+        }
+    }
+
+    fn websocket_fault(&self, status: u16) -> Option<String> {
+        let connection = self.connection();
+        if status != 101 {
+            return Some(format!("the path takes no WebSocket: {}", self.saw()));
+        }
+        match connection.received.websocket.close() {
+            None => Some(format!(
+                "{} came without a Close frame: {}",
+                ending(&self.end, false),
+                self.scenario.loss
+            )),
+            Some(_) if self.was_reset() => {
+                Some("a reset came behind the Close frame, and can overtake it".to_owned())
+            }
+            Some(_) if self.end == End::TimedOut => {
+                Some("the server answered Close, and did not end the connection (RFC 6455 §7.1.1)".to_owned())
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// What a lost response means to the clients of this scenario.
+    fn lost(&self, what: &str) -> String {
+        format!("{what}: {}", self.scenario.loss)
+    }
+
+    /// In what way the response is not whole.
+    fn missing(&self) -> String {
+        let (connection, end) = (self.connection(), ending(&self.end, false));
+        let fault = connection.received.http1.fault();
+        let endless = connection.ended == Some(Ended::Endless);
+        match self.response {
+            _ if endless => format!("the response has no end within {} MiB", LIMIT >> 20),
+            Some(Response { status, .. }) if fault.is_some() => {
+                format!("the {status} has {}", fault.unwrap_or_default())
+            }
+            Some(Response { status, body_bytes, .. }) => {
+                format!("the {status} was cut after {body_bytes} bytes of body by {end}")
+            }
+            None => match fault {
+                Some(fault) if connection.received.http2.is_none() => format!("the answer is {fault}"),
+                _ if connection.received.http1.has_answered() => format!("no final response, but {end}"),
+                _ => format!("no response, but {end}"),
+            },
+        }
+    }
+
+    fn was_reset(&self) -> bool {
+        self.connection().trace.has(Side::Server, &What::Reset)
+    }
+
+    /// Whether a reset came behind the end, or behind the response where the server ends in no other way.
+    fn reset_later(&self) -> bool {
+        self.was_reset() && self.end != End::Reset
+    }
+
+    fn saw(&self) -> String {
+        let fault = self.connection().received.http1.fault();
+        let response = match self.response {
+            _ if self.run.gave_up => "a failed write, no response".to_owned(),
+            None => fault.unwrap_or("no response").to_owned(),
+            Some(Response { status, complete: true, .. }) => format!("{status}, whole"),
+            Some(Response { status, .. }) if fault.is_some() => {
+                format!("{status}, {}", fault.unwrap_or_default())
+            }
+            Some(Response { status, body_bytes, .. }) => format!("{status}, cut after {body_bytes} bytes"),
+        };
+        let frames = self.connection().received.http2.as_ref();
+        let code =
+            |name: &str, code: Option<u32>| code.map(|code| format!("{name}({})", http2::error_name(code)));
+        let parts = [
+            Some(response),
+            frames.and_then(|frames| code("RST_STREAM", frames.reset)),
+            frames.and_then(|frames| code("GOAWAY", frames.goaway)),
+            Some(ending(&self.end, self.connection().close_notify)),
+            self.reset_later().then(|| "later a reset".to_owned()),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn attempt(&self, fault: Option<String>) -> Attempt {
+        let connection = self.connection();
+        Attempt {
+            passed: fault.is_none(),
+            fault,
+            saw: self.saw(),
+            status: self.response.map(|response| response.status),
+            body_bytes: self.response.map_or(0, |response| response.body_bytes),
+            complete: self.whole,
+            end: self.end.clone(),
+            reset_later: self.reset_later(),
+            announced: connection.session().map(|_| connection.close_notify || connection.alert.is_some()),
+            latency: self.run.answered,
+            release: self.run.released,
+        }
+    }
+}
+
+/// How the server's data ended: a reset behind that is another matter.
+fn end(connection: &Connection) -> End {
+    let place = |what: &What| connection.trace.place(Side::Server, what);
+    let reset = place(&What::Reset);
+    let earlier = |place: Option<usize>| place.is_some_and(|place| reset.is_none_or(|reset| place < reset));
+    match (&connection.alert, &connection.ended) {
+        (Some(alert), _) => End::Alert(alert.clone()),
+        (None, Some(Ended::Endless)) => End::Endless,
+        (None, _) if earlier(place(&What::Fin)) => End::Fin,
+        (None, _) if earlier(place(&What::CloseNotify)) => End::CloseNotify,
+        (None, _) if reset.is_some() => End::Reset,
+        (None, Some(Ended::Failed(why))) => End::Failed(why.clone()),
+        (None, Some(Ended::Fin | Ended::Reset)) => End::Fin,
+        (None, None) => End::TimedOut,
+    }
+}
+
+fn ending(end: &End, announced: bool) -> String {
+    match end {
+        End::Fin if announced => "close_notify, FIN".to_owned(),
         End::Fin => "FIN".to_owned(),
+        End::CloseNotify => "close_notify".to_owned(),
         End::Reset => "reset".to_owned(),
         End::Alert(alert) => format!("alert {alert}"),
         End::TimedOut => "still open".to_owned(),
+        End::Endless => "data without end".to_owned(),
         End::Failed(why) => why.clone(),
-    };
-    format!("{response}; {end}")
+    }
 }
 
 /// A fatal alert in plaintext (RFC 8446 §5.1, §6): what a server says to a hello that it cannot take.
@@ -92,17 +281,5 @@ pub(crate) fn raw_alert(received: &[u8]) -> Option<u8> {
     }
 }
 
-/// Whether a frame of this type is among them (RFC 9113 §4.1).
-pub(crate) fn has_frame(mut bytes: &[u8], wanted: u8) -> bool {
-    while let [a, b, c, kind, rest @ ..] = bytes {
-        if *kind == wanted {
-            return true;
-        }
-        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
-        bytes = rest.get(5 + length..).unwrap_or_default();
-    }
-    false
-}
-
 const ALERT_RECORD: u8 = 21;
-const GOAWAY: u8 = 7;
+const HANDSHAKE_RECORD: u8 = 22;

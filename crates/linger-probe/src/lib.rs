@@ -9,9 +9,11 @@ mod connection;
 pub mod discover;
 pub mod error;
 pub mod find;
+mod http2;
 mod judge;
 pub mod load;
 pub mod model;
+mod received;
 pub mod report;
 mod response;
 mod run;
@@ -20,5 +22,6 @@ mod source;
 pub mod target;
 mod trace;
 pub mod trust;
+mod websocket;
 #[cfg(target_os = "linux")]
 pub mod wire;

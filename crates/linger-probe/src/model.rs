@@ -120,6 +120,8 @@ pub enum Verdict {
 pub struct Attempt {
     /// Whether it went as the scenario expects.
     pub passed: bool,
+    /// What did not, and what that means to the server's users, in a sentence. None where it passed.
+    pub fault: Option<String>,
     /// What it saw, in a few words: `413, whole, then FIN`.
     pub saw: String,
     /// The status, where a response's head arrived.
@@ -130,12 +132,14 @@ pub struct Attempt {
     pub complete: bool,
     /// How the connection ended.
     pub end: End,
+    /// Whether a reset followed that end.
+    pub reset_later: bool,
     /// Whether the server announced the end, by a `close_notify` or a fatal alert. None on plain TCP.
     pub announced: Option<bool>,
     /// From the first byte sent to the response's last byte.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Option<Duration>,
-    /// From the server's FIN to the moment when its socket was known to be released.
+    /// From the server's FIN, or from the response where there is none, to when its socket was known to be released.
     #[serde(serialize_with = "milliseconds", rename = "release_ms")]
     pub release: Option<Duration>,
 }
@@ -146,12 +150,16 @@ pub struct Attempt {
 pub enum End {
     /// The server's FIN.
     Fin,
+    /// A `close_notify` without a FIN, also when it had been answered.
+    CloseNotify,
     /// A reset, met by a read or by a write.
     Reset,
     /// A fatal alert, by its name, and then a FIN.
     Alert(String),
     /// It did not: nothing came for the stated time.
     TimedOut,
+    /// It did not: more came than the probe takes.
+    Endless,
     /// Anything else.
     Failed(String),
 }

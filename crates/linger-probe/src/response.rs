@@ -1,6 +1,13 @@
-//! Is the whole response there?
+//! Is the whole response there? It is read as it arrives, in bounded memory: of a body only the length is kept.
 
-/// The first final response among some bytes.
+mod chunked;
+mod head;
+
+use chunked::Chunked;
+use head::Body;
+pub(crate) use head::Head;
+
+/// The first final response of a connection, as far as it has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -10,92 +17,205 @@ pub(crate) struct Response {
     pub(crate) complete: bool,
 }
 
-/// Finds it. `ended`: whether a clean end followed these bytes, which delimits a body without a length (RFC 9112 §6.3).
-///
-/// # Errors
-/// The first bytes are no response.
-pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Response>, httparse::Error> {
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; 128];
-        let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(head) = response.parse(bytes)? else { return Ok(None) };
-        let status = response.code.unwrap_or_default();
-        let body = &bytes[head..];
-        // An interim response: another follows (RFC 9110 §15.2). 101 ends HTTP on this connection.
-        if (100..200).contains(&status) && status != 101 {
-            bytes = body;
-            continue;
+/// Reads the first final response of a connection.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    stage: Stage,
+    /// Of a head that is not whole yet.
+    head: Vec<u8>,
+    interim: u32,
+    found: Option<Head>,
+    body_bytes: u64,
+    /// Bytes behind a whole response.
+    extra: u64,
+    fault: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Head,
+    Length(u64),
+    Chunks(Chunked),
+    ToEnd,
+    Whole,
+    /// What follows cannot be told.
+    Lost,
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self {
+            stage: Stage::Head,
+            head: Vec::new(),
+            interim: 0,
+            found: None,
+            body_bytes: 0,
+            extra: 0,
+            fault: None,
         }
-        let value = |name: &str| {
-            let mut headers = response.headers.iter();
-            let header = headers.find(|header| header.name.eq_ignore_ascii_case(name))?;
-            std::str::from_utf8(header.value).ok()
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = match &mut self.stage {
+                Stage::Head => self.take_head(bytes),
+                Stage::Length(left) => {
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                    *left -= here as u64;
+                    self.body_bytes += here as u64;
+                    if *left == 0 {
+                        self.stage = Stage::Whole;
+                    }
+                    here
+                }
+                Stage::Chunks(chunks) => {
+                    let step = chunks.take(bytes);
+                    self.body_bytes += step.data;
+                    if step.is_last {
+                        self.stage = Stage::Whole;
+                    }
+                    step.fault.map_or(step.taken, |fault| self.give_up(fault, bytes.len()))
+                }
+                Stage::ToEnd => {
+                    self.body_bytes += bytes.len() as u64;
+                    bytes.len()
+                }
+                Stage::Lost => bytes.len(),
+                Stage::Whole => {
+                    self.extra += bytes.len() as u64;
+                    bytes.len()
+                }
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// What has come. `ended`: whether a clean end followed, which delimits a body without a length (RFC 9112 §6.3).
+    pub(crate) fn response(&self, ended: bool) -> Option<Response> {
+        let complete = match self.stage {
+            Stage::Whole => true,
+            Stage::ToEnd => ended,
+            _ => false,
         };
-        let chunked = value("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
-        let length = value("content-length").and_then(|length| length.trim().parse::<u64>().ok());
-        let (body_bytes, complete) = match (chunked, length) {
-            (true, _) => dechunk(body),
-            (false, Some(length)) => (length.min(body.len() as u64), body.len() as u64 >= length),
-            (false, None) if matches!(status, 101 | 204 | 304) => (0, true),
-            (false, None) => (body.len() as u64, ended),
+        let status = self.found.as_ref()?.status;
+        Some(Response { status, body_bytes: self.body_bytes, complete })
+    }
+
+    /// Whether an interim response has come, or the head of the final one.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.interim > 0 || self.found.is_some()
+    }
+
+    /// The head of the final response.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.found.as_ref()
+    }
+
+    /// What makes the bytes no valid response, in a few words.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.fault
+    }
+
+    /// Bytes behind the response.
+    pub(crate) fn extra(&self) -> u64 {
+        self.extra
+    }
+
+    /// The bytes of a head, and heads after interim ones (RFC 9110 §15.2).
+    fn take_head(&mut self, bytes: &[u8]) -> usize {
+        // The end of a head may be split.
+        let searched = self.head.len().saturating_sub(3);
+        let before = self.head.len();
+        let room = HEAD_LIMIT.saturating_sub(before).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..room]);
+        let Some(end) = head::end(&self.head, searched) else {
+            if !head::may_begin(&self.head) {
+                return self.give_up(NOT_HTTP, bytes.len());
+            }
+            if room < bytes.len() {
+                return self.give_up("a head of more than 2 MiB", bytes.len());
+            }
+            return room;
         };
-        return Ok(Some(Response { status, body_bytes, complete }));
+        match head::parse(&self.head[..end]) {
+            Ok(Head { status: 100..=199, .. }) if self.interim == INTERIM_LIMIT => {
+                return self.give_up("interim responses without end", bytes.len());
+            }
+            // 101 ends HTTP on this connection.
+            Ok(Head { status: 100 | 102..=199, .. }) => self.interim += 1,
+            Ok(found) => {
+                self.stage = match found.body {
+                    Body::Length(0) | Body::None => Stage::Whole,
+                    Body::Length(length) => Stage::Length(length),
+                    Body::Chunked => Stage::Chunks(Chunked::new()),
+                    Body::ToEnd => Stage::ToEnd,
+                    Body::Invalid(_) => Stage::Lost,
+                };
+                if let Body::Invalid(fault) = found.body {
+                    self.fault = Some(fault);
+                }
+                self.found = Some(found);
+            }
+            Err(fault) => return self.give_up(fault, bytes.len()),
+        }
+        // Nothing of it is of use any more, and a load has many readers.
+        self.head = Vec::new();
+        end - before
+    }
+
+    fn give_up(&mut self, fault: &'static str, taken: usize) -> usize {
+        self.fault = Some(fault);
+        self.stage = Stage::Lost;
+        self.head = Vec::new();
+        taken
     }
 }
 
-/// Where a redirect leads (RFC 9110 §10.2.2).
-pub(crate) fn location(bytes: &[u8]) -> Option<String> {
-    let mut headers = [httparse::EMPTY_HEADER; 128];
-    let mut response = httparse::Response::new(&mut headers);
-    response.parse(bytes).ok()?;
-    let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"))?;
-    Some(String::from_utf8_lossy(header.value).into_owned())
-}
-
-/// Bytes of data in the chunks that are there, and whether the last one is (RFC 9112 §7.1).
-fn dechunk(mut body: &[u8]) -> (u64, bool) {
-    let mut sum = 0;
-    while let Ok(httparse::Status::Complete((begin, size))) = httparse::parse_chunk_size(body) {
-        let here = (body.len() - begin) as u64;
-        if size == 0 {
-            let trailers = &body[begin..];
-            return (sum, trailers.starts_with(b"\r\n") || trailers.windows(4).any(|end| end == b"\r\n\r\n"));
-        }
-        if here < size + 2 {
-            return (sum + here.min(size), false);
-        }
-        sum += size;
-        // Fits, since that many are here.
-        body = &body[begin + usize::try_from(size).unwrap_or(usize::MAX - begin - 2) + 2..];
-    }
-    (sum, false)
-}
+/// What a reader says of bytes that are no HTTP/1 at all.
+pub(crate) const NOT_HTTP: &str = "not HTTP/1.1";
+/// Far more than any client takes; more than any server should send.
+const HEAD_LIMIT: usize = 2 << 20;
+/// Interim responses before the final one.
+const INTERIM_LIMIT: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Reader {
+        let mut reader = Reader::new();
+        reader.take(bytes);
+        // However the bytes are cut, the same comes of them.
+        for size in [1, 2, 3, 7] {
+            let mut pieces = Reader::new();
+            bytes.chunks(size).for_each(|piece| pieces.take(piece));
+            assert_eq!(pieces.response(true), reader.response(true), "pieces of {size}");
+            assert_eq!((pieces.fault, pieces.extra), (reader.fault, reader.extra), "pieces of {size}");
+        }
+        reader
+    }
+
     fn whole(bytes: &[u8], ended: bool) -> Response {
-        parse(bytes, ended).expect("a response").expect("its head is whole")
+        read(bytes).response(ended).expect("its head is whole")
     }
 
     #[test]
     fn a_length_delimits() {
         let bytes = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nabcnext";
         assert_eq!(whole(bytes, false), Response { status: 413, body_bytes: 3, complete: true });
-        assert_eq!(
-            whole(&bytes[..bytes.len() - 5], true),
-            Response { status: 413, body_bytes: 2, complete: false }
-        );
-        assert_eq!(parse(&bytes[..20], true), Ok(None));
+        assert_eq!(read(bytes).extra(), 4);
+        let cut = Response { status: 413, body_bytes: 2, complete: false };
+        assert_eq!(whole(&bytes[..bytes.len() - 5], true), cut);
+        assert_eq!(read(&bytes[..20]).response(true), None);
     }
 
     #[test]
     fn chunks_delimit() {
         let bytes =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n";
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
         assert_eq!(whole(bytes, false), Response { status: 200, body_bytes: 13, complete: true });
-        for cut in 1..=28 {
+        for cut in 1..=34 {
             assert!(!whole(&bytes[..bytes.len() - cut], true).complete, "{cut} bytes");
         }
     }
@@ -111,11 +231,65 @@ mod tests {
     fn an_interim_response_is_not_the_response() {
         let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
         assert_eq!(whole(bytes, false).status, 204);
-        assert_eq!(parse(&bytes[..25], false), Ok(None));
+        let first = read(&bytes[..25]);
+        assert!(first.response(false).is_none() && first.has_answered());
+        let many = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1001);
+        assert_eq!(read(&many).fault(), Some("interim responses without end"));
+    }
+
+    /// Each is whole to a client that reads numbers carelessly.
+    #[test]
+    fn framing_that_is_invalid_is_never_whole() {
+        let heads = [
+            "Content-Length: -5",
+            "Content-Length: +3",
+            "Content-Length: 3 3",
+            "Content-Length: ",
+            "Content-Length: 99999999999999999999999",
+            "Content-Length: 18446744073709551616",
+            "Content-Length: 3\r\nContent-Length: 30",
+            "Content-Length: 3, 4",
+        ];
+        for head in heads {
+            let found = read(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok\n").as_bytes());
+            assert!(!found.response(true).expect("a head").complete, "{head}");
+            assert!(found.fault().is_some(), "{head}");
+        }
+        for head in ["Content-Length: 3, 3", "Content-Length: 3\r\nContent-Length: 3"] {
+            assert!(whole(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok\n").as_bytes(), false).complete);
+        }
+        let chunks = [
+            "ffffffffffffffff\r\nok\n",
+            "10000000000000000\r\nok\n",
+            "zzz\r\nok\n",
+            "\r\nok",
+            "2\r\nok\n\r\n0\r\n\r\n",
+        ];
+        for body in chunks {
+            let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+            assert!(!read(bytes.as_bytes()).response(true).expect("a head").complete, "{body:?}");
+        }
     }
 
     #[test]
-    fn something_else_is_an_error() {
-        assert!(parse(b"SSH-2.0-OpenSSH\r\n", false).is_err());
+    fn many_and_folded_fields_are_read() {
+        let fields: String = "X: a\r\n".repeat(1500);
+        let bytes = format!("HTTP/1.1 200 OK\r\n{fields}X: a\r\n  folded\r\nContent-Length: 2\r\n\r\nok");
+        let mut reader = Reader::new();
+        reader.take(bytes.as_bytes());
+        assert!(reader.response(false).is_some_and(|found| found.complete), "{:?}", reader.fault());
+    }
+
+    #[test]
+    fn what_is_not_http_is_said_to_be_none_and_a_head_has_a_bound() {
+        assert_eq!(read(b"SSH-2.0-OpenSSH\r\n").fault(), Some(NOT_HTTP));
+        assert_eq!(read(b"ok\n").fault(), Some(NOT_HTTP));
+        let mut reader = Reader::new();
+        reader.take(b"HTTP/1.1 200 OK\r\nX: ");
+        for _ in 0..40 {
+            reader.take(&b"b".repeat(64 << 10));
+        }
+        assert_eq!(reader.fault(), Some("a head of more than 2 MiB"));
+        assert!(reader.head.capacity() == 0);
     }
 }

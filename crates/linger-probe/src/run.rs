@@ -4,14 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection};
 
 use crate::connection::{Connection, Ended, Moved};
+use crate::http2;
 use crate::model::{Side, What};
-use crate::response;
 use crate::scenario::{Manner, Opening, Scenario, Step};
 use crate::target::{Options, Target, Tls};
+
+mod upload;
 
 /// A connection after its last step, and what only the steps know.
 #[derive(Debug)]
@@ -19,7 +21,12 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
     /// Since the connection's beginning: when the first response was whole.
     pub(crate) answered: Option<Duration>,
-    /// From the server's FIN to when its socket was known to be gone; none if it was not, in time.
+    /// Whether a write failed before there was a response, and the client looked no further.
+    pub(crate) gave_up: bool,
+    /// Whether nothing came before the last byte of an upload was sent, which was held back.
+    pub(crate) read_everything: bool,
+    /// From the server's FIN, or from the response where there is none, to when its socket was known to be gone; none if it was
+    /// not, in time.
     pub(crate) released: Option<Duration>,
     /// Whether an idle connection was ended in time.
     pub(crate) idle_ended: bool,
@@ -32,8 +39,16 @@ pub(crate) struct Run {
 pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options) -> io::Result<Run> {
     let session = target.tls.as_ref().map(|tls| session(tls, scenario.opening)).transpose()?.flatten();
     let receive_buffer = (scenario.opening == Opening::SmallBuffer).then_some(64 << 10);
-    let connection = Connection::open(target, session, receive_buffer, options.timeout).await?;
-    let mut run = Run { connection, answered: None, released: None, idle_ended: false };
+    let http2 = scenario.opening == Opening::Http2;
+    let connection = Connection::open(target, session, receive_buffer, http2, options.timeout).await?;
+    let mut run = Run {
+        connection,
+        answered: None,
+        gave_up: false,
+        read_everything: false,
+        released: None,
+        idle_ended: false,
+    };
     let deadline = Instant::now() + options.timeout;
     match scenario.opening {
         Opening::OldVersion => run.connection.send_raw(OLD_HELLO, deadline).await,
@@ -41,10 +56,11 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         Opening::UnknownProtocol => _ = run.connection.send(&[], false, deadline).await,
         _ => run.connection.handshake(options.timeout).await,
     }
-    let gives_up = scenario.manner == Manner::StopsAtError;
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;
-        if run.connection.write_failed && gives_up {
+        let stops = scenario.manner == Manner::StopsAtError && run.answered.is_none();
+        if run.connection.write_failed && stops {
+            run.gave_up = true;
             break;
         }
     }
@@ -53,28 +69,21 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
 
 impl Run {
     async fn step(&mut self, step: Step, manner: Manner, target: &Target, options: &Options) {
-        let deadline = Instant::now() + options.timeout;
+        let timeout = options.timeout;
+        let deadline = Instant::now() + timeout;
         let reading = manner == Manner::ReadsWhileWriting;
         match step {
             Step::Send(text) => {
-                self.send(fill(text, target, options).as_bytes(), reading, deadline).await;
+                self.connection.send(fill(text, target, options).as_bytes(), reading, deadline).await;
             }
-            Step::SendBytes(bytes) => _ = self.send(bytes, reading, deadline).await,
-            Step::Upload => self.repeat(&ZEROS, options.upload_bytes, reading, deadline).await,
-            Step::UploadChunked => {
-                // Whole chunks only: one that is cut would spoil the end.
-                let (block, times) = (chunk(), options.upload_bytes / ZEROS.len() as u64);
-                self.repeat(&block, times * block.len() as u64, reading, deadline).await;
-                self.send(b"0\r\n\r\n", reading, deadline).await;
-            }
+            Step::SendBytes(bytes) => _ = self.connection.send(bytes, reading, deadline).await,
+            Step::Upload => self.upload(options.upload_bytes, reading, timeout).await,
+            Step::UploadChunked => self.upload_chunked(options.upload_bytes, reading, timeout).await,
             Step::UploadSlowly { pieces, bytes, pause } => {
-                for _ in 0..pieces {
-                    self.send(&ZEROS[..bytes], reading, deadline).await;
-                    sleep(pause).await;
-                }
+                self.upload_slowly(pieces, bytes, pause, reading, timeout).await;
             }
             Step::Repeat(bytes, sum) => {
-                let block = bytes.repeat(ZEROS.len() / bytes.len());
+                let block = bytes.repeat(ZEROS.len().div_ceil(bytes.len()));
                 self.repeat(&block, sum as u64, reading, deadline).await;
             }
             Step::RepeatRaw(sum) => {
@@ -82,81 +91,147 @@ impl Run {
                     self.connection.send_raw(&ZEROS, deadline).await;
                 }
             }
-            Step::AwaitContinue => self.await_response(Instant::now() + CONTINUE, true).await,
-            Step::AwaitResponse => self.await_response(deadline, false).await,
+            Step::Http2Request => {
+                let request = http2_request("GET", target, options, true);
+                self.connection.send(&request, true, deadline).await;
+            }
+            Step::Http2Upload => {
+                let request = http2_request(&options.method, target, options, false);
+                self.connection.send(&request, true, deadline).await;
+                self.http2_upload(options.upload_bytes, timeout).await;
+            }
+            Step::AwaitContinue => self.await_continue(timeout).await,
+            Step::AwaitResponse => self.await_response(timeout).await,
             Step::AwaitIdleEnd => {
                 self.connection.receive_to_end(Instant::now() + options.idle_timeout).await;
-                self.idle_ended = self.connection.ended.is_some();
+                self.idle_ended = self.connection.is_over();
+                if self.idle_ended {
+                    self.await_end(timeout).await;
+                }
             }
             // It fails where the connection is gone, which the next read tells.
-            Step::HalfClose => drop(self.connection.half_close()),
+            Step::HalfClose => drop(self.connection.half_close(deadline).await),
             Step::AwaitEnd => {
-                self.await_response(deadline, false).await;
-                self.connection.receive_to_end(deadline).await;
+                self.await_response(timeout).await;
+                self.await_end(timeout).await;
             }
-            Step::AnswerCloseNotify => {
-                self.connection.answer_close_notify(deadline).await;
-                sleep(LATE).await;
-                self.connection.was_reset_late();
+            Step::AnswerCloseNotify => self.connection.say_close_notify(deadline).await,
+            Step::LookForReset => self.look_for_reset().await,
+            Step::Trickle(pause) => {
+                let deadline = Instant::now() + options.release_timeout;
+                while self.released.is_none() && Instant::now() < deadline {
+                    self.poke(deadline).await;
+                    self.watch(Instant::now() + pause).await;
+                }
             }
-            Step::Trickle(pause) => self.trickle(pause, options.release_timeout).await,
             Step::Stay => {
-                sleep(options.release_timeout).await;
-                self.trickle(LATE, LATE * 2).await;
+                self.watch(Instant::now() + options.release_timeout).await;
+                // A socket that is gone answers a byte by a reset; the first may only find the way closed.
+                for _ in 0..2 {
+                    if self.released.is_none() {
+                        self.poke(Instant::now() + timeout).await;
+                        self.watch(Instant::now() + LATE).await;
+                    }
+                }
             }
         }
     }
 
-    async fn send(&mut self, bytes: &[u8], reading: bool, deadline: Instant) -> Moved {
-        let moved = self.connection.send(bytes, reading, deadline).await;
-        self.note_answer();
-        moved
-    }
-
-    /// Ends early where the server has said everything to a client that reads on.
+    /// Sends this again and again, up to a sum of bytes.
     async fn repeat(&mut self, block: &[u8], sum: u64, reading: bool, deadline: Instant) {
         let mut sent = 0;
         while sent < sum && !self.connection.write_failed {
-            let done = reading && (self.answered.is_some() || self.connection.ended.is_some());
+            let done = reading && (self.is_answered() || self.connection.is_over());
             let some = usize::try_from(sum - sent).unwrap_or(usize::MAX).min(block.len());
-            if done || self.send(&block[..some], reading, deadline).await == Moved::TimedOut {
+            if done || self.connection.send(&block[..some], reading, deadline).await == Moved::TimedOut {
                 return;
             }
             sent += some as u64;
         }
     }
 
-    async fn await_response(&mut self, deadline: Instant, or_interim: bool) {
-        self.note_answer();
-        while self.answered.is_none() && (!or_interim || self.connection.received.is_empty()) {
+    /// Waits for a whole response, or for the end without one.
+    async fn await_response(&mut self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        while !self.is_answered() && !self.connection.is_over() {
             if self.connection.receive(deadline).await != Moved::Some {
                 return;
             }
-            self.note_answer();
+        }
+        self.is_answered();
+    }
+
+    /// Waits a second for an interim response. A final one is the answer, and is read.
+    async fn await_continue(&mut self, timeout: Duration) {
+        let deadline = Instant::now() + CONTINUE;
+        while !self.connection.received.http1.has_answered() && !self.connection.is_over() {
+            if self.connection.receive(deadline).await != Moved::Some {
+                break;
+            }
+        }
+        if self.connection.received.http1.head().is_some() {
+            self.await_response(timeout).await;
         }
     }
 
-    fn note_answer(&mut self) {
-        let ended = self.connection.ended == Some(Ended::Fin);
-        if self.answered.is_none()
-            && let Ok(Some(response)) = response::parse(&self.connection.received, ended)
-            && response.complete
-        {
+    /// Waits for the end of the server's data, answers a `close_notify` that is not followed by a FIN, as some servers wait for
+    /// it, and looks for the end of the connection.
+    async fn await_end(&mut self, timeout: Duration) {
+        self.connection.receive_to_end(Instant::now() + timeout).await;
+        if self.connection.ended.is_some() || !self.connection.is_over() {
+            return;
+        }
+        let soon = self.connection.round_trip.clamp(SOON, LATE);
+        self.connection.receive_to_fin(Instant::now() + soon).await;
+        if self.connection.ended.is_none() {
+            self.connection.say_close_notify(Instant::now() + timeout).await;
+            self.connection.receive_to_fin(Instant::now() + timeout.min(AFTER_NOTIFY)).await;
+        }
+    }
+
+    /// Notes when the response is whole.
+    fn is_answered(&mut self) -> bool {
+        if self.answered.is_none() && self.connection.response().is_some_and(|response| response.complete) {
             self.answered = Some(self.connection.trace.elapsed());
         }
+        self.answered.is_some()
     }
 
-    /// Bytes that find no socket are answered by a reset.
-    async fn trickle(&mut self, pause: Duration, bound: Duration) {
-        let Some(fin) = self.connection.trace.server_fin() else { return };
-        let deadline = Instant::now() + bound;
-        while Instant::now() < deadline && !self.connection.write_failed {
+    /// Whether a reset follows, within more than a round trip.
+    async fn look_for_reset(&mut self) {
+        let until = Instant::now() + LATE.max(3 * self.connection.round_trip);
+        self.connection.receive_to_fin(until).await;
+        if self.connection.ended == Some(Ended::Fin) {
+            sleep_until(until).await;
+            self.connection.was_reset_late();
+        }
+    }
+
+    /// Sends a byte: over TLS in a record, so that nothing but patience speaks against it. Bytes that find no socket are answered
+    /// by a reset.
+    async fn poke(&mut self, deadline: Instant) {
+        if self.connection.can_encrypt() {
+            self.connection.send(&[0], false, deadline).await;
+        } else {
             self.connection.send_raw(&[0], deadline).await;
-            sleep(pause).await;
-            if self.connection.write_failed || self.connection.was_reset_late() {
+        }
+    }
+
+    /// Watches the connection until then, or until the server's socket is known to be gone.
+    async fn watch(&mut self, until: Instant) {
+        while self.released.is_none() {
+            self.connection.receive_to_fin(until.min(Instant::now() + WATCH)).await;
+            let gone = self.connection.was_reset_late()
+                || self.connection.write_failed
+                || matches!(self.connection.ended, Some(Ended::Reset | Ended::Failed(_)));
+            if gone {
+                let begin = self.connection.trace.server_fin().or(self.answered).unwrap_or_default();
                 self.connection.trace.add(Side::Server, What::Release);
-                self.released = Some(self.connection.trace.elapsed().saturating_sub(fin));
+                self.released = Some(self.connection.trace.elapsed().saturating_sub(begin));
+            } else if Instant::now() >= until {
                 return;
+            } else if self.connection.ended.is_some() {
+                sleep_until(until.min(Instant::now() + WATCH)).await;
             }
         }
     }
@@ -172,6 +247,7 @@ pub(crate) fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientCo
     let config = match opening {
         Opening::OldVersion => return Ok(None),
         Opening::UnknownProtocol => with(|config| config.alpn_protocols = vec![b"linger-probe".to_vec()]),
+        Opening::Http1 => with(|config| config.alpn_protocols = vec![b"http/1.1".to_vec()]),
         Opening::Http2 => with(|config| config.alpn_protocols = vec![b"h2".to_vec()]),
         Opening::NoCertificate => with(|config| config.client_auth_cert_resolver = Arc::new(NoCertificate)),
         Opening::Plain | Opening::SmallBuffer => Arc::clone(&tls.config),
@@ -207,15 +283,36 @@ pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
         .replace("{headers}", &headers)
 }
 
-fn chunk() -> Vec<u8> {
-    [format!("{:x}\r\n", ZEROS.len()).as_bytes(), &ZEROS, b"\r\n"].concat()
+/// A request's HEADERS, with the same fields as the requests of HTTP/1 have.
+fn http2_request(method: &str, target: &Target, options: &Options, is_last: bool) -> Vec<u8> {
+    let scheme = if target.tls.is_some() { "https" } else { "http" };
+    let length = options.upload_bytes.to_string();
+    let mut fields = vec![
+        (":method", method),
+        (":scheme", scheme),
+        (":authority", target.authority.as_str()),
+        (":path", target.path.as_str()),
+    ];
+    if !is_last {
+        fields.push(("content-length", &length));
+    }
+    let own: Vec<_> = options.headers.iter().filter_map(|header| header.split_once(':')).collect();
+    let own: Vec<_> = own.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
+    fields.extend(own.iter().map(|(name, value)| (name.as_str(), *value)));
+    http2::headers(&fields, is_last)
 }
 
 pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// How long a client waits for `100 Continue` (RFC 9110 §10.1.1 says only: not for ever); curl's time.
 const CONTINUE: Duration = Duration::from_secs(1);
-/// More than a round trip, for a reset that follows a FIN.
-const LATE: Duration = Duration::from_millis(250);
+/// More than a round trip, for a reset that follows a response or a FIN.
+const LATE: Duration = Duration::from_millis(150);
+/// For a FIN that follows `close_notify` in a segment of its own.
+const SOON: Duration = Duration::from_millis(5);
+/// For the FIN of a server whose `close_notify` has been answered.
+const AFTER_NOTIFY: Duration = Duration::from_secs(2);
+/// Between looks at a connection of which nothing is left to be read.
+const WATCH: Duration = Duration::from_millis(100);
 
 /// TLS 1.1 (RFC 4346 §7.4.1.2): record, handshake, version, random, no session, three suites, no compression.
 pub(crate) const OLD_HELLO: &[u8] = &[

@@ -33,12 +33,20 @@ impl Scenario {
     /// Whether it waits for a server's bounds, and sends next to nothing meanwhile.
     #[must_use]
     pub fn mostly_waits(&self) -> bool {
-        let waits = |step: &Step| matches!(step, Step::AwaitIdleEnd | Step::Stay | Step::Trickle(_));
+        let waits = |step: &Step| {
+            matches!(step, Step::AwaitIdleEnd | Step::Stay | Step::Trickle(_) | Step::UploadSlowly { .. })
+        };
         self.steps.iter().any(waits)
+    }
+
+    /// Whether its requests are of HTTP/1.1.
+    #[must_use]
+    pub fn speaks_http1(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Send(_)))
     }
 }
 
-/// What a server must have. Complete.
+/// What a server must have. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// TLS.
@@ -55,7 +63,7 @@ pub enum Need {
     ClientCertificate,
 }
 
-/// How a connection begins. Complete.
+/// How a connection begins. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
     /// As the target says.
@@ -68,11 +76,13 @@ pub enum Opening {
     OldVersion,
     /// TLS without the client's certificate.
     NoCertificate,
+    /// TLS that offers HTTP/1.1 by ALPN.
+    Http1,
     /// HTTP/2: by ALPN over TLS, by prior knowledge otherwise (RFC 9113 §3.3).
     Http2,
 }
 
-/// How a client treats a write that fails, and when it reads. Complete.
+/// How a client treats a write that fails, and when it reads. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// Gives up at once, response or not, as an exception does in many client libraries.
@@ -84,7 +94,7 @@ pub enum Manner {
 }
 
 /// One thing that a client does. In a text, `{path}`, `{large}`, `{websocket}`, `{authority}`, `{method}`, `{headers}` and
-/// `{upload}` stand for the target's and the options'. Complete.
+/// `{upload}` stand for the target's and the options'. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Sends a text.
@@ -108,37 +118,47 @@ pub enum Step {
     Repeat(&'static [u8], usize),
     /// Sends zeros below TLS, if there is any.
     RepeatRaw(usize),
-    /// Waits a second for an interim or final response.
+    /// Sends a request of HTTP/2.
+    Http2Request,
+    /// Sends a request of HTTP/2 with a body of the upload's size, as the windows let it, and reads meanwhile.
+    Http2Upload,
+    /// Waits a second for an interim response. A final one is the answer, and no upload follows it.
     AwaitContinue,
     /// Reads until a whole response is there.
     AwaitResponse,
     /// Waits for the server to end an idle connection.
     AwaitIdleEnd,
-    /// FIN.
+    /// FIN, and over TLS `close_notify` before it.
     HalfClose,
-    /// Reads to the connection's end.
+    /// Reads to the connection's end. A `close_notify` without a FIN is answered by one.
     AwaitEnd,
-    /// Says `close_notify`, and looks for a reset.
+    /// Says `close_notify`, if it has not been said.
     AnswerCloseNotify,
-    /// Sends a byte after each pause, until the server's socket is gone.
+    /// Waits for more than a round trip, whether a reset follows.
+    LookForReset,
+    /// Sends a byte after each pause, over TLS in a record, until the server's socket is gone.
     Trickle(Duration),
     /// Stays, silent, for the time that a server may keep its socket, and sees whether it is gone.
     Stay,
 }
 
-/// What must come of a scenario. Complete.
+/// What must come of a scenario. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// A whole response.
     Response,
     /// A whole response with a status that says that the client was wrong.
     ClientError,
-    /// A whole response, then a FIN, and no reset at any time.
+    /// A whole response, then `close_notify` or a FIN, and no reset before it.
     CleanEnd,
+    /// The same, and no reset behind it either.
+    NoReset,
     /// A `close_notify` before the FIN.
     CloseNotify,
     /// A fatal alert.
     Alert,
+    /// A whole response, and no `RST_STREAM` but that of `NO_ERROR` (RFC 9113 §8.1).
+    Http2Response,
     /// A GOAWAY frame (RFC 9113 §6.8).
     GoAway,
     /// A Close frame (RFC 6455 §5.5.1), a FIN, and no reset.

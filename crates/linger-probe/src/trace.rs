@@ -25,6 +25,9 @@ impl Trace {
 
     pub(crate) fn add(&mut self, side: Side, what: What) {
         self.events.push(Event { at: self.elapsed(), side, what });
+        if self.events.len() > EVENTS {
+            self.events = folded(std::mem::take(&mut self.events));
+        }
     }
 
     /// Data in a row is one event, at the time of its first byte.
@@ -47,6 +50,11 @@ impl Trace {
         self.events.iter().any(|event| event.side == side && event.what == *what)
     }
 
+    /// Which of the events is the first of this kind.
+    pub(crate) fn place(&self, side: Side, what: &What) -> Option<usize> {
+        self.events.iter().position(|event| event.side == side && event.what == *what)
+    }
+
     /// When the server's FIN came.
     pub(crate) fn server_fin(&self) -> Option<Duration> {
         let is_fin = |event: &&Event| event.side == Side::Server && event.what == What::Fin;
@@ -58,6 +66,9 @@ impl Trace {
         folded(self.events)
     }
 }
+
+/// More than a page shows: so many are kept of a connection that goes on and on.
+const EVENTS: usize = 4096;
 
 /// Shortened to what fits on a page: two sides that take turns for long are folded into one line each.
 pub(crate) fn folded(events: Vec<Event>) -> Vec<Event> {

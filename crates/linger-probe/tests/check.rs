@@ -47,7 +47,7 @@ fn target(server: &Running, tls: Option<&Certs>) -> Target {
 
 /// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without
 /// the layer, so that row is left out, too.
-async fn checked(target: &Target, abilities: Abilities) -> TargetReport {
+async fn checked(target: &Target, abilities: &Abilities) -> TargetReport {
     let options = Options {
         large_path: Some("/large".into()),
         websocket_path: Some("/websocket".into()),
@@ -80,22 +80,25 @@ fn assert_fails(report: &TargetReport, names: &[&str]) {
     assert!(with(report, Verdict::Pass).contains(&"close.requested"), "{failed:?}");
 }
 
-const HTTP2: Abilities = Abilities { http2: true, alpn: false, client_certificate: false };
+/// What these servers can do over cleartext.
+fn http2() -> Abilities {
+    Abilities { http2: true, ..Abilities::default() }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn axum_fails_where_it_loses_and_passes_with_the_layer() {
     let layered = serve(LingerListener::new(listen().await, LingerLayer::default()), app());
     let bare = serve(listen().await, app());
-    assert_nothing_fails(checked(&target(&layered, None), HTTP2).await);
+    assert_nothing_fails(checked(&target(&layered, None), &http2()).await);
     let lost = [
         "early.stops_at_error",
         "early.chunked",
         "early.slow",
         "large.unread_upload",
-        "close.pipelined",
-        "websocket.close",
+        "flood.pipelined",
+        "flood.websocket",
     ];
-    assert_fails(&checked(&target(&bare, None), HTTP2).await, &lost);
+    assert_fails(&checked(&target(&bare, None), &http2()).await, &lost);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,40 +110,47 @@ async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
         TlsAcceptor::from(Arc::new(config))
     };
     let linger = LingerLayer::default();
-    let abilities = Abilities { http2: true, alpn: true, client_certificate: false };
+    let abilities = Abilities { alpn: true, ..http2() };
 
     let tls = TlsAcceptLayer::new(acceptor(ClientAuth::None), linger.clone());
     let layered = serve(TlsLingerListener::new(listen().await, tls), app());
-    assert_nothing_fails(checked(&target(&layered, Some(&certs)), abilities).await);
+    assert_nothing_fails(checked(&target(&layered, Some(&certs)), &abilities).await);
     let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::None), Http::new(app())));
-    let lost =
-        ["early.stops_at_error", "large.unread_upload", "tls.answered", "alert.protocol", "alert.version"];
-    assert_fails(&checked(&target(&bare, Some(&certs)), abilities).await, &lost);
+    let lost = [
+        "early.stops_at_error",
+        "large.unread_upload",
+        "tls.answered",
+        "flood.alert_protocol",
+        "flood.alert_version",
+    ];
+    assert_fails(&checked(&target(&bare, Some(&certs)), &abilities).await, &lost);
 
     // A server that wants a certificate has only this to say to a client without one.
-    let alert = battery::ALL.iter().filter(|scenario| scenario.name == "alert.certificate");
+    let alert = battery::ALL.iter().filter(|scenario| scenario.name == "flood.alert_certificate");
     let abilities = Abilities { client_certificate: true, ..abilities };
     let tls = TlsAcceptLayer::new(acceptor(ClientAuth::Required), linger);
     let layered = serve(TlsLingerListener::new(listen().await, tls), app());
     let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::Required), Http::new(app())));
     for (server, verdict) in [(layered, Verdict::Pass), (bare, Verdict::Fail)] {
         let target = target(&server, Some(&certs));
-        let report = check(&target, &Options::default(), abilities, alert.clone(), |_| ()).await;
-        assert_eq!(with(&report, verdict), ["alert.certificate"]);
+        let report = check(&target, &Options::default(), &abilities, alert.clone(), |_| ()).await;
+        assert_eq!(with(&report, verdict), ["flood.alert_certificate"]);
     }
 }
 
-/// A server that reads all of an upload before it answers has nothing to lose, chunks included.
+/// A server that reads all of an upload before it answers shows nothing of how it refuses one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_reads_everything_passes_every_early_row() {
+async fn rows_of_refused_uploads_do_not_apply_to_a_server_that_reads_everything() {
     let app = Router::new()
         .route("/", put(async |body: Bytes| body.len().to_string()))
         .layer(DefaultBodyLimit::disable());
     let server = serve(listen().await, app);
-    let early = battery::ALL.iter().filter(|scenario| scenario.name.starts_with("early."));
-    let report =
-        check(&target(&server, None), &Options::default(), Abilities::default(), early, |_| ()).await;
-    let statuses: Vec<_> = report.rows.iter().flat_map(|row| &row.attempts).map(|try_| try_.status).collect();
-    assert!(statuses.iter().all(|status| *status == Some(200)), "{statuses:?}");
-    assert_nothing_fails(report);
+    let refused = |name: &str| name.starts_with("early.") || name == "h2.refused_upload";
+    let scenarios = battery::ALL.iter().filter(|scenario| refused(scenario.name));
+    let report = check(&target(&server, None), &Options::default(), &http2(), scenarios, |_| ()).await;
+    for row in &report.rows {
+        assert_eq!(row.verdict, Verdict::NotApplicable, "{row:#?}");
+        assert!(row.reason.contains("it read everything"), "{}", row.reason);
+    }
+    assert_eq!(report.rows.len(), 7);
 }

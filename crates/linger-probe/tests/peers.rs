@@ -43,7 +43,7 @@ fn failed<'a>(found: &'a Value, name: &str) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn axum_nginx_and_go_are_told_apart_every_time() {
     // Without those that luck or a server's patience decides: an early response may still be read after a reset on loopback.
-    let only = "early.stops_at_error,early.chunked,large.unread_upload,close.requested,close.pipelined,error";
+    let only = "early.stops_at_error,early.chunked,large.unread_upload,close.requested,close.pipelined,error,flood.pipelined,flood.bad_request,flood.headers";
     // An upload of more than sockets buffer, whatever the kernel's limits are.
     let battery =
         ["--just", "check", "--scheme", "http", "--only", only, "-n", "2", "--upload-size", "64MiB"];
@@ -51,7 +51,7 @@ async fn axum_nginx_and_go_are_told_apart_every_time() {
     for run in 0..RUNS {
         let found = json(&args).await;
         let early = ["early.stops_at_error", "early.chunked"];
-        let error = ["close.pipelined", "error.bad_request", "error.headers_too_large"];
+        let error = ["flood.pipelined", "flood.bad_request", "flood.headers"];
         let bare = [&early[..], &["large.unread_upload"], &error].concat();
         assert_eq!(failed(&found, "axum"), bare, "run {run}");
         assert_eq!(failed(&found, "axum layered"), [""; 0], "run {run}");

@@ -123,7 +123,7 @@ async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
         ..Options::default()
     };
     let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
-    let report = check(&target, &options, Abilities::default(), scenarios, |_| ()).await;
+    let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
     report.rows.into_iter().next().expect("there is a scenario of this name")
 }
 
@@ -142,12 +142,12 @@ async fn assert_caught(fault: Fault, names: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_closes_at_once_is_caught() {
-    assert_caught(Fault::ClosesAtOnce, &["early.stops_at_error", "early.chunked", "error.bad_request"]).await;
+    assert_caught(Fault::ClosesAtOnce, &["early.stops_at_error", "early.chunked", "flood.bad_request"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_says_fin_and_does_not_read_is_caught() {
-    assert_caught(Fault::FinWithoutReading, &["early.stops_at_error", "close.pipelined"]).await;
+    assert_caught(Fault::FinWithoutReading, &["early.stops_at_error", "flood.pipelined"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     for (target, abilities) in &targets {
         progress.set_message(target.name.clone());
         let each = scenarios.iter().copied();
-        let checked = check(target, &options, *abilities, each, |row| {
+        let checked = check(target, &options, abilities, each, |row| {
             progress.set_message(format!("{}: {}", target.name, row.title));
             progress.inc(1);
         });

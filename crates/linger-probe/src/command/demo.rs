@@ -33,7 +33,7 @@ pub(crate) struct DemoArgs {
 
 /// What is tried: what people lose today.
 const SCENARIOS: [&str; 4] =
-    ["early.stops_at_error", "early.reads_while_writing", "large.unread_upload", "alert.certificate"];
+    ["early.stops_at_error", "early.reads_while_writing", "large.unread_upload", "flood.alert_certificate"];
 
 /// Whether the layer lost nothing.
 pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
@@ -101,7 +101,7 @@ async fn compare(
     mut progress: impl FnMut(&Row),
 ) -> Result<TargetReport, CommandError> {
     let abilities = discover(target, options).await?;
-    let mut found = check(target, options, abilities, scenarios.iter().copied(), &mut progress).await;
+    let mut found = check(target, options, &abilities, scenarios.iter().copied(), &mut progress).await;
     if let Some(why) = found.lost {
         return Err(CommandError(format!("{}: {why}", target.url)));
     }

@@ -169,7 +169,7 @@ async fn checked(
                 Err(error) => return (index, Err(Gap { name: target.name, why: error.to_string() })),
             };
             let each = scenarios.iter().copied();
-            let checked = check(&target, &options, abilities, each, |row| {
+            let checked = check(&target, &options, &abilities, each, |row| {
                 bar.set_message(format!("{}: {}", target.name, row.title));
                 bar.inc(1);
             });

@@ -11,9 +11,8 @@ use super::Plan;
 use super::mix::Kind;
 use super::tally::{Came, Exchange};
 use crate::battery::{GET, GET_LAST, UPLOAD};
-use crate::connection::{Connection, Ended, Moved};
+use crate::connection::{Connection, Moved};
 use crate::model::{Side, What};
-use crate::response;
 use crate::run::{ZEROS, fill};
 use crate::target::{Options, Target};
 
@@ -99,7 +98,7 @@ impl Client {
         }
         let (mut came, now) = (came.unwrap_or(Came::Cut), Instant::now());
         let over = connection.ended.is_some() || connection.write_failed;
-        if came != Came::Whole && kind != Kind::Early413 && over && reused && connection.received.is_empty() {
+        if came != Came::Whole && kind != Kind::Early413 && over && reused && connection.received.bytes == 0 {
             return Some(Err(()));
         }
         let mut end = None;
@@ -111,7 +110,7 @@ impl Client {
             end = told.then(|| now.elapsed());
             if connection.close_notify {
                 // As OpenSSL and rustls do: it tells the server that this side is done, too.
-                connection.answer_close_notify(deadline).await;
+                connection.say_close_notify(deadline).await;
             }
         }
         let reset = connection.trace.has(Side::Server, &What::Reset);
@@ -142,7 +141,7 @@ impl Client {
                 }
                 None => None,
             };
-            let mut connection = Connection::open(target, session, None, *timeout).await?;
+            let mut connection = Connection::open(target, session, None, false, *timeout).await?;
             connection.handshake(*timeout).await;
             if connection.is_handshaking() {
                 return Err(io::Error::other("the handshake failed"));
@@ -167,11 +166,10 @@ impl Client {
 
 /// What has come of the response, if that is settled.
 fn look(connection: &Connection) -> Option<Came> {
-    let clean = connection.ended == Some(Ended::Fin);
-    match response::parse(&connection.received, clean) {
-        Ok(Some(found)) if found.complete => Some(Came::Whole),
-        Err(_) => Some(Came::Cut),
-        Ok(_) => connection.ended.is_some().then_some(Came::Cut),
+    match connection.response() {
+        Some(found) if found.complete => Some(Came::Whole),
+        _ if connection.received.http1.fault().is_some() => Some(Came::Cut),
+        _ => connection.is_over().then_some(Came::Cut),
     }
 }
 

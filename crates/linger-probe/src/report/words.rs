@@ -97,9 +97,11 @@ pub(super) fn milliseconds(time: Duration) -> String {
 pub(super) fn ending(end: &End) -> String {
     match end {
         End::Fin => "FIN".to_owned(),
+        End::CloseNotify => "close_notify".to_owned(),
         End::Reset => "RST".to_owned(),
         End::Alert(name) => format!("alert {name}, then FIN"),
         End::TimedOut => "nothing: timed out".to_owned(),
+        End::Endless => "nothing: data without end".to_owned(),
         End::Failed(why) => format!("failed: {why}"),
     }
 }

@@ -157,6 +157,7 @@ fn attempt(number: u64, verdict: Verdict) -> Attempt {
     let whole = if lost { None } else { Some(Duration::from_micros(900 + number * number * 210)) };
     Attempt {
         passed: !lost,
+        fault: lost.then(|| "the response was cut".to_owned()),
         saw: if lost { "reset after 4.2 MiB, no response" } else { "413, whole, then FIN" }.to_owned(),
         status: whole.map(|_| 413),
         body_bytes: if lost { 0 } else { 187 },
@@ -168,6 +169,7 @@ fn attempt(number: u64, verdict: Verdict) -> Attempt {
             6 => End::TimedOut,
             _ => End::Failed("no route to <host>".to_owned()),
         },
+        reset_later: number == 5,
         announced: number.is_multiple_of(2).then_some(!lost),
         latency: whole,
         release: whole.map(|_| Duration::from_millis(1_000 + number % 4)),

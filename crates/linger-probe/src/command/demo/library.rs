@@ -66,11 +66,13 @@ async fn attempt(client: &reqwest::Client, target: &Target, body: Bytes) -> Atte
     // How the connection ended is reqwest's own business.
     Attempt {
         passed: complete,
+        fault: (!complete).then(|| "its users get an error instead of the response".to_owned()),
         saw,
         status,
         body_bytes,
         complete,
         end,
+        reset_later: false,
         announced: None,
         latency: complete.then(|| begun.elapsed()),
         release: None,

@@ -1,0 +1,116 @@
+//! The head of a response, and what it says of the body.
+
+use httparse::{Header, ParserConfig, Status};
+
+/// What a head says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    /// The minor version of HTTP/1.
+    pub(crate) minor: u8,
+    /// The `Server` field.
+    pub(crate) server: Option<String>,
+    /// Where a redirect leads (RFC 9110 §10.2.2).
+    pub(crate) location: Option<String>,
+    pub(super) body: Body,
+}
+
+/// What delimits a body (RFC 9112 §6.3). Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    None,
+    Length(u64),
+    Chunked,
+    ToEnd,
+    /// Nobody can tell, because of this.
+    Invalid(&'static str),
+}
+
+/// Where a head among these bytes ends, searched for from here on.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let from = from.max(begin);
+    let mut lines =
+        bytes[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| from + at);
+    lines.find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// Whether these can be the first bytes of a head.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+    let (bytes, version) = (&bytes[begin..], b"HTTP/1.");
+    let both = bytes.len().min(version.len());
+    bytes[..both] == version[..both]
+}
+
+/// Reads a whole head.
+///
+/// # Errors
+/// What makes it no head, in a few words.
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, &'static str> {
+    let few = read(bytes, &mut [httparse::EMPTY_HEADER; 64]);
+    let more =
+        || [1024, 64 << 10].into_iter().find_map(|room| read(bytes, &mut vec![httparse::EMPTY_HEADER; room]));
+    few.or_else(more).unwrap_or(Err("more than 65536 header fields"))
+}
+
+/// None where there is no room for all of the fields.
+fn read<'a>(bytes: &'a [u8], room: &mut [Header<'a>]) -> Option<Result<Head, &'static str>> {
+    let mut config = ParserConfig::default();
+    // Clients differ; what a lenient one takes has been answered.
+    config
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true);
+    let mut response = httparse::Response::new(room);
+    Some(match config.parse_response(&mut response, bytes) {
+        Ok(Status::Complete(_)) => {
+            let (status, minor) = (response.code.unwrap_or_default(), response.version.unwrap_or_default());
+            Ok(of(status, minor, response.headers))
+        }
+        Ok(Status::Partial) => Err("a head that does not end"),
+        Err(httparse::Error::TooManyHeaders) => return None,
+        Err(httparse::Error::Version | httparse::Error::Token) => Err(super::NOT_HTTP),
+        Err(httparse::Error::Status) => Err("an invalid status line"),
+        Err(_) => Err("an invalid header field"),
+    })
+}
+
+fn of(status: u16, minor: u8, headers: &[Header<'_>]) -> Head {
+    let values = |name: &'static str| {
+        headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    };
+    let text = |name| values(name).next().map(|value| String::from_utf8_lossy(value).into_owned());
+    let coding = values("transfer-encoding").next_back();
+    let is_chunked = coding.and_then(|coding| coding.rsplit(|byte| *byte == b',').next());
+    let is_chunked = is_chunked.map(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    let body = match (status, is_chunked) {
+        (101 | 204 | 304, _) => Body::None,
+        (_, Some(true)) => Body::Chunked,
+        (_, Some(false)) => Body::ToEnd,
+        (_, None) => length(values("content-length")),
+    };
+    Head { status, minor, server: text("server"), location: text("location"), body }
+}
+
+/// The one length that all fields state (RFC 9110 §8.6).
+fn length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Body {
+    let mut found = None;
+    for part in values.flat_map(|value| value.split(|byte| *byte == b',')) {
+        let digits = part.trim_ascii();
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Body::Invalid("an invalid Content-Length");
+        }
+        let Some(length) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok())
+        else {
+            return Body::Invalid("a Content-Length beyond 64 bits");
+        };
+        if *found.get_or_insert(length) != length {
+            return Body::Invalid("two Content-Lengths that differ");
+        }
+    }
+    found.map_or(Body::ToEnd, Body::Length)
+}
