@@ -159,8 +159,12 @@ async fn tries(
         runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
         if !at_once && let Some(joined) = runs.join_next().await {
             tries.push(joined.map_err(io::Error::other)??);
-            // What has read everything once does so again.
-            if tries.len() == 1 && tries[0].result.is_err() {
+            // What has read everything once does so again, and so does what has no end.
+            let says_it_all = |judged: &Judged| match &judged.result {
+                Ok(attempt) => attempt.end == End::Endless,
+                Err(_) => true,
+            };
+            if tries.len() == 1 && says_it_all(&tries[0]) {
                 break;
             }
         }
@@ -264,6 +268,8 @@ fn why_not(why: NotApplicable, options: &Options) -> String {
         }
         NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
         NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
+        NotApplicable::NotWhole => "its response did not arrive whole: see close.requested".to_owned(),
+        NotApplicable::NoCloseNotify => "it says no close_notify that could be answered".to_owned(),
     }
 }
 

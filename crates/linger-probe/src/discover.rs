@@ -1,5 +1,7 @@
 //! A first look at a server: is it there, does it speak what its URL says, and what else can it do?
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls;
@@ -127,7 +129,7 @@ impl Look<'_> {
     /// Whether a TLS hello has an answer in TLS. Any hello will do: that is alert or handshake.
     async fn hides_tls(&self) -> Result<bool, Error> {
         let mut connection = self.connect(None, false).await?;
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = Instant::now() + self.options.timeout.min(HELLO);
         connection.send_raw(crate::run::OLD_HELLO, deadline).await;
         while connection.received.bytes == 0 && connection.receive(deadline).await == Moved::Some {}
         let received = &connection.received.prefix;
@@ -215,3 +217,5 @@ impl Look<'_> {
 /// One that is only opened, one request, a hello, and one for each ability.
 pub const LOOK_CONNECTIONS: u64 = 7;
 const HANDSHAKE_RECORD: u8 = 22;
+/// For the answer to a hello by a server that may wait for something else.
+const HELLO: Duration = Duration::from_secs(1);

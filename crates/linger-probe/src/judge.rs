@@ -29,6 +29,10 @@ pub(crate) enum NotApplicable {
     Accepts(u16),
     /// It speaks the TLS version that it was to refuse.
     OldVersion,
+    /// It has not sent the response behind which its socket was to be released.
+    NotWhole,
+    /// It says no `close_notify` that could be answered.
+    NoCloseNotify,
 }
 
 /// What a try is judged by.
@@ -55,7 +59,9 @@ pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
 impl<'a> Seen<'a> {
     fn of(scenario: &'a Scenario, run: &'a Run) -> Self {
         let response = run.connection.response();
-        let whole = response.is_some_and(|response| response.complete) && !run.gave_up;
+        let is_upgrade = scenario.expect == Expect::WebsocketClose;
+        let counts = |response: Response| response.complete && (response.status != 101 || is_upgrade);
+        let whole = response.is_some_and(counts) && !run.gave_up;
         Self { scenario, run, response, whole, end: end(&run.connection) }
     }
 
@@ -80,20 +86,25 @@ impl<'a> Seen<'a> {
         {
             return Some(NotApplicable::OldVersion);
         }
+        if self.scenario.expect == Expect::Release && !self.whole {
+            return Some(NotApplicable::NotWhole);
+        }
+        if self.scenario.expect == Expect::NoReset && self.whole && !connection.close_notify {
+            return Some(NotApplicable::NoCloseNotify);
+        }
         None
     }
 
-    /// What went wrong, as it was seen, and in which words a user of the server would tell of it. None where it went well.
+    /// What went wrong, as it was seen, and what that means to the server's users. None where it went well.
     fn fault(&self) -> Option<String> {
         let connection = self.connection();
         let frames = connection.received.http2.as_ref();
-        let wants_response =
-            !matches!(self.scenario.expect, Expect::Alert | Expect::GoAway | Expect::WebsocketClose);
+        let end = phrase(&self.end);
         if self.run.gave_up {
             return Some(self.lost("a write failed before the response was read"));
         }
-        if wants_response && !self.whole {
-            return Some(self.lost(&self.missing()));
+        if self.wants_response() && !self.whole {
+            return Some(self.missing());
         }
         let status = self.response.map_or(0, |response| response.status);
         let and_then = |what: &str| Some(format!("the response arrived whole, and then {what}"));
@@ -110,60 +121,48 @@ impl<'a> Seen<'a> {
             Expect::CleanEnd | Expect::NoReset => match &self.end {
                 End::Fin | End::CloseNotify => None,
                 End::TimedOut => and_then("the server did not end the connection that it was asked to end"),
-                other => and_then(&format!("{}, not an end", ending(other, false))),
+                _ => and_then(end),
             },
             Expect::CloseNotify if connection.close_notify => None,
-            Expect::CloseNotify => Some(format!(
-                "{} came without close_notify: {}",
-                ending(&self.end, false),
-                self.scenario.loss
-            )),
-            Expect::Alert
-                if connection.alert.is_some() || raw_alert(&connection.received.prefix).is_some() =>
-            {
-                None
-            }
-            Expect::Alert => {
-                Some(format!("{} came without an alert: {}", ending(&self.end, false), self.scenario.loss))
-            }
+            Expect::CloseNotify => Some(self.lost(&format!("{end}, without close_notify"))),
+            Expect::Alert if self.alert().is_some() => None,
+            Expect::Alert => Some(self.lost(&format!("{end}, without an alert"))),
             Expect::Http2Response => match frames.and_then(|frames| frames.reset) {
                 None | Some(NO_ERROR) => None,
-                Some(code) => Some(format!(
-                    "the response arrived whole, and then RST_STREAM({}): many clients report that instead",
-                    http2::error_name(code)
-                )),
+                Some(code) => {
+                    let name = http2::error_name(code);
+                    and_then(&format!("RST_STREAM({name}): many clients report that instead"))
+                }
             },
             Expect::GoAway if frames.is_some_and(|frames| frames.goaway.is_some()) => None,
-            Expect::GoAway => {
-                Some(format!("{} came without GOAWAY: {}", ending(&self.end, false), self.scenario.loss))
+            Expect::GoAway => Some(self.lost(&format!("{end}, without GOAWAY"))),
+            Expect::WebsocketClose if status != 101 => {
+                Some(format!("the path takes no WebSocket: {}", self.saw()))
             }
-            Expect::WebsocketClose => self.websocket_fault(status),
+            Expect::WebsocketClose => match connection.received.websocket.close() {
+                None => Some(self.lost(&format!("{end}, without a Close frame"))),
+                Some(_) if self.was_reset() => {
+                    Some("a reset behind the Close frame can overtake it".to_owned())
+                }
+                Some(_) if self.end == End::TimedOut => {
+                    Some("Close was answered, and the connection stayed open (RFC 6455 §7.1.1)".to_owned())
+                }
+                Some(_) => None,
+            },
             Expect::Release if self.run.released.is_some() => None,
-            Expect::Release => {
-                Some(format!("its socket was still there at the end of the wait: {}", self.scenario.loss))
-            }
+            Expect::Release => Some(self.lost("its socket was still there at the end of the wait")),
         }
     }
 
-    fn websocket_fault(&self, status: u16) -> Option<String> {
-        let connection = self.connection();
-        if status != 101 {
-            return Some(format!("the path takes no WebSocket: {}", self.saw()));
-        }
-        match connection.received.websocket.close() {
-            None => Some(format!(
-                "{} came without a Close frame: {}",
-                ending(&self.end, false),
-                self.scenario.loss
-            )),
-            Some(_) if self.was_reset() => {
-                Some("a reset came behind the Close frame, and can overtake it".to_owned())
-            }
-            Some(_) if self.end == End::TimedOut => {
-                Some("the server answered Close, and did not end the connection (RFC 6455 §7.1.1)".to_owned())
-            }
-            Some(_) => None,
-        }
+    /// Whether a response is what the scenario is about.
+    fn wants_response(&self) -> bool {
+        !matches!(self.scenario.expect, Expect::Alert | Expect::GoAway | Expect::WebsocketClose)
+    }
+
+    /// The server's fatal alert, in the session or before there was one.
+    fn alert(&self) -> Option<String> {
+        let raw = || raw_alert(&self.connection().received.prefix).map(|code| code.to_string());
+        self.connection().alert.clone().or_else(raw)
     }
 
     /// What a lost response means to the clients of this scenario.
@@ -171,23 +170,31 @@ impl<'a> Seen<'a> {
         format!("{what}: {}", self.scenario.loss)
     }
 
-    /// In what way the response is not whole.
+    /// In what way the response is not whole, and where an end cut it off, what that means.
     fn missing(&self) -> String {
-        let (connection, end) = (self.connection(), ending(&self.end, false));
+        let (connection, end) = (self.connection(), phrase(&self.end));
         let fault = connection.received.http1.fault();
-        let endless = connection.ended == Some(Ended::Endless);
         match self.response {
-            _ if endless => format!("the response has no end within {} MiB", LIMIT >> 20),
+            _ if connection.ended == Some(Ended::Endless) => {
+                format!("the response has no end within {} MiB", LIMIT >> 20)
+            }
+            Some(Response { status: 101, .. }) => "101 came, and no upgrade was asked for".to_owned(),
             Some(Response { status, .. }) if fault.is_some() => {
-                format!("the {status} has {}", fault.unwrap_or_default())
+                format!("the {status} has {}, so that no client can read it", fault.unwrap_or_default())
+            }
+            Some(Response { status, body_bytes, .. }) if self.end == End::TimedOut => {
+                format!("the {status} stopped after {body_bytes} bytes of body, and {end}")
             }
             Some(Response { status, body_bytes, .. }) => {
-                format!("the {status} was cut after {body_bytes} bytes of body by {end}")
+                self.lost(&format!("the {status} was cut after {body_bytes} bytes of body by {end}"))
             }
             None => match fault {
                 Some(fault) if connection.received.http2.is_none() => format!("the answer is {fault}"),
-                _ if connection.received.http1.has_answered() => format!("no final response, but {end}"),
-                _ => format!("no response, but {end}"),
+                _ if connection.received.http1.has_answered() => {
+                    self.lost(&format!("an interim response, and then {end}"))
+                }
+                _ if self.end == End::TimedOut => format!("no response, and {end}"),
+                _ => self.lost(&format!("no response, but {end}")),
             },
         }
     }
@@ -202,24 +209,34 @@ impl<'a> Seen<'a> {
     }
 
     fn saw(&self) -> String {
-        let fault = self.connection().received.http1.fault();
+        let connection = self.connection();
+        let fault = connection.received.http1.fault();
         let response = match self.response {
-            _ if self.run.gave_up => "a failed write, no response".to_owned(),
-            None => fault.unwrap_or("no response").to_owned(),
-            Some(Response { status, complete: true, .. }) => format!("{status}, whole"),
+            _ if self.run.gave_up => Some("a failed write, no response".to_owned()),
+            None if !self.wants_response() => None,
+            None => Some(fault.unwrap_or("no response").to_owned()),
+            Some(Response { status, complete: true, .. }) => Some(format!("{status}, whole")),
             Some(Response { status, .. }) if fault.is_some() => {
-                format!("{status}, {}", fault.unwrap_or_default())
+                Some(format!("{status}, {}", fault.unwrap_or_default()))
             }
-            Some(Response { status, body_bytes, .. }) => format!("{status}, cut after {body_bytes} bytes"),
+            Some(Response { status, .. }) if self.end == End::Endless => Some(status.to_string()),
+            Some(Response { status, body_bytes, .. }) => {
+                Some(format!("{status}, cut after {body_bytes} bytes"))
+            }
         };
-        let frames = self.connection().received.http2.as_ref();
+        let frames = connection.received.http2.as_ref();
         let code =
             |name: &str, code: Option<u32>| code.map(|code| format!("{name}({})", http2::error_name(code)));
         let parts = [
-            Some(response),
+            response,
             frames.and_then(|frames| code("RST_STREAM", frames.reset)),
             frames.and_then(|frames| code("GOAWAY", frames.goaway)),
-            Some(ending(&self.end, self.connection().close_notify)),
+            connection.received.websocket.close().map(|close| match close.code {
+                Some(code) => format!("Close({code})"),
+                None => "Close".to_owned(),
+            }),
+            self.alert().map(|alert| format!("alert {alert}")).filter(|_| connection.alert.is_none()),
+            Some(ending(&self.end, connection.close_notify)),
             self.reset_later().then(|| "later a reset".to_owned()),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -270,6 +287,19 @@ fn ending(end: &End, announced: bool) -> String {
         End::TimedOut => "still open".to_owned(),
         End::Endless => "data without end".to_owned(),
         End::Failed(why) => why.clone(),
+    }
+}
+
+/// An end, as a part of a sentence.
+fn phrase(end: &End) -> &str {
+    match end {
+        End::Fin => "a FIN",
+        End::CloseNotify => "close_notify alone",
+        End::Reset => "a reset",
+        End::Alert(_) => "an alert",
+        End::TimedOut => "the connection stayed open",
+        End::Endless => "data without end",
+        End::Failed(why) => why,
     }
 }
 

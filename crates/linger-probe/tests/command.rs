@@ -73,7 +73,7 @@ async fn the_exit_status_tells_a_server_that_loses_from_one_that_does_not() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).contains("7 pass, 0 fail"), "{}", text(&output.stdout));
     let announced = text(&output.stderr);
-    assert!(announced.contains("7 scenarios, at most 21 connections and 320.62 MiB"), "{announced}");
+    assert!(announced.contains("7 scenarios, at most 21 connections, 320.62 MiB and 120 s"), "{announced}");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("page.html");

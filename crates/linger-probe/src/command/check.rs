@@ -45,6 +45,9 @@ pub(crate) struct BatteryArgs {
     /// Scenarios of this version of HTTP only. HTTP/2 is tried where it is spoken.
     #[arg(long, value_enum, help_heading = "Battery")]
     http: Option<Http>,
+    /// For the whole check of each server, in seconds. What has been found by then is told.
+    #[arg(long, default_value = "120", value_parser = seconds, help_heading = "Battery")]
+    deadline: Duration,
     /// How long to wait for the server to end an idle connection, in seconds.
     #[arg(long, default_value = "5", value_parser = seconds, help_heading = "Battery")]
     idle_timeout: Duration,
@@ -141,6 +144,7 @@ impl BatteryArgs {
             upload_bytes: self.upload_size,
             websocket_path: self.websocket_path.clone(),
             repetitions: self.repetitions,
+            deadline: self.deadline,
             idle_timeout: self.idle_timeout,
             release_timeout: self.release_timeout,
             #[cfg(target_os = "linux")]
@@ -154,10 +158,11 @@ impl BatteryArgs {
 fn announce(targets: &[Target], scenarios: &[&'static Scenario], options: &Options) {
     let cost = cost(scenarios.iter().copied(), options);
     eprintln!(
-        "{}: {} scenarios, at most {} connections and {} to each server",
+        "{}: {} scenarios, at most {} connections, {} and {} s to each server",
         names(targets),
         scenarios.len(),
         cost.connections + LOOK_CONNECTIONS,
         HumanBytes(cost.bytes),
+        options.deadline.as_secs_f64(),
     );
 }

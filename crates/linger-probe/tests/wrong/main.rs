@@ -15,6 +15,12 @@ use tokio_rustls::TlsAcceptor;
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Running, accept_loop, listen};
 
+mod framing;
+mod http2;
+mod tls;
+mod uploads;
+mod websocket;
+
 /// What a server does wrong after its response. Complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -36,18 +42,41 @@ enum Fault {
 const RESPONSE: &[u8] =
     b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big\n";
 
+/// A server of one connection after another, each driven by this.
+async fn raw<F: Future<Output = io::Result<()>> + Send + 'static>(
+    serve: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> Running {
+    accept_loop(listen().await, tower::service_fn(serve))
+}
+
+/// Reads a request's head. None where the client is gone.
+async fn head<IO: AsyncRead + Unpin>(io: &mut IO) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(io.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// Reads what comes, for half a second at most.
+async fn linger<IO: AsyncRead + Unpin>(io: &mut IO) {
+    let all = async { while io.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {} };
+    let _ = tokio::time::timeout(Duration::from_millis(500), all).await;
+}
+
+/// Makes its end a reset.
+fn reset(io: &TcpStream) {
+    socket2::SockRef::from(io).set_linger(Some(Duration::ZERO)).expect("it is open");
+}
+
 /// Reads a request's head, answers it, and ends the connection as the fault says.
 async fn serve<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
     fault: Fault,
     raw: fn(&IO) -> &TcpStream,
 ) -> io::Result<()> {
-    let mut head = Vec::new();
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        match io.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return Ok(()),
-        }
+    if head(&mut io).await.is_none() {
+        return Ok(());
     }
     let response = match fault {
         Fault::NoResponse => &[],
@@ -101,8 +130,12 @@ async fn tls(fault: Fault, certs: &Certs) -> Running {
     accept_loop(listen().await, connections)
 }
 
-/// The one row of this name.
+/// The one row of this name, over TLS where there are certificates.
 async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
+    row_of(server, certs, name, &Abilities::default()).await
+}
+
+async fn row_of(server: &Running, certs: Option<&Certs>, name: &str, abilities: &Abilities) -> Row {
     let (address, authority) = (server.address, server.address.to_string());
     let tls = certs
         .map(|certs| Tls { name: address.ip().into(), config: Arc::new(certs.client(&[Version::Tls13])) });
@@ -119,11 +152,13 @@ async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
     let options = Options {
         repetitions: 3,
         timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(2),
         release_timeout: Duration::from_secs(4),
+        websocket_path: Some("/".into()),
         ..Options::default()
     };
     let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
-    let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
+    let report = check(&target, &options, abilities, scenarios, |_| ()).await;
     report.rows.into_iter().next().expect("there is a scenario of this name")
 }
 
@@ -172,6 +207,8 @@ async fn a_server_without_close_notify_is_caught() {
     for name in ["tls.close_notify", "tls.answered"] {
         assert_verdict(Fault::None, &row(&right, Some(&certs), name).await, Verdict::Pass);
     }
+    let answered = row(&wrong, Some(&certs), "tls.answered").await;
+    assert_verdict(Fault::NoCloseNotify, &answered, Verdict::NotApplicable);
     let row = row(&wrong, Some(&certs), "tls.close_notify").await;
     assert_verdict(Fault::NoCloseNotify, &row, Verdict::Fail);
     assert!(row.attempts.iter().all(|attempt| attempt.announced == Some(false)), "{row:#?}");

@@ -1,0 +1,132 @@
+//! Ends of TLS: who waits for whose `close_notify`, and what a byte a second costs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linger_probe::model::{End, Verdict};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::Running;
+
+use super::{head, raw, row};
+
+/// A server that answers over TLS, says `close_notify`, and goes on as this says.
+async fn notifies<F: Future<Output = std::io::Result<()>> + Send + 'static>(
+    certs: &Certs,
+    response: &'static [u8],
+    then: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+) -> Running {
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    raw(move |io| {
+        let (acceptor, then) = (acceptor.clone(), then.clone());
+        async move {
+            let mut io = acceptor.accept(io).await?;
+            if head(&mut io).await.is_none() {
+                return Ok(());
+            }
+            io.write_all(response).await?;
+            io.get_mut().1.send_close_notify();
+            io.flush().await?;
+            then(io).await
+        }
+    })
+    .await
+}
+
+const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n";
+/// Delimited by the end alone.
+const TO_END: &[u8] = b"HTTP/1.0 200 OK\r\n\r\nok\n";
+
+/// As `SSL_shutdown` twice does: it waits for the client's `close_notify`, and ends the connection then.
+async fn awaits_answer(mut io: TlsStream<TcpStream>) -> std::io::Result<()> {
+    while io.read(&mut [0; 64]).await? > 0 {}
+    io.get_mut().0.shutdown().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_our_close_notify_gets_it() {
+    let certs = Certs::make();
+    for response in [WHOLE, TO_END] {
+        let server = notifies(&certs, response, awaits_answer).await;
+        for name in ["close.requested", "close.half_closed", "tls.close_notify", "tls.answered"] {
+            let begun = std::time::Instant::now();
+            let found = row(&server, Some(&certs), name).await;
+            assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
+            assert!(found.attempts.iter().all(|attempt| attempt.end == End::Fin), "{found:#?}");
+            // Three tries, none of which waited for a timeout of 10 s.
+            assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
+        }
+    }
+}
+
+/// Without `close_notify` nobody can tell such a body from a cut one (RFC 9112 §9.8).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_ends_without_close_notify_is_not_whole() {
+    let certs = Certs::make();
+    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    let server = raw(move |io| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut io = acceptor.accept(io).await?;
+            if head(&mut io).await.is_some() {
+                io.write_all(TO_END).await?;
+                io.flush().await?;
+                io.get_mut().0.shutdown().await?;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let found = row(&server, Some(&certs), "close.requested").await;
+    assert_eq!(found.verdict, Verdict::Fail, "{found:#?}");
+    assert!(found.attempts.iter().all(|attempt| attempt.end == End::Fin && !attempt.complete), "{found:#?}");
+}
+
+/// It goes on reading records for as long as they come, and would end at anything else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trickle_of_records_holds_a_server_that_reads_them() {
+    let certs = Certs::make();
+    let holds = notifies(&certs, WHOLE, async |mut io: TlsStream<TcpStream>| {
+        while io.read(&mut [0; 64]).await? > 0 {}
+        Ok(())
+    })
+    .await;
+    let found = row(&holds, Some(&certs), "release.trickle").await;
+    assert_eq!(found.verdict, Verdict::Fail, "{found:#?}");
+    let bounded = notifies(&certs, WHOLE, async |mut io: TlsStream<TcpStream>| {
+        io.get_mut().0.shutdown().await?;
+        let all = async { while io.read(&mut [0; 64]).await.is_ok_and(|bytes| bytes > 0) {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        Ok(())
+    })
+    .await;
+    let found = row(&bounded, Some(&certs), "release.trickle").await;
+    assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
+}
+
+/// It answers a hello of TLS 1.1 by a `ServerHello`, an alert, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_version_is_refused_by_an_alert_or_is_spoken() {
+    let server = |answer: &'static [u8]| {
+        raw(move |mut io| async move {
+            io.read_u8().await?;
+            io.write_all(answer).await?;
+            io.shutdown().await?;
+            super::linger(&mut io).await;
+            Ok(())
+        })
+    };
+    let certs = Certs::make();
+    let cases: [(&[u8], _); 3] = [
+        (&[22, 3, 2, 0, 2, 2, 0], Verdict::NotApplicable),
+        (&[21, 3, 2, 0, 2, 2, 70], Verdict::Pass),
+        (&[], Verdict::Fail),
+    ];
+    for (answer, verdict) in cases {
+        let found = row(&server(answer).await, Some(&certs), "alert.version").await;
+        assert_eq!(found.verdict, verdict, "{found:#?}");
+    }
+}

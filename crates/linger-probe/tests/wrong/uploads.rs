@@ -1,0 +1,107 @@
+//! Refused uploads: what is an answer, what is none, and what only Linux clients survive.
+
+use std::time::Duration;
+
+use linger_probe::model::{Severity, Verdict};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{RESPONSE, head, linger, raw, reset, row};
+
+/// The answer comes before any of the body is sent, and the server goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_final_response_to_expect_is_the_answer() {
+    let right = raw(|mut io| async move {
+        if head(&mut io).await.is_some() {
+            io.write_all(RESPONSE).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let found = row(&right, None, "early.expect").await;
+    assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
+    assert!(found.attempts.iter().all(|attempt| attempt.status == Some(413)), "{found:#?}");
+    // It asks for the body, and resets.
+    let wrong = raw(|mut io| async move {
+        if head(&mut io).await.is_some() {
+            io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+            io.read_u8().await?;
+        }
+        reset(&io);
+        Ok(())
+    })
+    .await;
+    let found = row(&wrong, None, "early.expect").await;
+    assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::LosesResponses), "{found:#?}");
+}
+
+/// It reads the head, answers, and lets go: the rest of a small body makes that a reset, which Linux clients outlive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_a_reset_follows_passes_on_linux_only() {
+    let server = |lingers: bool| {
+        raw(move |mut io| async move {
+            if head(&mut io).await.is_some() {
+                io.write_all(RESPONSE).await?;
+                io.shutdown().await?;
+                if lingers {
+                    linger(&mut io).await;
+                } else {
+                    reset(&io);
+                }
+            }
+            Ok(())
+        })
+    };
+    let (right, wrong) = (server(true).await, server(false).await);
+    assert_eq!(row(&right, None, "error.bad_request").await.verdict, Verdict::Pass);
+    let found = row(&wrong, None, "error.bad_request").await;
+    assert_eq!(found.verdict, Verdict::PassOnLinux, "{found:#?}");
+    assert!(found.reason.contains("Windows"), "{}", found.reason);
+}
+
+/// A timer of the server's own, half a second, is too short for a slow line: every time, and not by luck.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_drains_for_half_a_second_fails_the_slow_upload_every_time() {
+    let server = |drain: Duration| {
+        raw(move |mut io| async move {
+            if head(&mut io).await.is_some() {
+                io.write_all(RESPONSE).await?;
+                io.shutdown().await?;
+                let all = async { while io.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {} };
+                let _ = tokio::time::timeout(drain, all).await;
+            }
+            Ok(())
+        })
+    };
+    let (right, wrong) = (server(Duration::from_secs(10)).await, server(Duration::from_millis(500)).await);
+    assert_eq!(row(&right, None, "early.slow").await.verdict, Verdict::Pass);
+    let found = row(&wrong, None, "early.slow").await;
+    assert!(found.attempts.iter().all(|attempt| !attempt.passed), "{found:#?}");
+}
+
+/// By a reset two seconds after the end, or right behind the response: the socket is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_goes_by_a_reset_is_released() {
+    let server = |wait: Duration| {
+        raw(move |mut io| async move {
+            if head(&mut io).await.is_some() {
+                io.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await?;
+                if wait > Duration::ZERO {
+                    io.shutdown().await?;
+                }
+                tokio::time::sleep(wait).await;
+            }
+            reset(&io);
+            Ok(())
+        })
+    };
+    for wait in [Duration::from_secs(2), Duration::ZERO] {
+        let server = server(wait).await;
+        for name in ["release.silent", "release.trickle"] {
+            let found = row(&server, None, name).await;
+            assert_eq!(found.verdict, Verdict::Pass, "{wait:?}: {found:#?}");
+            let released = found.attempts.iter().filter_map(|attempt| attempt.release);
+            assert!(released.clone().count() == 3, "{found:#?}");
+            assert!(released.into_iter().all(|time| time < Duration::from_secs(4)), "{found:#?}");
+        }
+    }
+}
