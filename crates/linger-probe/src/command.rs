@@ -13,6 +13,8 @@ pub(crate) mod load;
 mod options;
 #[cfg(unix)]
 pub(crate) mod peers;
+#[cfg(unix)]
+pub(crate) mod restart;
 pub(crate) mod serve;
 
 /// What can be done.
@@ -26,6 +28,12 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if every response arrived whole, 1 if one did not, 2 if a server could not be loaded.
     Load(Box<load::LoadArgs>),
+    /// Ends a server by a signal or a command while it has clients of each kind, and says what each kind
+    /// lost.
+    ///
+    /// Exit status: 0 if no request was lost, 1 if one was, 2 if it could not be run or was stopped.
+    #[cfg(unix)]
+    Restart(Box<restart::RestartArgs>),
     /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain and over TLS.
     ///
     /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
@@ -34,7 +42,8 @@ pub(crate) enum Command {
     /// and loads them side by side. What is missing is a named gap.
     #[cfg(unix)]
     Peers(Box<peers::PeersArgs>),
-    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large` is 8 MiB.
+    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large`
+    /// is 8 MiB, `/slow` takes 0.7 s, `/upload` reads a PUT, `/websocket` is one.
     Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,

@@ -1,7 +1,8 @@
 //! Judges how an HTTP server ends its connections.
 //!
 //! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them, [`check`] runs them
-//! against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does it many times at once, and the [`model`] of what was found is what every [`report`] format is made from.
+//! against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does it many times at once,
+//! [`restart`] ends it under a light load, and the [`model`] of what was found is what every [`report`] format is made from.
 
 pub mod battery;
 pub mod check;
@@ -16,6 +17,7 @@ pub mod model;
 mod received;
 pub mod report;
 mod response;
+pub mod restart;
 mod run;
 pub mod scenario;
 mod source;

@@ -26,6 +26,8 @@ async fn main() -> ExitCode {
         Command::Load(args) => command::load::main(&args).await,
         #[cfg(unix)]
         Command::Peers(args) => command::peers::main(&args).await,
+        #[cfg(unix)]
+        Command::Restart(args) => command::restart::main(&args).await,
         Command::Demo(args) => command::demo::main(&args).await,
         Command::Serve(args) => command::serve::main(&args).await,
         Command::Scenarios => command::scenarios(),

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use self::load::LoadReport;
+use self::restart::RestartReport;
 
 pub mod load;
+pub mod restart;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +20,9 @@ pub struct Report {
     /// What was loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<LoadReport>,
+    /// What was ended, or restarted, under a light load.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<RestartReport>,
     /// What should have been judged, and is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -35,7 +40,13 @@ pub struct Gap {
 impl Default for Report {
     /// One of nothing yet, with this version.
     fn default() -> Self {
-        Self { version: env!("CARGO_PKG_VERSION"), targets: Vec::new(), load: Vec::new(), gaps: Vec::new() }
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            targets: Vec::new(),
+            load: Vec::new(),
+            restarts: Vec::new(),
+            gaps: Vec::new(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::model::{Report, Row, TargetReport};
 pub mod html;
 mod json;
 mod junit;
+mod restart;
 mod text;
 mod words;
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum_server::tls_rustls::RustlsConfig;
 use clap::ValueEnum;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -25,7 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{HyperErrors, LingerLayer, TlsAcceptLayer};
+use tower_linger::{HyperErrors, LingerLayer, Shutdown, TlsAcceptLayer, Tracker};
 
 pub(crate) mod certs;
 
@@ -45,13 +46,51 @@ const LARGE_BYTES: usize = 8 << 20;
 /// For a handshake: the layer's default, too.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A small response, a large one, and a refusal of whatever is uploaded, unread.
-fn app() -> Router {
+/// For `/slow`.
+const SLOW: Duration = Duration::from_millis(700);
+/// For everything that is under way at a graceful end.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// A small response, a large one, and a refusal of whatever is uploaded, unread; a slow response, a place for
+/// uploads, and a WebSocket that is closed with a code when the server is `ended`.
+fn app(ended: &Shutdown) -> Router {
+    let ended = ended.clone();
+    let websocket = async move |upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(move |socket| until_ended(socket, ended.requested()))
+    };
+    let slow = async || {
+        tokio::time::sleep(SLOW).await;
+        "slow\n"
+    };
+    let upload = async |body: Bytes| format!("{}\n", body.len());
     let large = Bytes::from(vec![b'.'; LARGE_BYTES]);
     let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "{\"error\":\"too large\"}\n");
     Router::new()
         .route("/", get(async || "hello\n").put(refused))
         .route("/large", get(async move || large.clone()))
+        .route("/slow", get(slow))
+        .route("/upload", put(upload))
+        .route("/websocket", get(websocket))
+}
+
+/// Holds a WebSocket until the server ends, or the client.
+async fn until_ended(mut socket: WebSocket, ended: impl Future<Output = ()>) {
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => break,
+            message = socket.recv() => {
+                if !matches!(message, Some(Ok(_))) {
+                    return;
+                }
+            }
+        }
+    }
+    let frame = CloseFrame { code: close_code::AWAY, reason: "the server ends".into() };
+    if socket.send(Message::Close(Some(frame))).await.is_ok() {
+        // Until the client's answer.
+        while matches!(socket.recv().await, Some(Ok(_))) {}
+    }
 }
 
 impl Stack {
@@ -62,13 +101,41 @@ impl Stack {
         tls: Option<Arc<ServerConfig>>,
         layered: bool,
     ) -> io::Result<()> {
+        self.serve_until(listener, tls, &Life::new(layered)).await
+    }
+
+    /// Serves until this is dropped, or until its end is requested. Only `axum` hears of that.
+    pub(crate) async fn serve_until(
+        self,
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        life: &Life,
+    ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let linger = layered.then(LingerLayer::default);
+        let (app, linger) = (app(&life.shutdown), life.linger.clone());
         match self {
-            Self::Axum => axum(tokio::net::TcpListener::from_std(listener)?, tls, linger).await,
-            Self::Hyper => hyper(tokio::net::TcpListener::from_std(listener)?, tls, linger).await,
-            Self::AxumServer => axum_server(listener, tls, linger).await,
+            Self::Axum => {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                axum(listener, tls, linger, app, life.shutdown.requested()).await
+            }
+            Self::Hyper => hyper(tokio::net::TcpListener::from_std(listener)?, tls, linger, app).await,
+            Self::AxumServer => axum_server(listener, tls, linger, app).await,
         }
+    }
+}
+
+/// With or without the layer, and how its end is requested.
+#[derive(Debug)]
+pub(crate) struct Life {
+    linger: Option<LingerLayer>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Life {
+    pub(crate) fn new(layered: bool) -> Self {
+        let linger = layered.then(LingerLayer::default);
+        let tracker = linger.as_ref().map_or_else(Tracker::new, |linger| linger.tracker().clone());
+        Self { linger, shutdown: Shutdown::new(tracker, END_LIMIT) }
     }
 }
 
@@ -76,17 +143,21 @@ async fn axum(
     listener: tokio::net::TcpListener,
     tls: Option<Arc<ServerConfig>>,
     linger: Option<LingerLayer>,
+    app: Router,
+    ended: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     match (tls.map(TlsAcceptor::from), linger) {
-        (None, None) => axum::serve(listener, app()).await,
-        (None, Some(linger)) => axum::serve(LingerListener::new(listener, linger), app()).await,
+        (None, None) => axum::serve(listener, app).with_graceful_shutdown(ended).await,
+        (None, Some(linger)) => {
+            axum::serve(LingerListener::new(listener, linger), app).with_graceful_shutdown(ended).await
+        }
         (Some(acceptor), None) => {
             let bare = BareTls { listener, acceptor, handshakes: JoinSet::new() };
-            axum::serve(bare, app()).await
+            axum::serve(bare, app).with_graceful_shutdown(ended).await
         }
         (Some(acceptor), Some(linger)) => {
-            let tls = TlsAcceptLayer::new(acceptor, linger);
-            axum::serve(TlsLingerListener::new(listener, tls), app()).await
+            let tls = TlsLingerListener::new(listener, TlsAcceptLayer::new(acceptor, linger));
+            axum::serve(tls, app).with_graceful_shutdown(ended).await
         }
     }
 }
@@ -95,8 +166,8 @@ async fn hyper(
     listener: tokio::net::TcpListener,
     tls: Option<Arc<ServerConfig>>,
     linger: Option<LingerLayer>,
+    app: Router,
 ) -> io::Result<()> {
-    let app = app();
     match (tls.map(TlsAcceptor::from), linger) {
         (None, None) => accept(listener, service_fn(move |io| engine(io, app.clone()))).await,
         (None, Some(linger)) => {
@@ -143,9 +214,10 @@ async fn axum_server(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     linger: Option<LingerLayer>,
+    app: Router,
 ) -> io::Result<()> {
     let server = axum_server::from_tcp(listener)?;
-    let app = app().into_make_service();
+    let app = app.into_make_service();
     match (tls, linger) {
         (None, None) => server.serve(app).await,
         (None, Some(linger)) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(unix)]
+use super::interrupted;
 use super::{CommandError, print};
-use crate::servers::{Stack, certs};
+use crate::servers::{Life, Stack, certs};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -15,6 +17,11 @@ pub(crate) struct ServeArgs {
     /// With tower-linger; bare without it.
     #[arg(long)]
     layered: bool,
+    /// Ends as it should at SIGTERM or Ctrl-C, and lets what is under way finish, for at most 5 s. Without
+    /// it, such a signal just ends the process.
+    #[cfg(unix)]
+    #[arg(long)]
+    graceful: bool,
     /// Port of plain HTTP on 127.0.0.1; 0 for one that is free.
     #[arg(long, default_value_t = 0)]
     http: u16,
@@ -32,7 +39,7 @@ pub(crate) struct ServeArgs {
     client_ca: Option<PathBuf>,
 }
 
-/// Serves until the process ends.
+/// Serves until the process ends, or its end is requested.
 pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
     let tls = match args.cert.as_ref().zip(args.key.as_ref()) {
         Some((cert, key)) => {
@@ -41,14 +48,30 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
         }
         None => None,
     };
-    let plain = args.stack.serve(listen("http", args.http)?, None, args.layered);
-    match tls {
-        Some((listener, config)) => {
-            let tls = args.stack.serve(listener, Some(config), args.layered);
-            tokio::try_join!(plain, tls)?;
+    let life = Life::new(args.layered);
+    #[cfg(unix)]
+    if args.graceful {
+        if !matches!(args.stack, Stack::Axum) {
+            return Err(CommandError("--graceful is for axum only: leave it out, or serve axum".to_owned()));
         }
-        None => plain.await?,
+        let shutdown = life.shutdown.clone();
+        drop(tokio::spawn(async move {
+            interrupted().await;
+            shutdown.request();
+        }));
     }
+    let plain = args.stack.serve_until(listen("http", args.http)?, None, &life);
+    let serve = async {
+        match tls {
+            Some((listener, config)) => {
+                let tls = args.stack.serve_until(listener, Some(config), &life);
+                tokio::try_join!(plain, tls).map(drop)
+            }
+            None => plain.await,
+        }
+    };
+    // Nothing of it is left at the deadline, and that is the end that was asked for.
+    life.shutdown.finish(serve).await.0.unwrap_or(Ok(()))?;
     Ok(true)
 }
 

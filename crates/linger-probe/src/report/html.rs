@@ -10,6 +10,7 @@ mod compare;
 mod histogram;
 mod ladder;
 mod load;
+mod restart;
 mod scenario;
 
 /// The page, whole.
@@ -38,6 +39,7 @@ pub fn page(report: &Report) -> String {
                     @if report.targets.len() > 1 { (compare::matrix(&report.targets)) }
                     @if !report.gaps.is_empty() { (gaps(&report.gaps)) }
                     @if !report.load.is_empty() { (load::section(&report.load)) }
+                    (restart::section(&report.restarts))
                     @for (index, target) in report.targets.iter().enumerate() {
                         (section(target, index))
                     }
@@ -53,7 +55,10 @@ pub fn page(report: &Report) -> String {
 fn title(report: &Report) -> String {
     match report.targets.as_slice() {
         [] => match report.load.as_slice() {
-            [] => "No server was judged".to_owned(),
+            [] => match report.restarts.as_slice() {
+                [] => "No server was judged".to_owned(),
+                [restart, ..] => format!("A restart of {}", restart.name),
+            },
             [load] => format!("{} under load", load.name),
             several => format!("{} servers under load", several.len()),
         },

@@ -2,14 +2,16 @@
 
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
-use super::words;
+use super::{restart, words};
 use crate::model::load::{KindReport, LoadReport};
+use crate::model::restart::RestartReport;
 use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
     junit.add_test_suites(report.targets.iter().map(suite));
     junit.add_test_suites(report.load.iter().map(load));
+    junit.add_test_suites(report.restarts.iter().map(restarted));
     // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
     junit.to_string().expect("an XML writer into memory cannot fail")
 }
@@ -55,6 +57,30 @@ fn load(load: &LoadReport) -> TestSuite {
         let status = failure(format!("{number} connections could not be opened: {why}"));
         suite.add_test_case(case("connect", status));
     }
+    suite
+}
+
+/// A suite of a case for each kind of client.
+fn restarted(report: &RestartReport) -> TestSuite {
+    let mut suite = TestSuite::new(format!("{} restarted", report.name));
+    suite.add_property(Property::new("url", &report.url));
+    suite.add_property(Property::new("ended_by", &report.ended_by));
+    suite.set_system_out(restart::aftermath(report));
+    suite.add_test_cases(report.kinds.iter().map(|kind| {
+        let sentence = restart::sentence(kind);
+        let mut status = match (&kind.skipped, kind.lost) {
+            (Some(_), _) => TestCaseStatus::skipped(),
+            (None, 0) => TestCaseStatus::success(),
+            _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        };
+        if kind.skipped.is_some() || kind.lost > 0 {
+            status.set_message(&sentence);
+        }
+        let mut case = TestCase::new(format!("restart.{}", restart::key(kind.kind)), status);
+        case.set_classname(&report.name);
+        case.set_system_out(sentence);
+        case
+    }));
     suite
 }
 

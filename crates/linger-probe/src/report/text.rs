@@ -8,6 +8,7 @@ use super::words::{self, plain};
 use crate::model::{Report, Row, TargetReport, Verdict};
 
 mod load;
+mod restart;
 mod summary;
 
 /// What a terminal, a mail and a build log show without wrapping.
@@ -22,7 +23,9 @@ const SIDE_BY_SIDE: usize = 4;
 pub(super) fn render(report: &Report, colours: bool) -> String {
     let style = Style { colours };
     let mut parts = match report.targets.as_slice() {
-        [] if report.load.is_empty() => vec!["No server was judged.".to_owned()],
+        [] if report.load.is_empty() && report.restarts.is_empty() => {
+            vec!["No server was judged.".to_owned()]
+        }
         [] => Vec::new(),
         [target] => vec![heading(target), style.one(target)],
         several => several.chunks(SIDE_BY_SIDE).map(|targets| style.comparison(targets)).collect(),
@@ -50,6 +53,11 @@ pub(super) fn render(report: &Report, colours: bool) -> String {
     if !report.load.is_empty() {
         text += if text.is_empty() { "" } else { "\n" };
         text += &load::render(&style, &report.load);
+        text.push('\n');
+    }
+    if !report.restarts.is_empty() {
+        text += if text.is_empty() { "" } else { "\n" };
+        text += &restart::render(&style, &report.restarts);
         text.push('\n');
     }
     text

@@ -42,6 +42,7 @@ pub(crate) fn report() -> Report {
     Report {
         version: "0.1.0",
         load: (0..8).map(load).collect(),
+        restarts: Vec::new(),
         gaps: vec![Gap {
             name: HOSTILE.to_owned(),
             why: "not installed: there is no such thing in PATH".to_owned(),

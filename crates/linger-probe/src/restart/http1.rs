@@ -1,0 +1,167 @@
+//! HTTP/1.1 as this scenario needs it: a request, and what comes of it.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::stream::{Seen, Stream};
+use crate::model::restart::{Ending, Fate};
+use crate::response::Reader;
+use crate::target::{Options, Target};
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) fate: Fate,
+    pub(super) status: Option<u16>,
+    /// Whether the connection takes another request.
+    pub(super) is_kept: bool,
+}
+
+/// A request's head. `length`: of its body.
+pub(super) fn head(
+    target: &Target,
+    options: &Options,
+    method: &str,
+    path: &str,
+    length: Option<u64>,
+) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", target.authority);
+    for field in &options.headers {
+        head += field;
+        head += "\r\n";
+    }
+    if let Some(length) = length {
+        head += "Content-Length: ";
+        head += &length.to_string();
+        head += "\r\n";
+    }
+    head += "\r\n";
+    head.into_bytes()
+}
+
+/// A connection that has no request under way.
+pub(super) struct Http1 {
+    stream: Stream,
+}
+
+impl Http1 {
+    pub(super) async fn open(target: &Target) -> io::Result<Self> {
+        Ok(Self { stream: Stream::open(target, false).await? })
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.stream.seen()
+    }
+
+    pub(super) fn split(self) -> (impl AsyncRead + Unpin, impl AsyncWrite + Unpin, Seen) {
+        let seen = self.seen();
+        let (reader, writer) = tokio::io::split(self.stream);
+        (reader, writer, seen)
+    }
+
+    /// A request, and its outcome.
+    pub(super) async fn ask(&mut self, request: &[u8]) -> Outcome {
+        let written = async {
+            self.stream.write_all(request).await?;
+            self.stream.flush().await
+        };
+        // A write that fails is explained by what can be read.
+        let _ = written.await;
+        let seen = self.seen();
+        outcome(&mut self.stream, &seen).await
+    }
+
+    /// Whether the connection has ended already, without a wait.
+    pub(super) async fn has_ended(&mut self) -> bool {
+        let mut bytes = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let stream = &mut self.stream;
+        poll_fn(|cx| Poll::Ready(_ = Pin::new(&mut *stream).poll_read(cx, &mut buffer))).await;
+        self.stream.seen().end().is_some()
+    }
+
+    /// Reads until the connection's end, and answers it.
+    pub(super) async fn drain(&mut self) {
+        drain(&mut self.stream).await;
+        // The answer to a close_notify is one; nobody waits for it.
+        let _ = self.stream.shutdown().await;
+    }
+}
+
+/// Until the end.
+pub(super) async fn drain(reader: &mut (impl AsyncRead + Unpin)) {
+    let mut bytes = [0; 4096];
+    while matches!(reader.read(&mut bytes).await, Ok(read) if read > 0) {}
+}
+
+/// Reads a response, until it is whole or the connection ends.
+pub(super) async fn outcome(reader: &mut (impl AsyncRead + Unpin), seen: &Seen) -> Outcome {
+    let (mut response, mut head, mut bytes) = (Reader::new(), Vec::new(), vec![0; 16 << 10]);
+    let mut is_empty = true;
+    loop {
+        let read = reader.read(&mut bytes).await.unwrap_or(0);
+        is_empty &= read == 0;
+        response.take(&bytes[..read]);
+        head.extend_from_slice(&bytes[..read.min(HEAD_LIMIT - head.len())]);
+        let end = seen.end().filter(|_| read == 0).map(|end| end.ending);
+        let found = response.response(end == Some(Ending::Fin));
+        let status = found.map(|found| found.status);
+        let fate = match end {
+            _ if found.is_some_and(|found| found.complete) => Fate::Answered,
+            Some(Ending::Reset) => Fate::Reset,
+            _ if response.fault().is_some() => Fate::Cut,
+            _ if read > 0 => continue,
+            _ if is_empty => Fate::Unanswered,
+            _ => Fate::Cut,
+        };
+        let is_kept = fate == Fate::Answered && end.is_none() && is_kept(&head);
+        return Outcome { fate, status, is_kept };
+    }
+}
+
+/// Whether another request may follow (RFC 9112 §9.3).
+fn is_kept(mut bytes: &[u8]) -> bool {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(head)) = response.parse(bytes) else { return false };
+        if response.code.is_some_and(|code| (100..200).contains(&code)) {
+            bytes = &bytes[head..];
+            continue;
+        }
+        let says = |option: &str| {
+            let connection = |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case("connection");
+            response.headers.iter().filter(connection).any(|header| {
+                let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
+                value.split(',').any(|word| word.trim() == option)
+            })
+        };
+        return if response.version == Some(1) { !says("close") } else { says("keep-alive") };
+    }
+}
+
+/// Of what is kept to look for `Connection`.
+const HEAD_LIMIT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_as_its_response_says() {
+        for (head, kept) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nconnection: x, close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", false),
+        ] {
+            assert_eq!(is_kept(head.as_bytes()), kept, "{head}");
+        }
+    }
+}
