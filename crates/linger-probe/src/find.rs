@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::error::Error;
+use crate::shown::shown;
 use crate::target::{Options, Target, Tls};
 use crate::trust::Trust;
 
@@ -45,7 +46,7 @@ pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -
     let path =
         parsed.query().map_or_else(|| parsed.path().to_owned(), |query| format!("{}?{query}", parsed.path()));
     Ok(Target {
-        name: name.unwrap_or(&authority).to_owned(),
+        name: shown(name.unwrap_or(&authority)),
         url: parsed.into(),
         address: addresses.remove(0),
         others: addresses,

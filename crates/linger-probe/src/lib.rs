@@ -18,6 +18,7 @@ pub mod report;
 mod response;
 mod run;
 pub mod scenario;
+pub mod shown;
 mod source;
 pub mod target;
 mod trace;

@@ -8,6 +8,7 @@ mod servers;
 use std::process::ExitCode;
 
 use clap::Parser;
+use linger_probe::shown::{escaped, escaped_lines};
 
 use crate::command::{Command, CommandError};
 
@@ -21,7 +22,16 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) if !help.use_stderr() => help.exit(),
+        // It quotes what was typed.
+        Err(wrong) => {
+            eprint!("{}", escaped_lines(&wrong.render().to_string()));
+            return ExitCode::from(COULD_NOT_RUN);
+        }
+    };
+    let result = match args.command {
         Command::Check(args) => command::check::main(&args).await,
         Command::Load(args) => command::load::main(&args).await,
         #[cfg(unix)]
@@ -34,7 +44,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(CommandError(line)) => {
-            eprintln!("error: {line}");
+            eprintln!("error: {}", escaped(&line));
             ExitCode::from(COULD_NOT_RUN)
         }
     }

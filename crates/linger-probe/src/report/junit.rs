@@ -5,13 +5,14 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite}
 use super::words;
 use crate::model::load::{KindReport, LoadReport};
 use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
+use crate::shown::escaped_lines;
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
     junit.add_test_suites(report.targets.iter().map(suite));
     junit.add_test_suites(report.load.iter().map(load));
     // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
-    junit.to_string().expect("an XML writer into memory cannot fail")
+    escaped_lines(&junit.to_string().expect("an XML writer into memory cannot fail"))
 }
 
 fn suite(target: &TargetReport) -> TestSuite {
