@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::{self, ClientConnection};
 
+use crate::dial::dial;
 use crate::model::{Side, What};
 use crate::received::Received;
 use crate::response::Response;
@@ -73,16 +74,11 @@ impl Connection {
         http2: bool,
         bound: Duration,
     ) -> io::Result<Self> {
-        let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(bytes) = receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
         let mut trace = Trace::begin();
         trace.add(Side::Client, What::Connect);
         let begun = Instant::now();
-        let tcp = timeout(bound, socket.connect(target.address)).await??;
+        let tcp = timeout(bound, dial(target, receive_buffer)).await??;
         trace.add(Side::Server, What::Connect);
-        tcp.set_nodelay(true)?;
         Ok(Self {
             tcp,
             tls: tls.map(Box::new),

@@ -1,12 +1,12 @@
 //! A first look at a server: is it there, does it speak what its URL says, and what else can it do?
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls;
 
 use crate::battery::GET_LAST;
 use crate::check::Abilities;
 use crate::connection::{Connection, Moved};
+use crate::dial::dial;
 use crate::error::Error;
 use crate::http2::PREFACE;
 use crate::judge::raw_alert;
@@ -24,7 +24,7 @@ use crate::target::{Options, Target};
 pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
     timeout(options.timeout, reach(target))
         .await
-        .unwrap_or_else(|late| Err(Error::Unreachable { address: target.address, why: late.into() }))?;
+        .unwrap_or_else(|late| Err(Error::Unreachable { place: target.place(), why: late.into() }))?;
     let look = Look { target, options };
     let is_tls = look.target.tls.is_some();
     // It says what is wrong with a handshake, so it comes first.
@@ -69,9 +69,9 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
 /// Settles on the first of a target's addresses that takes a connection.
 async fn reach(target: &mut Target) -> Result<(), Error> {
     loop {
-        let Err(why) = TcpStream::connect(target.address).await else { return Ok(()) };
+        let Err(why) = dial(target, None).await else { return Ok(()) };
         if target.others.is_empty() {
-            return Err(Error::Unreachable { address: target.address, why });
+            return Err(Error::Unreachable { place: target.place(), why });
         }
         target.address = target.others.remove(0);
     }
@@ -204,7 +204,7 @@ impl Look<'_> {
     }
 
     fn unreachable(&self, why: std::io::Error) -> Error {
-        Error::Unreachable { address: self.target.address, why }
+        Error::Unreachable { place: self.target.place(), why }
     }
 
     fn silent(&self) -> Error {

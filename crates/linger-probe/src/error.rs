@@ -44,7 +44,7 @@ pub enum Error {
     /// Nobody takes the connection.
     Unreachable {
         /// Where to.
-        address: SocketAddr,
+        place: String,
         /// What the system said.
         why: io::Error,
     },
@@ -116,7 +116,7 @@ impl fmt::Display for Error {
             Self::NotAllowed { address } => {
                 write!(f, "{address} is another host: --i-may-test-this-host if you may")
             }
-            Self::Unreachable { address, why } => write!(f, "{address} cannot be reached: {why}"),
+            Self::Unreachable { place, why } => write!(f, "{} cannot be reached: {why}", shown(place)),
             Self::Silent { url, bound } => {
                 let seconds = bound.as_secs_f64();
                 write!(f, "{} says nothing for {seconds} s: is it up? --timeout waits longer", shown(url))

@@ -3,19 +3,25 @@
 //! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them, [`check`] runs them
 //! against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does it many times at once, and the [`model`] of what was found is what every [`report`] format is made from.
 
+pub mod authorization;
 pub mod battery;
 pub mod check;
 mod connection;
+mod dial;
 pub mod discover;
 pub mod error;
 pub mod find;
+pub mod guess;
+mod here;
 mod http2;
 mod judge;
 pub mod load;
 pub mod model;
+pub mod proxy_protocol;
 mod received;
 pub mod report;
 mod response;
+pub mod route;
 mod run;
 pub mod scenario;
 pub mod shown;

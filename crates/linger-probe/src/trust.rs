@@ -23,6 +23,8 @@ pub struct Trust {
     pub authorities: Option<PathBuf>,
     /// The client's own certificate chain and key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name to ask for and to find in the server's certificate, instead of the URL's.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 impl Trust {

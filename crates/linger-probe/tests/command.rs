@@ -120,7 +120,7 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
         (at("https", &tls, "/"), "a certificate that is not trusted"),
         ("http://192.0.2.1/".into(), "--i-may-test-this-host"),
         ("http://does-not-exist.invalid/".into(), "has no address"),
-        ("localhost:3000".into(), "only http:// and https://"),
+        ("ftp://localhost/".into(), "only http:// and https://"),
         ("nonsense".into(), "not a URL"),
     ];
     for (url, line) in cases {

@@ -8,17 +8,22 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use linger_probe::find::find;
+use linger_probe::guess::guess;
 use linger_probe::model::Report;
+use linger_probe::proxy_protocol::ProxyProtocol;
 use linger_probe::report::{self, html, render};
+use linger_probe::route::{Resolve, Route};
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{CommandError, print, seconds};
 
 /// Which servers, and how to talk to them.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// What to probe: http://… or https://…, or name=http://…; several are compared.
+    /// What to probe: http://…, https://… or HOST:PORT, or name=http://…; several are compared. A user and a password in it are sent
+    /// as Basic authorization.
     #[arg(required = true)]
     urls: Vec<String>,
     /// Needed for a server that is not on this machine.
@@ -41,6 +46,17 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value = "10", value_parser = seconds, help_heading = "Requests")]
     timeout: Duration,
 
+    /// The address of a host and port, instead of the resolver's, as HOST:PORT:ADDRESS. Repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", help_heading = "Connections")]
+    resolve: Vec<Resolve>,
+    /// Connects to this Unix socket. The server is still told the URL's host.
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", conflicts_with = "resolve", help_heading = "Connections")]
+    unix_socket: Option<PathBuf>,
+    /// Begins each connection with the PROXY protocol's header, for a server that expects a proxy.
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "Connections")]
+    proxy_protocol: Option<ProxyVersion>,
+
     /// Trusts any certificate.
     #[arg(long, conflicts_with = "ca", help_heading = "TLS")]
     insecure: bool,
@@ -53,6 +69,24 @@ pub(crate) struct TargetArgs {
     /// Its key, PEM.
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     key: Option<PathBuf>,
+    /// The name to ask for (SNI) and to find in the server's certificate, instead of the URL's host.
+    #[arg(long, value_name = "NAME", value_parser = server_name, help_heading = "TLS")]
+    sni: Option<ServerName<'static>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProxyVersion {
+    V1,
+    V2,
+}
+
+impl From<ProxyVersion> for ProxyProtocol {
+    fn from(version: ProxyVersion) -> Self {
+        match version {
+            ProxyVersion::V1 => Self::V1,
+            ProxyVersion::V2 => Self::V2,
+        }
+    }
 }
 
 impl TargetArgs {
@@ -63,24 +97,42 @@ impl TargetArgs {
             headers: self.headers.clone(),
             large_path: self.large_path.clone(),
             timeout: self.timeout,
+            route: Route {
+                resolve: self.resolve.clone(),
+                #[cfg(unix)]
+                unix_socket: self.unix_socket.clone(),
+                #[cfg(not(unix))]
+                unix_socket: None,
+                proxy_protocol: self.proxy_protocol.map(ProxyProtocol::from),
+            },
             ..Options::default()
         }
     }
 
-    /// The servers, before anything is asked of them.
+    /// The servers, before anything is asked of them, but for those without a scheme: which one they speak.
     pub(crate) async fn find(&self, options: &Options) -> Result<Vec<Target>, CommandError> {
         let trust = Trust {
             insecure: self.insecure,
             authorities: self.ca.clone(),
             identity: self.cert.clone().zip(self.key.clone()),
+            server_name: self.sni.clone(),
         };
+        let anywhere = self.i_may_test_this_host;
         let mut found = Vec::new();
         for url in &self.urls {
-            let mut target = find(url, &trust, options, self.i_may_test_this_host).await?;
+            let guessed = guess(url, &trust, options, anywhere).await?;
+            if let Some(guess) = &guessed {
+                eprintln!("{}", guess.hint);
+            }
+            let url = guessed.as_ref().map_or(url, |guess| &guess.url);
+            let mut target = find(url, &trust, options, anywhere).await?;
             if let Some(path) = &self.path {
                 target.path.clone_from(path);
             }
             found.push(target);
+        }
+        if self.sni.is_some() && found.iter().all(|target| target.tls.is_none()) {
+            return Err(CommandError("--sni is for TLS: no URL is https://".to_owned()));
         }
         Ok(found)
     }
@@ -164,6 +216,10 @@ fn token(text: &str) -> Result<String, String> {
     } else {
         Err("not a token".into())
     }
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    text.to_owned().try_into().map_err(|_| "not a host's name".to_owned())
 }
 
 fn header(text: &str) -> Result<String, String> {
