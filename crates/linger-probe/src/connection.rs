@@ -17,6 +17,7 @@ use crate::model::{Side, What};
 use crate::received::Received;
 use crate::response::Response;
 use crate::target::Target;
+use crate::tls_words;
 use crate::trace::Trace;
 
 /// A connection, what arrived on it, and how it ended.
@@ -352,12 +353,12 @@ impl Connection {
                 }
             }
             Err(rustls::Error::AlertReceived(alert)) => {
-                let name = format!("{alert:?}");
+                let name = tls_words::alert(alert);
                 self.trace.add(Side::Server, What::Alert(name.clone()));
                 self.alert = Some(name);
             }
             Err(error) => {
-                self.ended = Some(Ended::Failed(error.to_string()));
+                self.ended = Some(Ended::Failed(tls_words::failure(&error)));
                 self.tls_error = Some(error);
             }
         }

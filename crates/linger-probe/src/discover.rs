@@ -14,6 +14,7 @@ use crate::response::{Head, NOT_HTTP};
 use crate::run::{fill, session};
 use crate::scenario::Opening;
 use crate::target::{Options, Target};
+use crate::tls_words;
 
 /// What this server can do, once it has shown that it answers a request. Settles on the address that takes connections.
 /// It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
@@ -91,7 +92,8 @@ impl Look<'_> {
             return Err(match (connection.alert.take(), connection.tls_error.take()) {
                 (Some(alert), _) => Error::Refused { url: url(), alert },
                 (None, Some(rustls::Error::InvalidCertificate(why))) => {
-                    Error::Certificate { url: url(), why: format!("{why:?}") }
+                    let (why, fix) = tls_words::certificate(&why);
+                    Error::Certificate { url: url(), why, fix }
                 }
                 (None, Some(_)) => Error::NotTls { url: url() },
                 (None, None) if connection.ended.is_some() => Error::NoResponse { url: url() },

@@ -86,8 +86,10 @@ pub enum Error {
     Certificate {
         /// The server.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with it, in a clause.
         why: String,
+        /// What helps.
+        fix: &'static str,
     },
     /// It refuses the handshake.
     Refused {
@@ -126,11 +128,11 @@ impl fmt::Display for Error {
             Self::NotHttp { url } => write!(f, "{} does not speak HTTP/1.1", shown(url)),
             Self::NotPlain { url } => write!(f, "{} speaks TLS: use https://", shown(url)),
             Self::NotTls { url } => write!(f, "{} does not speak TLS: use http://", shown(url)),
-            Self::Certificate { url, why } => {
+            Self::Certificate { url, why, fix } => {
                 let (url, why) = (shown(url), shown(why));
-                write!(f, "{url} has a certificate that is not trusted ({why}): --ca FILE or --insecure")
+                write!(f, "{url} has a certificate that is not trusted, because {why}: {fix}")
             }
-            Self::Refused { url, alert } if alert.to_lowercase().contains("certificate") => {
+            Self::Refused { url, alert } if alert.contains("certificate") => {
                 let (url, alert) = (shown(url), shown(alert));
                 write!(f, "{url} refuses the handshake ({alert}): give it a --cert and its --key")
             }

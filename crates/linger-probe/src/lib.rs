@@ -27,6 +27,7 @@ pub mod scenario;
 pub mod shown;
 mod source;
 pub mod target;
+mod tls_words;
 mod trace;
 pub mod trust;
 mod websocket;
