@@ -14,6 +14,7 @@ mod options;
 #[cfg(unix)]
 pub(crate) mod peers;
 pub(crate) mod serve;
+pub(crate) mod shell;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,
+    /// Prints a script that completes this command line in a shell.
+    Completions(shell::CompletionsArgs),
+    /// Prints a page for `man`: `linger-probe man check | man -l -`.
+    Man(shell::ManArgs),
 }
 
 /// Why a command could not run, in one line.

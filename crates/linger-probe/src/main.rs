@@ -7,7 +7,7 @@ mod servers;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use linger_probe::shown::{escaped, escaped_lines};
 
 use crate::command::{Command, CommandError};
@@ -39,6 +39,8 @@ async fn main() -> ExitCode {
         Command::Demo(args) => command::demo::main(&args).await,
         Command::Serve(args) => command::serve::main(&args).await,
         Command::Scenarios => command::scenarios(),
+        Command::Completions(args) => command::shell::completions(&args, Args::command()),
+        Command::Man(args) => command::shell::man(&args, Args::command()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The options that the commands share: whom to probe, whom to trust, and how a result is written.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -152,6 +153,27 @@ pub(crate) struct OutputArgs {
     /// Writes a page for a browser, too. It needs no network.
     #[arg(long, value_name = "FILE.html", help_heading = "Output")]
     report: Option<PathBuf>,
+    /// When text has colours: by itself on a terminal, if `NO_COLOR` is not set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, help_heading = "Output")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// `no_color`: the variable of that name, which counts if it is not empty (<https://no-color.org>).
+    fn is_wanted(self, is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+        match self {
+            Self::Auto => is_terminal && no_color.is_none_or(OsStr::is_empty),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -191,7 +213,8 @@ impl OutputArgs {
         if let Some(path) = &self.report {
             fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
         }
-        let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let no_color = std::env::var_os("NO_COLOR");
+        let colours = self.color.is_wanted(io::stdout().is_terminal(), no_color.as_deref());
         print(render(report, format, colours))
     }
 }
@@ -237,5 +260,27 @@ pub(crate) fn path(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a path begins with / and has no blanks: encode them as %20".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_counts_if_it_is_set_and_not_empty() {
+        let cases = [
+            (Color::Auto, true, None, true),
+            (Color::Auto, true, Some(""), true),
+            (Color::Auto, true, Some("1"), false),
+            (Color::Auto, true, Some("0"), false),
+            (Color::Auto, false, None, false),
+            (Color::Always, false, Some("1"), true),
+            (Color::Never, true, None, false),
+        ];
+        for (color, is_terminal, no_color, wanted) in cases {
+            let found = color.is_wanted(is_terminal, no_color.map(OsStr::new));
+            assert_eq!(found, wanted, "{color:?} {is_terminal} {no_color:?}");
+        }
     }
 }
