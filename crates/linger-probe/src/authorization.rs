@@ -47,7 +47,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// What was given as a URL, for an error: without what may be a user and a password in it, in whatever state it is.
+/// What was given as a URL, for an error: without what may be a user and a password in it, in whatever state
+/// it is.
 pub(crate) fn without_user(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let separator = if scheme.is_empty() { "" } else { "://" };

@@ -27,15 +27,17 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if every response arrived whole, 1 if one did not, 2 if a server could not be loaded.
     Load(Box<load::LoadArgs>),
-    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain and over TLS.
+    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain
+    /// and over TLS.
     ///
     /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
     Demo(demo::DemoArgs),
-    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with tower-linger, and checks
-    /// and loads them side by side. What is missing is a named gap.
+    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with
+    /// tower-linger, and checks and loads them side by side. What is missing is a named gap.
     #[cfg(unix)]
     Peers(Box<peers::PeersArgs>),
-    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large` is 8 MiB.
+    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large`
+    /// is 8 MiB.
     Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,

@@ -8,7 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::route::Via;
 use crate::target::Target;
 
-/// Connects to a target, and sends the PROXY protocol's header where that is asked for. `receive_buffer` is of TCP only.
+/// Connects to a target, and sends the PROXY protocol's header where that is asked for. `receive_buffer` is
+/// of TCP only.
 pub(crate) async fn dial(target: &Target, receive_buffer: Option<u32>) -> io::Result<TcpStream> {
     let mut stream = match &target.via {
         Via::Tcp => dial_tcp(target, receive_buffer).await?,
@@ -32,8 +33,8 @@ async fn dial_tcp(target: &Target, receive_buffer: Option<u32>) -> io::Result<Tc
     Ok(stream)
 }
 
-/// The socket is used as a TCP one from here on: reads, writes, half-closes and errors are the same system calls. What only
-/// TCP has (its options and addresses) fails on it.
+/// The socket is used as a TCP one from here on: reads, writes, half-closes and errors are the same system
+/// calls. What only TCP has (its options and addresses) fails on it.
 #[cfg(unix)]
 async fn dial_unix(path: &std::path::Path) -> io::Result<TcpStream> {
     let stream = tokio::net::UnixStream::connect(path).await?.into_std()?;

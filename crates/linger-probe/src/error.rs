@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::shown::shown;
 
-/// Something that keeps the probe from judging a server. It prints as one line that says what to do, with what the server
-/// said as [`shown`].
+/// Something that keeps the probe from judging a server. It prints as one line that says what to do, with
+/// what the server said as [`shown`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

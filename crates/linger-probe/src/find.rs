@@ -15,12 +15,13 @@ use crate::shown::shown;
 use crate::target::{Options, Target, Tls};
 use crate::trust::Trust;
 
-/// Finds the server of a URL, `http://…`, `https://…` or `name=http://…`: its addresses, and for `https` its TLS
-/// configuration. It does not connect. A server that is not on this machine is taken where it may be `anywhere` only.
+/// Finds the server of a URL, `http://…`, `https://…` or `name=http://…`: its addresses, and for `https` its
+/// TLS configuration. It does not connect. A server that is not on this machine is taken where it may be
+/// `anywhere` only.
 ///
 /// # Errors
-/// The URL is not one of HTTP, its name has no address, or a file of `trust` cannot be used. Takes at most the options'
-/// timeout.
+/// The URL is not one of HTTP, its name has no address, or a file of `trust` cannot be used. Takes at most
+/// the options' timeout.
 pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -> Result<Target, Error> {
     let (name, url) = split_name(url);
     let bad = |why: &str| Error::Url { url: without_user(url), why: why.to_owned() };

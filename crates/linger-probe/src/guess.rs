@@ -9,8 +9,7 @@ use crate::error::Error;
 use crate::find::{find, split_name};
 use crate::run::OLD_HELLO;
 use crate::shown::shown;
-use crate::target::Options;
-use crate::target::Target;
+use crate::target::{Options, Target};
 use crate::trust::Trust;
 
 /// What was found out of a URL without a scheme.
@@ -29,9 +28,9 @@ impl std::fmt::Debug for Guess {
     }
 }
 
-/// The scheme of `host:port` or `name=host:port`: https where a TLS hello has an answer in TLS, http otherwise. Takes one
-/// connection, and no longer than the options' timeout for each of its steps. `None` for a URL that has a scheme, and for
-/// what is no URL.
+/// The scheme of `host:port` or `name=host:port`: https where a TLS hello has an answer in TLS, http
+/// otherwise. Takes one connection, and no longer than the options' timeout for each of its steps. `None` for
+/// a URL that has a scheme, and for what is no URL.
 ///
 /// # Errors
 /// Those of [`find`], and nobody takes the connection.
@@ -49,28 +48,26 @@ pub async fn guess(
         Some(name) => format!("{name}={scheme}://{rest}"),
         None => format!("{scheme}://{rest}"),
     };
-    let target = find(&with("http"), trust, options, anywhere).await?;
-    let mut unreachable = None;
-    for target in target.each_address() {
+    let mut target = find(&with("http"), trust, options, anywhere).await?;
+    let is_tls = loop {
         match timeout(options.timeout, speaks_tls(&target)).await {
-            Ok(Err(why)) => {
-                unreachable = unreachable.or(Some(Error::Unreachable { place: target.place(), why }))
-            }
+            Ok(Ok(is_tls)) => break is_tls,
             // Silence is not TLS, either.
-            spoken => {
-                let is_tls = matches!(spoken, Ok(Ok(true)));
-                let (scheme, does) = if is_tls { ("https", "speaks") } else { ("http", "does not speak") };
-                let shown = shown(&without_user(rest));
-                let hint = format!("{shown} has no scheme: it {does} TLS, so {scheme}:// is used");
-                return Ok(Some(Guess { url: with(scheme), hint }));
+            Err(_) => break false,
+            Ok(Err(why)) if target.others.is_empty() => {
+                return Err(Error::Unreachable { place: target.place(), why });
             }
+            Ok(Err(_)) => target.address = target.others.remove(0),
         }
-    }
-    Err(unreachable.unwrap_or_else(|| unreachable!("a target has an address")))
+    };
+    let (scheme, does) = if is_tls { ("https", "speaks") } else { ("http", "does not speak") };
+    let shown = shown(&without_user(rest));
+    let hint = format!("{shown} has no scheme: it {does} TLS, so {scheme}:// is used");
+    Ok(Some(Guess { url: with(scheme), hint }))
 }
 
-/// Whether a TLS hello has an answer in TLS: a handshake or an alert. Two line ends follow it, which make a plain server
-/// answer at once.
+/// Whether a TLS hello has an answer in TLS: a handshake or an alert. Two line ends follow it, which make a
+/// plain server answer at once.
 async fn speaks_tls(target: &Target) -> std::io::Result<bool> {
     let mut connection = dial(target, None).await?;
     let mut first = [0];

@@ -12,7 +12,8 @@ use linger_probe::shown::{escaped, escaped_lines};
 
 use crate::command::{Command, CommandError};
 
-/// Judges how any HTTP server ends its connections: does it lose responses, alerts or `close_notify` when it closes?
+/// Judges how any HTTP server ends its connections: does it lose responses, alerts or `close_notify` when it
+/// closes?
 #[derive(Debug, Parser)]
 #[command(name = "linger-probe", version, propagate_version = true)]
 struct Args {

@@ -13,7 +13,8 @@ pub enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// The header of a TCP connection between these two; `None` for one that has no such addresses, of a Unix socket.
+    /// The header of a TCP connection between these two; `None` for one that has no such addresses, of a Unix
+    /// socket.
     pub(crate) fn header(self, addresses: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
         let addresses = addresses
             .map(|(from, to)| (from.ip().to_canonical(), to.ip().to_canonical(), from.port(), to.port()));

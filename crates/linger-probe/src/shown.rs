@@ -1,12 +1,12 @@
 //! Text from elsewhere, as it may be printed: what a server said, what a user typed.
 //!
-//! A terminal takes control characters for commands, and a browser lets bidirectional overrides reorder what surrounds
-//! them. Neither may be up to a server.
+//! A terminal takes control characters for commands, and a browser lets bidirectional overrides reorder what
+//! surrounds them. Neither may be up to a server.
 
 use std::fmt::Write as _;
 
-/// A text from elsewhere: hidden characters are written as `\u{1b}`, and what is longer than [`MOST`] characters ends
-/// in `…`. Doing it twice changes nothing.
+/// A text from elsewhere: hidden characters are written as `\u{1b}`, and what is longer than [`MOST`]
+/// characters ends in `…`. Doing it twice changes nothing.
 ///
 /// # Example
 /// ```
@@ -75,7 +75,8 @@ fn push(text: &mut String, c: char) {
     }
 }
 
-/// Whether it is not seen as itself: controls (C0, DEL, C1), and what Unicode has to reorder, join, split or hide text.
+/// Whether it is not seen as itself: controls (C0, DEL, C1), and what Unicode has to reorder, join, split or
+/// hide text.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -47,19 +47,14 @@ impl Target {
         }
     }
 
-    /// The header fields of each request, as `Name: value`. An `Authorization` of the options takes the URL's place.
+    /// The header fields of each request, as `Name: value`. An `Authorization` of the options takes the URL's
+    /// place.
     pub(crate) fn header_fields<'a>(&'a self, options: &'a Options) -> impl Iterator<Item = &'a str> {
         let is_authorization = |field: &String| {
             field.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("authorization"))
         };
         let own = self.authorization.as_ref().filter(|_| !options.headers.iter().any(is_authorization));
         options.headers.iter().map(String::as_str).chain(own.map(Authorization::field))
-    }
-
-    /// This target at each of its addresses.
-    pub(crate) fn each_address(&self) -> impl Iterator<Item = Self> {
-        let addresses = std::iter::once(self.address).chain(self.others.iter().copied());
-        addresses.map(|address| Self { address, ..self.clone() })
     }
 }
 
@@ -97,7 +92,8 @@ pub struct Options {
     pub release_timeout: Duration,
     /// The way to the servers.
     pub route: Route,
-    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet sockets).
+    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet
+    /// sockets).
     pub wire: bool,
 }
 

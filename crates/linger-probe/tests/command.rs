@@ -1,4 +1,5 @@
-//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a server at all.
+//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a
+//! server at all.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Whom the command probes, and by which way: users in URLs, names, Unix sockets, the PROXY protocol, guessed schemes.
+//! Whom the command probes, and by which way: users in URLs, names, Unix sockets, the PROXY protocol, guessed
+//! schemes.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -238,10 +239,10 @@ async fn a_scheme_is_guessed_and_said() {
 /// An interface's address needs no permission.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_machines_own_addresses_are_here() {
-    let own = nix::ifaddrs::getifaddrs()
+    let mut own = nix::ifaddrs::getifaddrs()
         .expect("the system tells")
         .filter_map(|interface| interface.address?.as_sockaddr_in().map(|address| IpAddr::V4(address.ip())));
-    let own = own.filter(|ip| !ip.is_loopback()).next().expect("this machine has a network");
+    let own = own.find(|ip| !ip.is_loopback()).expect("this machine has a network");
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.expect("a port is free");
     let server = layered(listener, noting("host").0);
     passes(&[&format!("http://{own}:{}/", server.address.port())]).await;
@@ -251,21 +252,22 @@ async fn the_machines_own_addresses_are_here() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_and_alerts_are_told_in_words() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    type Change = fn(&mut CertificateParams);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let make = |change: fn(&mut CertificateParams)| {
+    let make = |change: Change| {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
         change(&mut params);
         (params.self_signed(&key).expect("a certificate"), key)
     };
-    let wrong: [(fn(&mut CertificateParams), &str); 4] = [
+    let wrong: [(Change, &str); 4] = [
         (|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), "it is an authority's (CA:TRUE)"),
         (|params| params.not_after = date_time_ymd(2001, 1, 1), "it expired "),
         (|params| params.not_before = date_time_ymd(4000, 1, 1), "it is not valid yet, but in "),
         (
             |params| {
                 params.subject_alt_names =
-                    vec![rcgen::SanType::DnsName("a.example".try_into().expect("a name"))]
+                    vec![rcgen::SanType::DnsName("a.example".try_into().expect("a name"))];
             },
             "it is for a.example, not for 127.0.0.1: --sni NAME",
         ),

@@ -23,8 +23,8 @@ use super::{CommandError, print, seconds};
 /// Which servers, and how to talk to them.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// What to probe: http://…, https://… or HOST:PORT, or name=http://…; several are compared. A user and a password in it are sent
-    /// as Basic authorization.
+    /// What to probe: http://…, https://… or HOST:PORT, or name=http://…; several are compared. A user and a
+    /// password in it are sent as Basic authorization.
     #[arg(required = true)]
     urls: Vec<String>,
     /// Needed for a server that is not on this machine.
