@@ -16,6 +16,7 @@ pub(crate) mod peers;
 #[cfg(unix)]
 pub(crate) mod restart;
 pub(crate) mod serve;
+pub(crate) mod shell;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -34,12 +35,13 @@ pub(crate) enum Command {
     /// Exit status: 0 if no request was lost, 1 if one was, 2 if it could not be run or was stopped.
     #[cfg(unix)]
     Restart(Box<restart::RestartArgs>),
-    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain and over TLS.
+    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain
+    /// and over TLS.
     ///
     /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
     Demo(demo::DemoArgs),
-    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with tower-linger, and checks
-    /// and loads them side by side. What is missing is a named gap.
+    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with
+    /// tower-linger, and checks and loads them side by side. What is missing is a named gap.
     #[cfg(unix)]
     Peers(Box<peers::PeersArgs>),
     /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large`
@@ -47,6 +49,10 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.
     Scenarios,
+    /// Prints a script that completes this command line in a shell.
+    Completions(shell::CompletionsArgs),
+    /// Prints a page for `man`: `linger-probe man check | man -l -`.
+    Man(shell::ManArgs),
 }
 
 /// Why a command could not run, in one line.

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::{self, ClientConnection};
 
+use crate::dial::dial;
 use crate::model::{Side, What};
 use crate::received::Received;
 use crate::response::Response;
 use crate::target::Target;
+use crate::tls_words;
 use crate::trace::Trace;
 
 /// A connection, what arrived on it, and how it ended.
@@ -73,16 +75,11 @@ impl Connection {
         http2: bool,
         bound: Duration,
     ) -> io::Result<Self> {
-        let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(bytes) = receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
         let mut trace = Trace::begin();
         trace.add(Side::Client, What::Connect);
         let begun = Instant::now();
-        let tcp = timeout(bound, socket.connect(target.address)).await??;
+        let tcp = timeout(bound, dial(target, receive_buffer)).await??;
         trace.add(Side::Server, What::Connect);
-        tcp.set_nodelay(true)?;
         Ok(Self {
             tcp,
             tls: tls.map(Box::new),
@@ -356,12 +353,12 @@ impl Connection {
                 }
             }
             Err(rustls::Error::AlertReceived(alert)) => {
-                let name = format!("{alert:?}");
+                let name = tls_words::alert(alert);
                 self.trace.add(Side::Server, What::Alert(name.clone()));
                 self.alert = Some(name);
             }
             Err(error) => {
-                self.ended = Some(Ended::Failed(error.to_string()));
+                self.ended = Some(Ended::Failed(tls_words::failure(&error)));
                 self.tls_error = Some(error);
             }
         }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls;
 
 use crate::battery::GET_LAST;
 use crate::check::Abilities;
 use crate::connection::{Connection, Moved};
+use crate::dial::dial;
 use crate::error::Error;
 use crate::http2::PREFACE;
 use crate::judge::raw_alert;
@@ -16,6 +16,7 @@ use crate::response::{Head, NOT_HTTP};
 use crate::run::{fill, session};
 use crate::scenario::Opening;
 use crate::target::{Options, Target};
+use crate::tls_words;
 
 /// What this server can do, once it has shown that it answers a request. Settles on the address that takes connections.
 /// It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
@@ -26,7 +27,7 @@ use crate::target::{Options, Target};
 pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
     timeout(options.timeout, reach(target))
         .await
-        .unwrap_or_else(|late| Err(Error::Unreachable { address: target.address, why: late.into() }))?;
+        .unwrap_or_else(|late| Err(Error::Unreachable { place: target.place(), why: late.into() }))?;
     let look = Look { target, options };
     let is_tls = look.target.tls.is_some();
     // It says what is wrong with a handshake, so it comes first.
@@ -71,9 +72,9 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
 /// Settles on the first of a target's addresses that takes a connection.
 async fn reach(target: &mut Target) -> Result<(), Error> {
     loop {
-        let Err(why) = TcpStream::connect(target.address).await else { return Ok(()) };
+        let Err(why) = dial(target, None).await else { return Ok(()) };
         if target.others.is_empty() {
-            return Err(Error::Unreachable { address: target.address, why });
+            return Err(Error::Unreachable { place: target.place(), why });
         }
         target.address = target.others.remove(0);
     }
@@ -93,7 +94,8 @@ impl Look<'_> {
             return Err(match (connection.alert.take(), connection.tls_error.take()) {
                 (Some(alert), _) => Error::Refused { url: url(), alert },
                 (None, Some(rustls::Error::InvalidCertificate(why))) => {
-                    Error::Certificate { url: url(), why: format!("{why:?}") }
+                    let (why, fix) = tls_words::certificate(&why);
+                    Error::Certificate { url: url(), why, fix }
                 }
                 (None, Some(_)) => Error::NotTls { url: url() },
                 (None, None) if connection.ended.is_some() => Error::NoResponse { url: url() },
@@ -206,7 +208,7 @@ impl Look<'_> {
     }
 
     fn unreachable(&self, why: std::io::Error) -> Error {
-        Error::Unreachable { address: self.target.address, why }
+        Error::Unreachable { place: self.target.place(), why }
     }
 
     fn silent(&self) -> Error {

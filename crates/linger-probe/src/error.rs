@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Something that keeps the probe from judging a server. It prints as one line that says what to do.
+use crate::shown::shown;
+
+/// Something that keeps the probe from judging a server. It prints as one line that says what to do, with
+/// what the server said as [`shown`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -41,7 +44,7 @@ pub enum Error {
     /// Nobody takes the connection.
     Unreachable {
         /// Where to.
-        address: SocketAddr,
+        place: String,
         /// What the system said.
         why: io::Error,
     },
@@ -83,8 +86,10 @@ pub enum Error {
     Certificate {
         /// The server.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with it, in a clause.
         why: String,
+        /// What helps.
+        fix: &'static str,
     },
     /// It refuses the handshake.
     Refused {
@@ -105,33 +110,37 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url { url, why } => write!(f, "{url}: {why}"),
-            Self::File { option, path, why } => write!(f, "{option} {}: {why}", path.display()),
-            Self::Name { host, why } => write!(f, "{host} has no address: {why}"),
+            Self::Url { url, why } => write!(f, "{}: {}", shown(url), shown(why)),
+            Self::File { option, path, why } => {
+                write!(f, "{option} {}: {}", shown(&path.display().to_string()), shown(why))
+            }
+            Self::Name { host, why } => write!(f, "{} has no address: {why}", shown(host)),
             Self::NotAllowed { address } => {
                 write!(f, "{address} is another host: --i-may-test-this-host if you may")
             }
-            Self::Unreachable { address, why } => write!(f, "{address} cannot be reached: {why}"),
+            Self::Unreachable { place, why } => write!(f, "{} cannot be reached: {why}", shown(place)),
             Self::Silent { url, bound } => {
-                write!(
-                    f,
-                    "{url} says nothing for {} s: is it up? --timeout waits longer",
-                    bound.as_secs_f64()
-                )
+                let seconds = bound.as_secs_f64();
+                write!(f, "{} says nothing for {seconds} s: is it up? --timeout waits longer", shown(url))
             }
-            Self::NoResponse { url } => write!(f, "{url} ends the connection without a response"),
-            Self::Unfinished { url, what } => write!(f, "{url} answers, but with {what}"),
-            Self::NotHttp { url } => write!(f, "{url} does not speak HTTP/1.1"),
-            Self::NotPlain { url } => write!(f, "{url} speaks TLS: use https://"),
-            Self::NotTls { url } => write!(f, "{url} does not speak TLS: use http://"),
-            Self::Certificate { url, why } => {
-                write!(f, "{url} has a certificate that is not trusted ({why}): --ca FILE or --insecure")
+            Self::NoResponse { url } => write!(f, "{} ends the connection without a response", shown(url)),
+            Self::Unfinished { url, what } => write!(f, "{} answers, but with {}", shown(url), shown(what)),
+            Self::NotHttp { url } => write!(f, "{} does not speak HTTP/1.1", shown(url)),
+            Self::NotPlain { url } => write!(f, "{} speaks TLS: use https://", shown(url)),
+            Self::NotTls { url } => write!(f, "{} does not speak TLS: use http://", shown(url)),
+            Self::Certificate { url, why, fix } => {
+                let (url, why) = (shown(url), shown(why));
+                write!(f, "{url} has a certificate that is not trusted, because {why}: {fix}")
             }
-            Self::Refused { url, alert } if alert.to_lowercase().contains("certificate") => {
+            Self::Refused { url, alert } if alert.contains("certificate") => {
+                let (url, alert) = (shown(url), shown(alert));
                 write!(f, "{url} refuses the handshake ({alert}): give it a --cert and its --key")
             }
-            Self::Refused { url, alert } => write!(f, "{url} refuses the handshake: {alert}"),
+            Self::Refused { url, alert } => {
+                write!(f, "{} refuses the handshake: {}", shown(url), shown(alert))
+            }
             Self::Redirect { url, location } => {
+                let (url, location) = (shown(url), shown(location));
                 write!(f, "{url} redirects to {location}: probe that, or another --path")
             }
         }

@@ -4,24 +4,32 @@
 //! against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does it many times at once,
 //! [`restart`] ends it under a light load, and the [`model`] of what was found is what every [`report`] format is made from.
 
+pub mod authorization;
 pub mod battery;
 pub mod check;
 mod connection;
+mod dial;
 pub mod discover;
 pub mod error;
 pub mod find;
+pub mod guess;
+mod here;
 mod http2;
 mod judge;
 pub mod load;
 pub mod model;
+pub mod proxy_protocol;
 mod received;
 pub mod report;
 mod response;
 pub mod restart;
+pub mod route;
 mod run;
 pub mod scenario;
+pub mod shown;
 mod source;
 pub mod target;
+mod tls_words;
 mod trace;
 pub mod trust;
 mod websocket;

@@ -7,11 +7,13 @@ mod servers;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use linger_probe::shown::{escaped, escaped_lines};
 
 use crate::command::{Command, CommandError};
 
-/// Judges how any HTTP server ends its connections: does it lose responses, alerts or `close_notify` when it closes?
+/// Judges how any HTTP server ends its connections: does it lose responses, alerts or `close_notify` when it
+/// closes?
 #[derive(Debug, Parser)]
 #[command(name = "linger-probe", version, propagate_version = true)]
 struct Args {
@@ -21,7 +23,16 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) if !help.use_stderr() => help.exit(),
+        // It quotes what was typed.
+        Err(wrong) => {
+            eprint!("{}", escaped_lines(&wrong.render().to_string()));
+            return ExitCode::from(COULD_NOT_RUN);
+        }
+    };
+    let result = match args.command {
         Command::Check(args) => command::check::main(&args).await,
         Command::Load(args) => command::load::main(&args).await,
         #[cfg(unix)]
@@ -31,12 +42,14 @@ async fn main() -> ExitCode {
         Command::Demo(args) => command::demo::main(&args).await,
         Command::Serve(args) => command::serve::main(&args).await,
         Command::Scenarios => command::scenarios(),
+        Command::Completions(args) => command::shell::completions(&args, Args::command()),
+        Command::Man(args) => command::shell::man(&args, Args::command()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(CommandError(line)) => {
-            eprintln!("error: {line}");
+            eprintln!("error: {}", escaped(&line));
             ExitCode::from(COULD_NOT_RUN)
         }
     }

@@ -273,7 +273,7 @@ impl tokio_rustls::rustls::client::ResolvesClientCert for NoCertificate {
 }
 
 pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
-    let headers: String = options.headers.iter().flat_map(|header| [header, "\r\n"]).collect();
+    let headers: String = target.header_fields(options).flat_map(|header| [header, "\r\n"]).collect();
     text.replace("{path}", &target.path)
         .replace("{large}", options.large_path.as_deref().unwrap_or("/"))
         .replace("{websocket}", options.websocket_path.as_deref().unwrap_or("/"))
@@ -296,7 +296,7 @@ fn http2_request(method: &str, target: &Target, options: &Options, is_last: bool
     if !is_last {
         fields.push(("content-length", &length));
     }
-    let own: Vec<_> = options.headers.iter().filter_map(|header| header.split_once(':')).collect();
+    let own: Vec<_> = target.header_fields(options).filter_map(|header| header.split_once(':')).collect();
     let own: Vec<_> = own.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
     fields.extend(own.iter().map(|(name, value)| (name.as_str(), *value)));
     http2::headers(&fields, is_last)

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::model::{Event, Ladders};
+#[cfg(target_os = "linux")]
+use crate::route::Via;
 use crate::target::{Options, Target};
 
-/// Packets, where that was asked for and the system lets it; otherwise what the client's socket noticed.
+/// Packets, where that was asked for, the system lets it and there are any; otherwise what the client's
+/// socket noticed.
 pub(crate) struct Source {
     #[cfg(target_os = "linux")]
     capture: Option<crate::wire::Capture>,
@@ -15,7 +18,9 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn open(target: &Target, options: &Options) -> Self {
         let start = || crate::wire::Capture::start_compact(target.address).ok();
-        Self { capture: options.wire.then(start).flatten() }
+        // A Unix socket has no packets, and the PROXY protocol's header is no TLS record.
+        let is_seen = target.via == Via::Tcp && (target.tls.is_none() || target.proxy_protocol.is_none());
+        Self { capture: (options.wire && is_seen).then(start).flatten() }
     }
 
     pub(crate) fn ladders(&self) -> Ladders {

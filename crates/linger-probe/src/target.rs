@@ -7,6 +7,11 @@ use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::authorization::Authorization;
+use crate::proxy_protocol::ProxyProtocol;
+use crate::route::{Route, Via};
+use crate::shown::shown;
+
 /// One server, its name resolved and its TLS configuration read.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -24,6 +29,33 @@ pub struct Target {
     pub path: String,
     /// For `https`.
     pub tls: Option<Tls>,
+    /// What its URL had of a user and a password, for each request.
+    pub authorization: Option<Authorization>,
+    /// How it is reached.
+    pub via: Via,
+    /// What each connection begins with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+impl Target {
+    /// Where it listens, for a sentence.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.via {
+            Via::Tcp => self.address.to_string(),
+            Via::Unix(path) => shown(&path.display().to_string()),
+        }
+    }
+
+    /// The header fields of each request, as `Name: value`. An `Authorization` of the options takes the URL's
+    /// place.
+    pub(crate) fn header_fields<'a>(&'a self, options: &'a Options) -> impl Iterator<Item = &'a str> {
+        let is_authorization = |field: &String| {
+            field.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        };
+        let own = self.authorization.as_ref().filter(|_| !options.headers.iter().any(is_authorization));
+        options.headers.iter().map(String::as_str).chain(own.map(Authorization::field))
+    }
 }
 
 /// What a TLS connection to a target needs.
@@ -58,7 +90,10 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How long a server may keep its socket open for a client that has everything and does not close.
     pub release_timeout: Duration,
-    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet sockets).
+    /// The way to the servers.
+    pub route: Route,
+    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet
+    /// sockets).
     pub wire: bool,
 }
 
@@ -76,6 +111,7 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(5),
             // nginx's total, and some.
             release_timeout: Duration::from_secs(35),
+            route: Route::default(),
             wire: false,
         }
     }

@@ -13,6 +13,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::error::Error;
+use crate::tls_words;
 
 /// Where a client's trust comes from. By default, from the system.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Trust {
     pub authorities: Option<PathBuf>,
     /// The client's own certificate chain and key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name to ask for and to find in the server's certificate, instead of the URL's.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 impl Trust {
@@ -44,7 +47,8 @@ impl Trust {
         let Some((chain_path, key_path)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         let chain = certificates("--cert", chain_path)?;
         let key = PrivateKeyDer::from_pem_file(key_path).map_err(bad("--key", key_path))?;
-        builder.with_client_auth_cert(chain, key).map_err(bad("--key", key_path))
+        let bad_key = |error| bad("--key", key_path)(tls_words::failure(&error));
+        builder.with_client_auth_cert(chain, key).map_err(bad_key)
     }
 
     fn roots(&self) -> Result<RootCertStore, Error> {
@@ -52,7 +56,7 @@ impl Trust {
         match &self.authorities {
             Some(path) => {
                 for certificate in certificates("--ca", path)? {
-                    roots.add(certificate).map_err(bad("--ca", path))?;
+                    roots.add(certificate).map_err(|error| bad("--ca", path)(tls_words::failure(&error)))?;
                 }
             }
             // What cannot be read of the system's is not trusted, which its servers' certificates then say.

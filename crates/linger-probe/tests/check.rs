@@ -14,6 +14,7 @@ use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
 use linger_probe::model::{Report, TargetReport, Verdict};
 use linger_probe::report::{Format, render};
+use linger_probe::route::Via;
 use linger_probe::target::{Options, Target, Tls};
 use tokio_rustls::TlsAcceptor;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
@@ -42,7 +43,18 @@ fn target(server: &Running, tls: Option<&Certs>) -> Target {
     });
     let (address, authority): (SocketAddr, _) = (server.address, server.address.to_string());
     let url = format!("{scheme}://{authority}/");
-    Target { name: authority.clone(), url, address, others: Vec::new(), authority, path: "/".into(), tls }
+    Target {
+        name: authority.clone(),
+        url,
+        address,
+        others: Vec::new(),
+        authority,
+        path: "/".into(),
+        tls,
+        authorization: None,
+        via: Via::Tcp,
+        proxy_protocol: None,
+    }
 }
 
 /// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without

@@ -1,16 +1,12 @@
-//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a server at all.
+//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a
+//! server at all.
 
-use std::ffi::OsStr;
-use std::process::Output;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::routing::{get, put};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service};
 use tower_linger::LingerLayer;
@@ -19,18 +15,9 @@ use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Http, Running, listen, serve};
 
-/// A probe that does not end by itself fails the test.
-const BOUND: Duration = Duration::from_secs(120);
+mod probe;
 
-async fn probe<S: AsRef<OsStr>>(args: &[S]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_linger-probe"));
-    let output = command.args(args).env("RUST_BACKTRACE", "1").kill_on_drop(true).output();
-    tokio::time::timeout(BOUND, output).await.expect("it ends").expect("it starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("it prints UTF-8")
-}
+use probe::{assert_refused, probe, raw, text};
 
 fn app() -> Router {
     Router::new()
@@ -50,18 +37,6 @@ async fn over_tls(certs: &Certs, client_auth: ClientAuth) -> Running {
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, client_auth)));
     let tls = TlsAcceptLayer::new(acceptor, LingerLayer::default());
     serve(TlsLingerListener::new(listen().await, tls), app())
-}
-
-/// A server of raw connections.
-async fn raw<F: Future<Output = ()> + Send>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String {
-    let listener: TcpListener = listen().await;
-    let url = format!("http://{}/", listener.local_addr().expect("bound"));
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            serve(connection).await;
-        }
-    });
-    url
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,17 +107,6 @@ async fn an_own_authority_a_client_certificate_and_header_fields_are_used() {
     assert_refused(&["check", &url, "--ca", &key], "there is no PEM certificate in it").await;
 }
 
-/// One line on stderr, nothing on stdout, exit status 2.
-async fn assert_refused(args: &[&str], line: &str) {
-    let output = probe(args).await;
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-    assert!(said.contains(line), "{args:?}: {said}");
-    assert!(output.stdout.is_empty(), "{args:?}");
-    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{args:?}: {said}");
-    assert!(!said.contains("panicked"), "{args:?}: {said}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_judged_is_one_line_and_status_2() {
     let certs = Certs::make();
@@ -157,7 +121,7 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
         (at("https", &tls, "/"), "a certificate that is not trusted"),
         ("http://192.0.2.1/".into(), "--i-may-test-this-host"),
         ("http://does-not-exist.invalid/".into(), "has no address"),
-        ("localhost:3000".into(), "only http:// and https://"),
+        ("ftp://localhost/".into(), "only http:// and https://"),
         ("nonsense".into(), "not a URL"),
     ];
     for (url, line) in cases {

@@ -1,5 +1,6 @@
 //! The options that the commands share: whom to probe, whom to trust, and how a result is written.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -8,17 +9,22 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use linger_probe::find::find;
+use linger_probe::guess::guess;
 use linger_probe::model::Report;
+use linger_probe::proxy_protocol::ProxyProtocol;
 use linger_probe::report::{self, html, render};
+use linger_probe::route::{Resolve, Route};
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{CommandError, print, seconds};
 
 /// Which servers, and how to talk to them.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// What to probe: http://… or https://…, or name=http://…; several are compared.
+    /// What to probe: http://…, https://… or HOST:PORT, or name=http://…; several are compared. A user and a
+    /// password in it are sent as Basic authorization.
     #[arg(required = true)]
     urls: Vec<String>,
     /// Needed for a server that is not on this machine.
@@ -41,6 +47,17 @@ pub(crate) struct TargetArgs {
     #[arg(long, default_value = "10", value_parser = seconds, help_heading = "Requests")]
     timeout: Duration,
 
+    /// The address of a host and port, instead of the resolver's, as HOST:PORT:ADDRESS. Repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", help_heading = "Connections")]
+    resolve: Vec<Resolve>,
+    /// Connects to this Unix socket. The server is still told the URL's host.
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", conflicts_with = "resolve", help_heading = "Connections")]
+    unix_socket: Option<PathBuf>,
+    /// Begins each connection with the PROXY protocol's header, for a server that expects a proxy.
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "Connections")]
+    proxy_protocol: Option<ProxyVersion>,
+
     /// Trusts any certificate.
     #[arg(long, conflicts_with = "ca", help_heading = "TLS")]
     insecure: bool,
@@ -53,6 +70,24 @@ pub(crate) struct TargetArgs {
     /// Its key, PEM.
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     key: Option<PathBuf>,
+    /// The name to ask for (SNI) and to find in the server's certificate, instead of the URL's host.
+    #[arg(long, value_name = "NAME", value_parser = server_name, help_heading = "TLS")]
+    sni: Option<ServerName<'static>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProxyVersion {
+    V1,
+    V2,
+}
+
+impl From<ProxyVersion> for ProxyProtocol {
+    fn from(version: ProxyVersion) -> Self {
+        match version {
+            ProxyVersion::V1 => Self::V1,
+            ProxyVersion::V2 => Self::V2,
+        }
+    }
 }
 
 impl TargetArgs {
@@ -63,24 +98,42 @@ impl TargetArgs {
             headers: self.headers.clone(),
             large_path: self.large_path.clone(),
             timeout: self.timeout,
+            route: Route {
+                resolve: self.resolve.clone(),
+                #[cfg(unix)]
+                unix_socket: self.unix_socket.clone(),
+                #[cfg(not(unix))]
+                unix_socket: None,
+                proxy_protocol: self.proxy_protocol.map(ProxyProtocol::from),
+            },
             ..Options::default()
         }
     }
 
-    /// The servers, before anything is asked of them.
+    /// The servers, before anything is asked of them, but for those without a scheme: which one they speak.
     pub(crate) async fn find(&self, options: &Options) -> Result<Vec<Target>, CommandError> {
         let trust = Trust {
             insecure: self.insecure,
             authorities: self.ca.clone(),
             identity: self.cert.clone().zip(self.key.clone()),
+            server_name: self.sni.clone(),
         };
+        let anywhere = self.i_may_test_this_host;
         let mut found = Vec::new();
         for url in &self.urls {
-            let mut target = find(url, &trust, options, self.i_may_test_this_host).await?;
+            let guessed = guess(url, &trust, options, anywhere).await?;
+            if let Some(guess) = &guessed {
+                eprintln!("{}", guess.hint);
+            }
+            let url = guessed.as_ref().map_or(url, |guess| &guess.url);
+            let mut target = find(url, &trust, options, anywhere).await?;
             if let Some(path) = &self.path {
                 target.path.clone_from(path);
             }
             found.push(target);
+        }
+        if self.sni.is_some() && found.iter().all(|target| target.tls.is_none()) {
+            return Err(CommandError("--sni is for TLS: no URL is https://".to_owned()));
         }
         Ok(found)
     }
@@ -100,6 +153,27 @@ pub(crate) struct OutputArgs {
     /// Writes a page for a browser, too. It needs no network.
     #[arg(long, value_name = "FILE.html", help_heading = "Output")]
     report: Option<PathBuf>,
+    /// When text has colours: by itself on a terminal, if `NO_COLOR` is not set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, help_heading = "Output")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// `no_color`: the variable of that name, which counts if it is not empty (<https://no-color.org>).
+    fn is_wanted(self, is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+        match self {
+            Self::Auto => is_terminal && no_color.is_none_or(OsStr::is_empty),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -139,7 +213,8 @@ impl OutputArgs {
         if let Some(path) = &self.report {
             fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
         }
-        let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let no_color = std::env::var_os("NO_COLOR");
+        let colours = self.color.is_wanted(io::stdout().is_terminal(), no_color.as_deref());
         print(render(report, format, colours))
     }
 }
@@ -166,6 +241,10 @@ fn token(text: &str) -> Result<String, String> {
     }
 }
 
+fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    text.to_owned().try_into().map_err(|_| "not a host's name".to_owned())
+}
+
 fn header(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((name, value)) if token(name).is_ok() && !value.contains(['\r', '\n', '\0']) => {
@@ -181,5 +260,27 @@ pub(crate) fn path(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a path begins with / and has no blanks: encode them as %20".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_counts_if_it_is_set_and_not_empty() {
+        let cases = [
+            (Color::Auto, true, None, true),
+            (Color::Auto, true, Some(""), true),
+            (Color::Auto, true, Some("1"), false),
+            (Color::Auto, true, Some("0"), false),
+            (Color::Auto, false, None, false),
+            (Color::Always, false, Some("1"), true),
+            (Color::Never, true, None, false),
+        ];
+        for (color, is_terminal, no_color, wanted) in cases {
+            let found = color.is_wanted(is_terminal, no_color.map(OsStr::new));
+            assert_eq!(found, wanted, "{color:?} {is_terminal} {no_color:?}");
+        }
     }
 }

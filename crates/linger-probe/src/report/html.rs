@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::words;
 use crate::model::load::LoadReport;
 use crate::model::{Gap, Ladders, Report, TargetReport, Verdict};
+use crate::shown::escaped_lines;
 
 mod compare;
 mod histogram;
@@ -49,7 +50,7 @@ pub fn page(report: &Report) -> String {
             }
         }
     };
-    page.into_string()
+    escaped_lines(&page.into_string())
 }
 
 fn title(report: &Report) -> String {

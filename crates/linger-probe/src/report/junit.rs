@@ -6,6 +6,7 @@ use super::{restart, words};
 use crate::model::load::{KindReport, LoadReport};
 use crate::model::restart::RestartReport;
 use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
+use crate::shown::escaped_lines;
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
@@ -13,7 +14,7 @@ pub(super) fn render(report: &Report) -> String {
     junit.add_test_suites(report.load.iter().map(load));
     junit.add_test_suites(report.restarts.iter().map(restarted));
     // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
-    junit.to_string().expect("an XML writer into memory cannot fail")
+    escaped_lines(&junit.to_string().expect("an XML writer into memory cannot fail"))
 }
 
 fn suite(target: &TargetReport) -> TestSuite {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::load::LoadReport;
 use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
+/// For a terminal.
+pub(super) use crate::shown::escaped as plain;
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
@@ -159,11 +161,6 @@ pub(super) fn trouble(load: &LoadReport) -> Option<String> {
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-/// For a terminal: what could move its cursor or change its colours is made visible instead.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]

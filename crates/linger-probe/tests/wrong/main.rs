@@ -8,6 +8,7 @@ use std::time::Duration;
 use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
 use linger_probe::model::{Row, Verdict};
+use linger_probe::route::Via;
 use linger_probe::target::{Options, Target, Tls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -148,6 +149,9 @@ async fn row_of(server: &Running, certs: Option<&Certs>, name: &str, abilities: 
         authority,
         path: "/".into(),
         tls,
+        authorization: None,
+        via: Via::Tcp,
+        proxy_protocol: None,
     };
     let options = Options {
         repetitions: 3,
