@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use linger_probe::find::find;
 use linger_probe::model::Report;
-use linger_probe::report::{self, html, render};
+use linger_probe::report::{self, html, render_wide};
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
 
@@ -139,8 +139,14 @@ impl OutputArgs {
         if let Some(path) = &self.report {
             fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
         }
+        // The error tells why, and there is nothing else to say.
+        if self.format == Format::Text && report.targets.is_empty() && report.load.is_empty() {
+            return Ok(());
+        }
         let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        print(render(report, format, colours))
+        // A terminal's own, where stdout is one.
+        let width = comfy_table::Table::new().width().unwrap_or(report::WIDTH);
+        print(render_wide(report, format, colours, width))
     }
 }
 
