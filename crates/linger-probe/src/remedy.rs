@@ -94,7 +94,7 @@ impl Server {
                 .strip_prefix(*product)
                 .is_some_and(|rest| is_end(rest) && !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
         };
-        Self::ALL.into_iter().find(|server| server.products().iter().any(|product| is_named(product)))
+        Self::ALL.into_iter().find(|server| server.products().iter().any(&is_named))
     }
 }
 
