@@ -5,7 +5,9 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::SERVER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, put};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -303,9 +305,17 @@ async fn what_to_change_is_told_for_the_server_that_is_asked_for() {
     let remedies = &json(&output.stdout)["targets"][0]["remedies"];
     assert_eq!(remedies[0]["rows"], serde_json::json!(["early.stops_at_error"]), "{remedies:#}");
     assert!(remedies[0]["change"].as_str().is_some_and(|change| change.contains("io.Copy")), "{remedies:#}");
-    // axum does not say what it is.
+    // axum does not say what it is. One that says that it is nginx is believed.
     let output = probe(&[&[url.as_str()][..], &ROWS].concat()).await;
     assert!(!text(&output.stdout).contains("To change"), "{}", text(&output.stdout));
+    let named = axum::middleware::map_response(async |mut response: Response| {
+        response.headers_mut().insert(SERVER, HeaderValue::from_static("nginx/1.22.1"));
+        response
+    });
+    let server = serve(listen().await, app().layer(named));
+    let output = probe(&[&[self::url(&server).as_str()][..], &ROWS].concat()).await;
+    let told = text(&output.stdout);
+    assert!(told.contains("/, nginx/1.22.1)") && told.contains("lingering_close always;"), "{told}");
     let output = probe(&[&url, "--for", "netscape"]).await;
     assert_status(&output, 2);
     assert!(text(&output.stderr).contains("nginx"), "{output:?}");
