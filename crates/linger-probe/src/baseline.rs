@@ -62,7 +62,8 @@ impl Baseline {
         }
     }
 
-    /// What is new, known and healed since then. Servers are matched by name; where both runs have just one, it is the same.
+    /// What is new, known and healed since then. Servers are matched by name; where both runs have just one,
+    /// it is the same.
     #[must_use]
     pub fn compare(&self, now: &[TargetReport]) -> Comparison {
         let mut comparison = Comparison { file: self.file.clone(), ..Comparison::default() };

@@ -20,8 +20,8 @@ pub(crate) mod serve;
 pub(crate) enum Command {
     /// Runs the battery of scenarios against servers, and says how each of them did.
     ///
-    /// Exit status: 0 if nothing failed that counts (--fail-on, --baseline), 1 if something did, 2 if a server could not be
-    /// judged to the end. What was found is written in any case, also after Ctrl-C.
+    /// Exit status: 0 if nothing failed that counts (--fail-on, --baseline), 1 if something did, 2 if a
+    /// server could not be judged to the end. What was found is written in any case, also after Ctrl-C.
     Check(Box<check::CheckArgs>),
     /// Loads servers with many clients at once, one server after the other, and compares them.
     ///

@@ -13,8 +13,8 @@ pub mod gate;
 pub mod load;
 mod used;
 
-/// The version of the JSON report's schema, `schema/report.schema.json`. It is raised when a field changes its meaning or its
-/// type, or goes away.
+/// The version of the JSON report's schema, `schema/report.schema.json`. It is raised when a field changes
+/// its meaning or its type, or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole run.
@@ -144,8 +144,8 @@ pub enum Severity {
 pub enum Verdict {
     /// Each try went as it should.
     Pass,
-    /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived before a reset; those of
-    /// other systems lose what they have not read yet.
+    /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived
+    /// before a reset; those of other systems lose what they have not read yet.
     PassOnLinux,
     /// At least one did not.
     Fail,
@@ -177,7 +177,8 @@ pub struct Attempt {
     /// From the first byte sent to the response's last byte.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Option<Duration>,
-    /// From the server's FIN, or from the response where there is none, to when its socket was known to be released.
+    /// From the server's FIN, or from the response where there is none, to when its socket was known to be
+    /// released.
     #[serde(serialize_with = "milliseconds", rename = "release_ms")]
     pub release: Option<Duration>,
 }

@@ -1,7 +1,7 @@
 //! What to change in a server so that a failing row passes: settings and code, as data.
 //!
-//! An entry is here only where it is documented by the server's makers, or was tried with this probe. A server or a row without
-//! an entry is one of which that is not known.
+//! An entry is here only where it is documented by the server's makers, or was tried with this probe. A
+//! server or a row without an entry is one of which that is not known.
 
 use std::fmt;
 
@@ -115,7 +115,8 @@ impl fmt::Display for Server {
     }
 }
 
-/// A known change. Of several entries for a row the one that names it most closely holds: a row before its group.
+/// A known change. Of several entries for a row the one that names it most closely holds: a row before its
+/// group.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// The servers that it is for.
@@ -141,8 +142,8 @@ pub struct Remedy {
     pub documentation: &'static str,
 }
 
-/// Looks up what would mend this server's failing rows, and puts it into its report. The server is the one that was `asked`
-/// for, or else the one that its `Server` header names.
+/// Looks up what would mend this server's failing rows, and puts it into its report. The server is the one
+/// that was `asked` for, or else the one that its `Server` header names.
 pub fn advise(target: &mut TargetReport, asked: Option<Server>) {
     let server = asked.or_else(|| Server::of_header(target.server.as_deref()?));
     target.remedies.clear();

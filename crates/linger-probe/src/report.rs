@@ -74,8 +74,8 @@ fn row<'a>(target: &'a TargetReport, scenario: &str) -> Option<&'a Row> {
     target.rows.iter().find(|row| row.scenario == scenario)
 }
 
-/// Failures first, the worst of them first; what passes on Linux only; what passes; what does not apply. Within each of these it
-/// is the battery's order.
+/// Failures first, the worst of them first; what passes on Linux only; what passes; what does not apply.
+/// Within each of these it is the battery's order.
 fn worst_first(target: &TargetReport) -> Vec<&Row> {
     let mut rows: Vec<&Row> = target.rows.iter().collect();
     rows.sort_by_key(|row| match row.verdict {

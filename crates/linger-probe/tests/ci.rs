@@ -1,5 +1,5 @@
-//! `linger-probe check` as a build runs it: exit statuses, `--fail-on`, `--baseline`, `--quick`, `--for`, and what is told where a
-//! run cannot be finished.
+//! `linger-probe check` as a build runs it: exit statuses, `--fail-on`, `--baseline`, `--quick`, `--for`, and
+//! what is told where a run cannot be finished.
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};

@@ -140,8 +140,8 @@ fn junit_has_a_suite_per_target_and_a_case_per_scenario() {
         }
     }
     let count = |name: &str| elements.iter().filter(|element| *element == name).count();
-    // Three servers with nine scenarios each; one that could not be judged; eight loads with two kinds of request each, one of
-    // which could not connect.
+    // Three servers with nine scenarios each; one that could not be judged; eight loads with two kinds of
+    // request each, one of which could not connect.
     assert_eq!((count("testsuite"), count("testcase")), (3 + 1 + 8, 27 + 1 + 17));
     assert_eq!((count("failure"), count("error"), count("skipped")), (7 + 10, 1, 3));
     assert!(xml.contains(r#"type="RFC 9112 §9.6""#), "{xml}");

@@ -28,8 +28,8 @@ pub(crate) struct CheckArgs {
     battery: BatteryArgs,
     #[command(flatten)]
     gate: GateArgs,
-    /// Tells what to change in this server for the rows that fail, where that is known. Without it the server is the one
-    /// that its `Server` header names.
+    /// Tells what to change in this server for the rows that fail, where that is known. Without it the server
+    /// is the one that its `Server` header names.
     #[arg(long = "for", value_name = "SERVER", value_parser = gate::server(), help_heading = "Output")]
     server: Option<Server>,
     #[command(flatten)]
@@ -39,7 +39,8 @@ pub(crate) struct CheckArgs {
 /// What is tried.
 #[derive(Debug, Args)]
 pub(crate) struct BatteryArgs {
-    /// One try of each row that waits for none of the server's bounds, and small uploads: under 5 seconds for each server.
+    /// One try of each row that waits for none of the server's bounds, and small uploads: under 5 seconds for
+    /// each server.
     #[arg(long, help_heading = "Battery")]
     quick: bool,
     /// Size of the large uploads: more than sockets buffer [default: 32MiB; with --quick 8MiB]
@@ -49,7 +50,12 @@ pub(crate) struct BatteryArgs {
     #[arg(long, value_parser = path, help_heading = "Battery")]
     websocket_path: Option<String>,
     /// How often each scenario is tried [default: 5; with --quick 1]
-    #[arg(short = 'n', long, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Battery")]
+    #[arg(
+        short = 'n',
+        long,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help_heading = "Battery"
+    )]
     repetitions: Option<u32>,
     /// For a whole check of a server, in seconds [default: 120; with --quick 5]
     #[arg(long, value_parser = seconds, help_heading = "Battery")]

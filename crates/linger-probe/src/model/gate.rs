@@ -46,7 +46,8 @@ pub enum Excuse {
 }
 
 impl Gate {
-    /// Why this row of this server does not make the run fail. None: it does. A row that did not fail needs no excuse.
+    /// Why this row of this server does not make the run fail. None: it does. A row that did not fail needs
+    /// no excuse.
     #[must_use]
     pub fn excuse(&self, target: &TargetReport, row: &Row) -> Option<Excuse> {
         let is_here = |place: &Place| place.target == target.name && place.scenario == row.scenario;

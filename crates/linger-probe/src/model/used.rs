@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::some_milliseconds;
 use crate::target::Options;
 
-/// How servers were checked. Of the header fields it has the names only: a report may be given to others, and a value may be a
-/// password.
+/// How servers were checked. Of the header fields it has the names only: a report may be given to others, and
+/// a value may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UsedOptions {
     /// Method of the uploads.

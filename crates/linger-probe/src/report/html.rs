@@ -190,8 +190,8 @@ const VERDICTS: [(Verdict, &str); 4] = [
     (Verdict::Pass, "Each try went as it should."),
     (
         Verdict::PassOnLinux,
-        "Each response arrived, and at least one was followed by a reset. Clients on Linux keep what arrived before a \
-         reset; those on other systems lose what they have not read yet.",
+        "Each response arrived, and at least one was followed by a reset. Clients on Linux keep what arrived \
+         before a reset; those on other systems lose what they have not read yet.",
     ),
     (Verdict::Fail, "At least one try did not go as it should."),
     (Verdict::NotApplicable, "The server has nothing that this could be tried on."),

@@ -1,5 +1,5 @@
-//! The report for a terminal: a table, then a sentence for each failure and what to change, then the counts; then what was
-//! loaded.
+//! The report for a terminal: a table, then a sentence for each failure and what to change, then the counts;
+//! then what was loaded.
 
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,

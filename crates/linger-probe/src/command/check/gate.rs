@@ -22,7 +22,8 @@ pub(crate) struct GateArgs {
         help_heading = "Output"
     )]
     fail_on: FailOn,
-    /// An earlier run's `--format json`: what failed then does not count, what fails anew does, what passes again is told.
+    /// An earlier run's `--format json`: what failed then does not count, what fails anew does, what passes
+    /// again is told.
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     baseline: Option<PathBuf>,
 }

@@ -68,7 +68,8 @@ impl Judging {
         self.current = None;
     }
 
-    /// Puts what is known of the server that was being judged into the report, and says which servers are missing.
+    /// Puts what is known of the server that was being judged into the report, and says which servers are
+    /// missing.
     pub(super) fn interrupt(&mut self, found: &[Target], scenarios: &[&'static Scenario]) {
         if let Some(mut current) = self.current.take() {
             let place = |row: &Row| scenarios.iter().position(|scenario| scenario.name == row.scenario);

@@ -11,7 +11,7 @@ pub(super) fn section(gate: &Gate) -> Markup {
     html! {
         section aria-labelledby="baseline" {
             h2 #baseline { "Compared with " (comparison.file) }
-            p { "A failure counts if it is new, and if it is one of: " (words::severity(gate.fail_on)) ", or worse." }
+            p { "A failure counts if it is new, and this or worse: " (words::severity(gate.fail_on)) "." }
             ul {
                 (places("New failures", &comparison.new))
                 (places("Known failures", &comparison.known))

@@ -1,4 +1,5 @@
-//! One scenario against one server, to be opened: why, how bad it is, what to change, who sent what when, and each try.
+//! One scenario against one server, to be opened: why, how bad it is, what to change, who sent what when, and
+//! each try.
 
 use maud::{Markup, html};
 
