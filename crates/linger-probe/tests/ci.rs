@@ -238,6 +238,27 @@ async fn a_dead_server_does_not_take_the_others_with_it() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
 }
 
+/// The rows that were done by then stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_takes_too_long_tells_what_is_known() {
+    let server = holding().await;
+    let url = url(&server);
+    let args = [&url, "--only", "close.requested,release.silent", "-n", "1", "--release-timeout", "600"];
+    let args = [&args[..], &["--deadline", "2"]].concat();
+    let output = probe(&[&args[..], &["--format", "json"]].concat()).await;
+    assert_status(&output, 2);
+    assert!(text(&output.stderr).contains("--deadline"), "{output:?}");
+    let found = json(&output.stdout);
+    let target = &found["targets"][0];
+    assert_eq!(target["rows"].as_array().map(Vec::len), Some(1), "{target:#}");
+    assert_eq!(target["rows"][0]["verdict"], "pass", "{target:#}");
+    assert!(target["lost"].as_str().is_some_and(|why| why.contains("--deadline")), "{target:#}");
+    let output = probe(&[&args[..], &["--format", "junit"]].concat()).await;
+    assert_status(&output, 2);
+    let found = text(&output.stdout);
+    assert!(found.contains("<error") && found.contains("name=\"close.requested\""), "{found}");
+}
+
 /// Ctrl-C in the middle.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
