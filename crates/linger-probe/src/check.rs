@@ -130,7 +130,15 @@ pub async fn check(
         }
     }
     let rows = rows.into_values().collect();
-    TargetReport { name: target.name.clone(), url: target.url.clone(), ladders: source.ladders(), rows, lost }
+    TargetReport {
+        name: target.name.clone(),
+        url: target.url.clone(),
+        server: abilities.server.clone(),
+        ladders: source.ladders(),
+        rows,
+        lost,
+        remedies: Vec::new(),
+    }
 }
 
 /// What the tries come to, or why they come to nothing.

@@ -23,7 +23,8 @@ pub(crate) mod shell;
 pub(crate) enum Command {
     /// Runs the battery of scenarios against servers, and says how each of them did.
     ///
-    /// Exit status: 0 if every scenario passed, 1 if one failed, 2 if a server could not be judged.
+    /// Exit status: 0 if nothing failed that counts (--fail-on, --baseline), 1 if something did, 2 if a
+    /// server could not be judged to the end. What was found is written in any case, also after Ctrl-C.
     Check(Box<check::CheckArgs>),
     /// Loads servers with many clients at once, one server after the other, and compares them.
     ///
@@ -67,6 +68,14 @@ pub(crate) async fn interrupted() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
     }
 }
 

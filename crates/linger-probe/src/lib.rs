@@ -5,6 +5,7 @@
 //! [`restart`] ends it under a light load, and the [`model`] of what was found is what every [`report`] format is made from.
 
 pub mod authorization;
+pub mod baseline;
 pub mod battery;
 pub mod check;
 mod connection;
@@ -20,6 +21,7 @@ pub mod load;
 pub mod model;
 pub mod proxy_protocol;
 mod received;
+pub mod remedy;
 pub mod report;
 mod response;
 pub mod restart;

@@ -1,20 +1,37 @@
 //! What a run found: the one value that every output format is made from.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use self::gate::Gate;
 use self::load::LoadReport;
 use self::restart::RestartReport;
+pub use self::used::UsedOptions;
+use crate::remedy::Remedy;
 
+pub mod gate;
 pub mod load;
 pub mod restart;
+mod used;
+
+/// The version of the JSON report's schema, `schema/report.schema.json`. It is raised when a field changes
+/// its meaning or its type, or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// That of the JSON form: [`SCHEMA_VERSION`].
+    pub schema_version: u32,
     /// The version of the probe.
     pub version: &'static str,
+    /// When the run began.
+    #[serde(serialize_with = "rfc_3339")]
+    pub started: SystemTime,
+    /// How servers were checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<UsedOptions>,
     /// What was judged, in the order in which it was named.
     pub targets: Vec<TargetReport>,
     /// What was loaded.
@@ -26,9 +43,15 @@ pub struct Report {
     /// What should have been judged, and is not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// Which failures count, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// Why the run ended before everything was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<String>,
 }
 
-/// A server that could not be started.
+/// A server that could not be started, or not be judged at all.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
     /// How to call it, short.
@@ -38,19 +61,24 @@ pub struct Gap {
 }
 
 impl Default for Report {
-    /// One of nothing yet, with this version.
+    /// A report without anything in it yet, begun now by this version.
     fn default() -> Self {
         Self {
+            schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION"),
+            started: SystemTime::now(),
+            options: None,
             targets: Vec::new(),
             load: Vec::new(),
             restarts: Vec::new(),
             gaps: Vec::new(),
+            gate: None,
+            interrupted: None,
         }
     }
 }
 
-/// What a ladder's events were seen by. Complete.
+/// What a ladder's events were seen by. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ladders {
@@ -67,6 +95,8 @@ pub struct TargetReport {
     pub name: String,
     /// What was probed.
     pub url: String,
+    /// What its `Server` header says.
+    pub server: Option<String>,
     /// Where the ladders come from.
     pub ladders: Ladders,
     /// One row per scenario, in the battery's order.
@@ -74,6 +104,9 @@ pub struct TargetReport {
     /// Why the rest could not be tried: it took no more connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
+    /// What would mend failing rows, where that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
 }
 
 /// One scenario against one server.
@@ -117,8 +150,8 @@ pub enum Severity {
 pub enum Verdict {
     /// Each try went as it should.
     Pass,
-    /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived before a reset; those of
-    /// other systems lose what they have not read yet.
+    /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived
+    /// before a reset; those of other systems lose what they have not read yet.
     PassOnLinux,
     /// At least one did not.
     Fail,
@@ -150,14 +183,15 @@ pub struct Attempt {
     /// From the first byte sent to the response's last byte.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Option<Duration>,
-    /// From the server's FIN, or from the response where there is none, to when its socket was known to be released.
+    /// From the server's FIN, or from the response where there is none, to when its socket was known to be
+    /// released.
     #[serde(serialize_with = "milliseconds", rename = "release_ms")]
     pub release: Option<Duration>,
 }
 
-/// How a connection ended, for the client. Complete.
+/// How a connection ended, for the client. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 pub enum End {
     /// The server's FIN.
     Fin,
@@ -187,7 +221,7 @@ pub struct Event {
     pub what: What,
 }
 
-/// A side of the connection. Complete.
+/// A side of the connection. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -197,9 +231,8 @@ pub enum Side {
     Server,
 }
 
-/// What was sent. Complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// What was sent. Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// The connection, or the answer to it.
     Connect,
@@ -221,13 +254,42 @@ pub enum What {
     Release,
 }
 
-/// What a number of tries comes to.
+impl Serialize for What {
+    /// An object whose fields have one type each, whatever the kind.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            kind: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            bytes: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            alert: Option<&'a str>,
+        }
+        let (kind, bytes, alert) = match self {
+            Self::Connect => ("connect", None, None),
+            Self::Handshake => ("handshake", None, None),
+            Self::Data(bytes) => ("data", Some(*bytes), None),
+            Self::CloseNotify => ("close_notify", None, None),
+            Self::Alert(name) => ("alert", None, Some(name.as_str())),
+            Self::Fin => ("fin", None, None),
+            Self::Reset => ("reset", None, None),
+            Self::WriteFailed(bytes) => ("write_failed", Some(*bytes), None),
+            Self::Release => ("release", None, None),
+        };
+        Flat { kind, bytes, alert }.serialize(serializer)
+    }
+}
+
 impl TargetReport {
     /// How many rows have this verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
         self.rows.iter().filter(|row| row.verdict == verdict).count()
     }
+}
+
+fn rfc_3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
 }
 
 #[allow(clippy::ref_option, reason = "serde's signature")]

@@ -20,7 +20,9 @@ use url::Url;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const WIDTHS: [u32; 2] = [400, 1600];
+const WIDTHS: [u32; 3] = [400, WHOLE_TABLES, 1600];
+/// From this width on, a table of tries fits without scrolling.
+const WHOLE_TABLES: u32 = 1200;
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
 /// The driver's process, ended with the test.
@@ -119,6 +121,12 @@ async fn problems(browser: &Client, page: &Url, width: u32, scheme: &str) -> Out
             problems.push(format!("{state}: {wide} px wider than the window"));
         }
         browser.execute("document.querySelectorAll('details').forEach(d => d.open = true)", vec![]).await?;
+    }
+    let scrolled = "[...document.querySelectorAll('table.tries')].filter(table => table.scrollWidth > \
+                    table.parentElement.clientWidth).length";
+    let scrolled = number(browser, scrolled).await?;
+    if width >= WHOLE_TABLES && scrolled > 0 {
+        problems.push(format!("{scrolled} tables of tries do not fit"));
     }
     if number(browser, "performance.getEntriesByType('resource').length").await? != 0 {
         problems.push("something was loaded".to_owned());

@@ -2,8 +2,9 @@
 
 mod sample;
 
-use linger_probe::model::{Ladders, Report, Verdict};
-use linger_probe::report::{Format, html, render};
+use linger_probe::model::gate::{Comparison, Gate, Place};
+use linger_probe::model::{Ladders, Report, SCHEMA_VERSION, Severity, Verdict};
+use linger_probe::report::{Format, html, render, render_wide};
 use quick_xml::events::Event as Xml;
 use serde_json::Value;
 
@@ -23,7 +24,8 @@ fn many() -> Report {
 #[test]
 fn json_is_the_whole_model() {
     let json: Value = serde_json::from_str(&render(&sample::report(), Format::Json, true)).expect("JSON");
-    assert_eq!(json["version"], "0.1.0");
+    assert_eq!((&json["schema_version"], &json["version"]), (&SCHEMA_VERSION.into(), &"0.1.0".into()));
+    assert_eq!(json["started"], "2025-11-24T16:00:00.123Z");
     assert_eq!(json["targets"][0]["ladders"], "socket_events");
     assert_eq!(json["targets"][2]["name"], sample::HOSTILE);
     let row = &json["targets"][0]["rows"][1];
@@ -32,13 +34,92 @@ fn json_is_the_whole_model() {
     let whole = &row["attempts"][1];
     assert_eq!(
         (&whole["passed"], &whole["status"], &whole["end"]),
-        (&true.into(), &413.into(), &"fin".into())
+        (&true.into(), &413.into(), &serde_json::json!({ "kind": "fin" }))
     );
     assert!((whole["latency_ms"].as_f64().expect("a number") - 1.11).abs() < 1e-9);
     assert_eq!(row["attempts"][0]["latency_ms"], Value::Null);
-    assert_eq!(row["attempts"][3]["end"]["alert"], "decode_error");
+    assert_eq!(row["attempts"][3]["end"], serde_json::json!({ "kind": "alert", "detail": "decode_error" }));
     assert_eq!(row["ladder"].as_array().expect("a list").len(), sample::every_event().len());
-    assert_eq!(row["ladder"][4]["what"]["data"], 1 << 20);
+    assert_eq!(row["ladder"][4]["what"], serde_json::json!({ "kind": "data", "bytes": 1 << 20 }));
+    let remedy = &json["targets"][0]["remedies"][0];
+    assert_eq!((&remedy["server"], &remedy["rows"][0]), (&"nginx".into(), &"early.stops_at_error".into()));
+}
+
+/// A gate that lets one failure pass because it is known, and one because it is mild.
+fn gated() -> Report {
+    let place = |scenario: &str| Place { target: "127.0.0.1:8080".to_owned(), scenario: scenario.to_owned() };
+    let comparison = Comparison {
+        file: "before.json".to_owned(),
+        new: vec![place("early.reads_later")],
+        known: vec![place("early.stops_at_error"), place("close.pipelined")],
+        healed: vec![place("idle.release")],
+    };
+    let gate = Gate { fail_on: Severity::CanBeHeldOpen, baseline: Some(comparison) };
+    Report { gate: Some(gate), ..alone() }
+}
+
+/// Everything that may be there or not is there in one of them at least.
+#[test]
+fn json_is_as_its_schema_says() {
+    let schema = include_str!("../schema/report.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
+    jsonschema::meta::validate(&schema).expect("the schema is a schema");
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+    let json = |report: &Report| -> Value {
+        serde_json::from_str(&render(report, Format::Json, false)).expect("JSON")
+    };
+    let mut whole = gated();
+    whole.options = Some((&linger_probe::target::Options::default()).into());
+    whole.interrupted = Some("interrupted".to_owned());
+    whole.targets[0].lost = Some("gone".to_owned());
+    for report in [&sample::report(), &many(), &Report::default(), &whole] {
+        let errors: Vec<String> = schema.iter_errors(&json(report)).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+    // It is strict: each of these is something that it must not take.
+    let right = json(&whole);
+    for (place, wrong) in [
+        ("/schema_version", serde_json::json!(0)),
+        ("/started", "yesterday".into()),
+        ("/targets/0/rows/1/attempts/0/end", "reset".into()),
+        ("/targets/0/rows/1/attempts/3/end", serde_json::json!({ "kind": "alert" })),
+        ("/targets/0/rows/1/ladder/4/what", serde_json::json!({ "kind": "data" })),
+        ("/targets/0/rows/1/severity", Value::Null),
+        ("/gate/fail_on", "mild".into()),
+        ("/options/deadline_ms", "120 s".into()),
+    ] {
+        let mut json = right.clone();
+        *json.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = wrong;
+        assert!(!schema.is_valid(&json), "{place}");
+    }
+    let mut more = right.clone();
+    more["targets"][0]["surprise"] = true.into();
+    assert!(!schema.is_valid(&more));
+}
+
+#[test]
+fn a_gate_counts_what_is_new_and_bad_enough() {
+    let mut report = gated();
+    // Scenario 3, `early.reads_later`, can be held open and is new.
+    let passes = |report: &Report| report.gate.as_ref().expect("gated").lets_pass(&report.targets);
+    assert!(!passes(&report));
+    let text = render(&report, Format::Text, false);
+    for part in [
+        "1 of these failures count (--fail-on: can be held open); 2 do not.",
+        "Compared with before.json:",
+        "1 new: 127.0.0.1:8080 early.reads_later",
+        "2 known: 127.0.0.1:8080 early.stops_at_error, 127.0.0.1:8080 close.pipelined",
+        "1 healed: 127.0.0.1:8080 idle.release",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let xml = render(&report, Format::Junit, false);
+    assert_eq!(xml.matches("<failure").count(), 1, "{xml}");
+    assert!(xml.contains("fails, known from the baseline: "), "{xml}");
+    assert!(xml.contains("fails, less severe than --fail-on: "), "{xml}");
+    assert!(html::page(&report).contains("Compared with before.json"));
+    report.gate.as_mut().expect("gated").fail_on = Severity::BreaksProtocol;
+    assert!(passes(&report));
 }
 
 #[test]
@@ -59,34 +140,77 @@ fn junit_has_a_suite_per_target_and_a_case_per_scenario() {
         }
     }
     let count = |name: &str| elements.iter().filter(|element| *element == name).count();
-    // Three servers with nine scenarios each; eight loads with two kinds of request each, one of which could not connect.
-    assert_eq!((count("testsuite"), count("testcase")), (3 + 8, 27 + 17));
-    assert_eq!((count("failure"), count("skipped")), (7 + 10, 3));
+    // Three servers with nine scenarios each; one that could not be judged; eight loads with two kinds of
+    // request each, one of which could not connect.
+    assert_eq!((count("testsuite"), count("testcase")), (3 + 1 + 8, 27 + 1 + 17));
+    assert_eq!((count("failure"), count("error"), count("skipped")), (7 + 10, 1, 3));
     assert!(xml.contains(r#"type="RFC 9112 §9.6""#), "{xml}");
     assert!(xml.contains("try 1: FAIL: reset after 4.2 MiB, no response"), "{xml}");
 }
 
 #[test]
-fn text_without_colours_has_no_escapes_and_fits_100_columns() {
-    let formats = |report| [Format::Text, Format::Summary].map(|format| render(&report, format, false));
-    for text in [alone(), sample::report(), many()].into_iter().flat_map(formats) {
-        assert!(!text.contains('\u{1b}'), "{text}");
-        for line in text.lines() {
-            assert!(line.chars().count() <= 100, "{line}");
-            assert_eq!(line, line.trim_end());
+fn text_without_colours_has_no_escapes_and_is_as_wide_as_it_may_be() {
+    for width in [80, linger_probe::report::WIDTH, 200] {
+        let formats =
+            |report| [Format::Text, Format::Summary].map(|format| render_wide(&report, format, false, width));
+        let mut widest = 0;
+        for text in [alone(), gated(), sample::report(), many()].into_iter().flat_map(formats) {
+            assert!(!text.contains('\u{1b}'), "{text}");
+            for line in text.lines() {
+                widest = widest.max(line.chars().count());
+                assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+                assert_eq!(line, line.trim_end());
+            }
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
         }
-        assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
+        assert!(widest > usize::from(width) - 10, "{widest} of {width}");
     }
+}
+
+#[test]
+fn the_worst_failures_come_first_with_what_to_change() {
+    let text = render(&alone(), Format::Text, false);
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+    let severities = ["  loses responses ", "  can be held open ", "  harsh "];
+    assert!(severities.map(place).is_sorted(), "{text}");
+    assert!(place("To change in nginx") > place("  harsh "), "{text}");
+    assert!(text.contains("lingering_close always;"), "{text}");
+    let page = html::page(&alone());
+    let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}"));
+    let ids = ["target-1-early.stops_at_error", "target-1-early.reads_later", "target-1-close.pipelined"];
+    let ids = ids.map(|id| place(&format!("<div class=\"body\" id=\"{id}\"")));
+    assert!(ids.is_sorted());
+    // Severity, ladder and remedy of one row.
+    let section = &page[ids[0]..ids[1]];
+    for part in ["<figure class=\"ladder\">", "What to change in nginx", "ngx_http_core_module"] {
+        assert!(section.contains(part), "{part}");
+    }
+    assert!(page[..ids[0]].ends_with("tries passed</span></summary>"));
+}
+
+#[test]
+fn what_only_linux_clients_survive_looks_like_nothing_else() {
+    let page = html::page(&alone());
+    assert!(page.contains(r#"<span class="verdict linux">pass (Linux)</span>"#));
+    assert!(page.contains("Clients on Linux keep what arrived before a reset"));
+    assert!(render(&alone(), Format::Text, false).contains("pass (Linux)"));
 }
 
 #[test]
 fn text_tells_verdicts_tries_reasons_and_counts() {
     let text = render(&alone(), Format::Text, false);
     println!("{text}");
-    for part in ["127.0.0.1:8080 (http://127.0.0.1:8080/upload)", "6/10", "n/a", "early.stops_at_error"] {
+    for part in [
+        "127.0.0.1:8080 (http://127.0.0.1:8080/upload, nginx/1.22.1 ",
+        "6/10",
+        "2 rows do not apply: tls.close_notify, tls.handshake_alert (The server answered nothing early",
+        "early.stops_at_error",
+        "not installed: there is no such thing in PATH",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.ends_with("4 pass, 3 fail, 2 not applicable\n"), "{text}");
+    assert!(!text.contains("n/a"), "{text}");
+    assert!(text.contains("\n4 pass, 3 fail, 2 not applicable\n"), "{text}");
     let text = render(&sample::report(), Format::Summary, false);
     for part in ["127.0.0.1:8080", "not installed", "early.stops_at_error", "server number 7"] {
         assert!(text.contains(part), "{part}: {text}");

@@ -5,14 +5,20 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use linger_probe::battery;
-use linger_probe::check::{check, cost};
-use linger_probe::discover::{LOOK_CONNECTIONS, discover};
-use linger_probe::model::{Report, Verdict};
+use linger_probe::check::cost;
+use linger_probe::discover::LOOK_CONNECTIONS;
+use linger_probe::model::Report;
+use linger_probe::remedy::Server;
 use linger_probe::scenario::{Opening, Scenario};
 use linger_probe::target::{Options, Target};
 
+use self::gate::GateArgs;
+use self::judging::Judging;
 use super::options::{OutputArgs, TargetArgs, names, path, progress};
 use super::{CommandError, seconds, size};
+
+mod gate;
+mod judging;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -21,21 +27,39 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     battery: BatteryArgs,
     #[command(flatten)]
+    gate: GateArgs,
+    /// Tells what to change in this server for the rows that fail, where that is known. Without it the server
+    /// is the one that its `Server` header names.
+    #[arg(long = "for", value_name = "SERVER", value_parser = gate::server(), help_heading = "Output")]
+    server: Option<Server>,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
 /// What is tried.
 #[derive(Debug, Args)]
 pub(crate) struct BatteryArgs {
-    /// Size of the large uploads: more than sockets buffer.
-    #[arg(long, default_value = "32MiB", value_parser = size, help_heading = "Battery")]
-    upload_size: u64,
+    /// One try of each row that waits for none of the server's bounds, and small uploads: under 5 seconds for
+    /// each server.
+    #[arg(long, help_heading = "Battery")]
+    quick: bool,
+    /// Size of the large uploads: more than sockets buffer [default: 32MiB; with --quick 8MiB]
+    #[arg(long, value_parser = size, help_heading = "Battery")]
+    upload_size: Option<u64>,
     /// A path that accepts a WebSocket.
     #[arg(long, value_parser = path, help_heading = "Battery")]
     websocket_path: Option<String>,
-    /// How often each scenario is tried.
-    #[arg(short = 'n', long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Battery")]
-    repetitions: u32,
+    /// How often each scenario is tried [default: 5; with --quick 1]
+    #[arg(
+        short = 'n',
+        long,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help_heading = "Battery"
+    )]
+    repetitions: Option<u32>,
+    /// For a whole check of a server, in seconds [default: 120; with --quick 5]
+    #[arg(long, value_parser = seconds, help_heading = "Battery")]
+    deadline: Option<Duration>,
     /// Only these scenarios, or groups of them: `early`, `close.idle`. Repeatable, or with commas.
     #[arg(long, value_delimiter = ',', help_heading = "Battery")]
     only: Vec<String>,
@@ -45,9 +69,6 @@ pub(crate) struct BatteryArgs {
     /// Scenarios of this version of HTTP only. HTTP/2 is tried where it is spoken.
     #[arg(long, value_enum, help_heading = "Battery")]
     http: Option<Http>,
-    /// For the whole check of each server, in seconds. What has been found by then is told.
-    #[arg(long, default_value = "120", value_parser = seconds, help_heading = "Battery")]
-    deadline: Duration,
     /// How long to wait for the server to end an idle connection, in seconds.
     #[arg(long, default_value = "5", value_parser = seconds, help_heading = "Battery")]
     idle_timeout: Duration,
@@ -68,39 +89,47 @@ enum Http {
     Two,
 }
 
-/// Whether every scenario passed.
+/// Whether nothing failed that counts. What was found is told however it ends.
 pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let scenarios = args.battery.scenarios()?;
     let options = args.battery.options(args.target.options());
+    let baseline = args.gate.baseline()?;
     args.battery.prepare()?;
     args.output.prepare()?;
     let found = args.target.find(&options).await?;
     announce(&found, &scenarios, &options);
-    let mut targets = Vec::new();
-    for mut target in found {
-        let abilities = discover(&mut target, &options).await?;
-        targets.push((target, abilities));
-    }
 
-    let progress = progress((targets.len() * scenarios.len()) as u64);
-    let mut report = Report::default();
-    for (target, abilities) in &targets {
-        progress.set_message(target.name.clone());
-        let each = scenarios.iter().copied();
-        let checked = check(target, &options, abilities, each, |row| {
-            progress.set_message(format!("{}: {}", target.name, row.title));
-            progress.inc(1);
-        });
-        report.targets.push(checked.await);
+    let bar = progress((found.len() * scenarios.len()) as u64);
+    let report = Report { options: Some((&options).into()), ..Report::default() };
+    let mut judging = Judging { report, current: None, advise_for: args.server };
+    let is_interrupted = tokio::select! {
+        () = judging.judge(found.clone(), &scenarios, &options, &bar) => false,
+        () = super::interrupted() => true,
+    };
+    bar.finish_and_clear();
+    if is_interrupted {
+        judging.interrupt(&found, &scenarios);
     }
-    progress.finish_and_clear();
-
-    // What was found is told, even where a server got lost on the way.
+    let Judging { mut report, .. } = judging;
+    let gate = args.gate.gate(baseline, &report.targets);
+    let passed = gate.lets_pass(&report.targets);
+    report.gate = Some(gate);
     args.output.tell(&report)?;
-    match report.targets.iter().find_map(|target| Some((&target.url, target.lost.as_ref()?))) {
-        Some((url, why)) => Err(CommandError(format!("{url}: {why}"))),
-        None => Ok(report.targets.iter().all(|target| target.count(Verdict::Fail) == 0)),
+    match troubles(&report) {
+        none if none.is_empty() => Ok(passed),
+        lines => Err(CommandError(lines.join("\nerror: "))),
     }
+}
+
+/// Why not everything was judged, a line for each reason.
+fn troubles(report: &Report) -> Vec<String> {
+    if let Some(why) = &report.interrupted {
+        return vec![why.clone()];
+    }
+    let gaps = report.gaps.iter().map(|gap| gap.why.clone());
+    let lost =
+        report.targets.iter().filter_map(|target| Some(format!("{}: {}", target.url, target.lost.as_ref()?)));
+    gaps.chain(lost).collect()
 }
 
 impl BatteryArgs {
@@ -119,10 +148,11 @@ impl BatteryArgs {
             (self.only.is_empty() || self.only.iter().any(|wanted| names(wanted, scenario)))
                 && !self.skip.iter().any(|unwanted| names(unwanted, scenario))
                 && self.http.is_none_or(|http| (http == Http::Two) == (scenario.opening == Opening::Http2))
+                && !(self.quick && scenario.mostly_waits())
         };
         match battery::ALL.iter().filter(is_wanted).collect::<Vec<_>>() {
             none if none.is_empty() => {
-                Err(CommandError("no scenario is left by --only, --skip and --http".to_owned()))
+                Err(CommandError("no scenario is left by --only, --skip, --http and --quick".to_owned()))
             }
             wanted => Ok(wanted),
         }
@@ -140,11 +170,13 @@ impl BatteryArgs {
     }
 
     pub(crate) fn options(&self, options: Options) -> Options {
+        let (usual, quick) = (Options::default(), self.quick);
         Options {
-            upload_bytes: self.upload_size,
+            upload_bytes: self.upload_size.unwrap_or(if quick { QUICK_UPLOAD } else { usual.upload_bytes }),
             websocket_path: self.websocket_path.clone(),
-            repetitions: self.repetitions,
-            deadline: self.deadline,
+            repetitions: self.repetitions.unwrap_or(if quick { 1 } else { usual.repetitions }),
+            timeout: if quick { options.timeout.min(QUICK_TIMEOUT) } else { options.timeout },
+            deadline: self.deadline.unwrap_or(if quick { QUICK_DEADLINE } else { usual.deadline }),
             idle_timeout: self.idle_timeout,
             release_timeout: self.release_timeout,
             #[cfg(target_os = "linux")]
@@ -153,6 +185,11 @@ impl BatteryArgs {
         }
     }
 }
+
+/// More than sockets buffer by default.
+const QUICK_UPLOAD: u64 = 8 << 20;
+const QUICK_TIMEOUT: Duration = Duration::from_secs(2);
+const QUICK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Says what will be done to whom, before it is.
 fn announce(targets: &[Target], scenarios: &[&'static Scenario], options: &Options) {

@@ -12,7 +12,7 @@ use linger_probe::find::find;
 use linger_probe::guess::guess;
 use linger_probe::model::Report;
 use linger_probe::proxy_protocol::ProxyProtocol;
-use linger_probe::report::{self, html, render};
+use linger_probe::report::{self, html, render_wide};
 use linger_probe::route::{Resolve, Route};
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
@@ -213,9 +213,16 @@ impl OutputArgs {
         if let Some(path) = &self.report {
             fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
         }
+        // The error tells why, and there is nothing else to say.
+        let is_empty = report.targets.is_empty() && report.load.is_empty() && report.restarts.is_empty();
+        if self.format == Format::Text && is_empty {
+            return Ok(());
+        }
         let no_color = std::env::var_os("NO_COLOR");
         let colours = self.color.is_wanted(io::stdout().is_terminal(), no_color.as_deref());
-        print(render(report, format, colours))
+        // A terminal's own, where stdout is one.
+        let width = comfy_table::Table::new().width().unwrap_or(report::WIDTH);
+        print(render_wide(report, format, colours, width))
     }
 }
 

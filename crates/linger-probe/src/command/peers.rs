@@ -8,6 +8,7 @@ use linger_probe::check::check;
 use linger_probe::discover::discover;
 use linger_probe::find::find;
 use linger_probe::model::{Gap, Report, TargetReport};
+use linger_probe::remedy::advise;
 use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
@@ -173,7 +174,9 @@ async fn checked(
                 bar.set_message(format!("{}: {}", target.name, row.title));
                 bar.inc(1);
             });
-            (index, Ok(checked.await))
+            let mut report = checked.await;
+            advise(&mut report, None);
+            (index, Ok(report))
         });
     }
     let mut reports = BTreeMap::new();

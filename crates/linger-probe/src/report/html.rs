@@ -2,12 +2,13 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::words;
+use super::{words, worst_first};
 use crate::model::load::LoadReport;
-use crate::model::{Gap, Ladders, Report, TargetReport, Verdict};
+use crate::model::{Gap, Ladders, Report, Severity, TargetReport, Verdict};
 use crate::shown::escaped_lines;
 
 mod compare;
+mod gate;
 mod histogram;
 mod ladder;
 mod load;
@@ -34,11 +35,13 @@ pub fn page(report: &Report) -> String {
                 header {
                     h1 { (title) }
                     p.lead { (lead(report)) }
+                    @if let Some(why) = &report.interrupted { p.interrupted { (why) } }
                 }
                 main {
                     @if !report.targets.is_empty() { (summary(report)) }
                     @if report.targets.len() > 1 { (compare::matrix(&report.targets)) }
                     @if !report.gaps.is_empty() { (gaps(&report.gaps)) }
+                    @if let Some(gate) = &report.gate { (gate::section(gate)) }
                     @if !report.load.is_empty() { (load::section(&report.load)) }
                     (restart::section(&report.restarts))
                     @for (index, target) in report.targets.iter().enumerate() {
@@ -123,7 +126,7 @@ fn bar(target: &TargetReport) -> Markup {
 fn gaps(gaps: &[Gap]) -> Markup {
     html! {
         section aria-labelledby="gaps" {
-            h2 #gaps { "Not compared" }
+            h2 #gaps { "Not judged" }
             ul { @for gap in gaps { li { strong { (gap.name) } ": " (gap.why) } } }
         }
     }
@@ -134,9 +137,13 @@ fn section(target: &TargetReport, index: usize) -> Markup {
     html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (target.name) }
-            p.under { span.url { (target.url) } " · " (words::counts(target)) }
-            @for row in &target.rows {
-                (scenario::details(row, &scenario_id(index, row.scenario), target.ladders))
+            p.under {
+                span.url { (target.url) }
+                @if let Some(server) = &target.server { " · " (server) }
+                " · " (words::counts(target))
+            }
+            @for row in worst_first(target) {
+                (scenario::details(target, row, &scenario_id(index, row.scenario)))
             }
         }
     }
@@ -158,6 +165,16 @@ fn reading(targets: &[TargetReport]) -> Markup {
     html! {
         section aria-labelledby="reading" {
             h2 #reading { "How to read this page" }
+            dl.legend {
+                @for (verdict, meaning) in VERDICTS {
+                    dt { span.verdict.(class(verdict)) { (words::verdict(verdict)) } }
+                    dd { (meaning) }
+                }
+                @for (severity, meaning) in SEVERITIES {
+                    dt { span.tag.severity { (words::severity(severity)) } }
+                    dd { (meaning) }
+                }
+            }
             @for kind in kinds { p { (seen(kind)) } }
             p {
                 "Time runs downwards, in milliseconds since the connection began. Each arrow goes from the \
@@ -175,6 +192,24 @@ fn reading(targets: &[TargetReport]) -> Markup {
     }
 }
 
+const VERDICTS: [(Verdict, &str); 4] = [
+    (Verdict::Pass, "Each try went as it should."),
+    (
+        Verdict::PassOnLinux,
+        "Each response arrived, and at least one was followed by a reset. Clients on Linux keep what arrived \
+         before a reset; those on other systems lose what they have not read yet.",
+    ),
+    (Verdict::Fail, "At least one try did not go as it should."),
+    (Verdict::NotApplicable, "The server has nothing that this could be tried on."),
+];
+
+const SEVERITIES: [(Severity, &str); 4] = [
+    (Severity::LosesResponses, "A client that does nothing wrong loses a response."),
+    (Severity::BreaksProtocol, "A client cannot tell what a protocol has a message for."),
+    (Severity::CanBeHeldOpen, "A client can hold on to the server's sockets."),
+    (Severity::Harsh, "A client that has everything, or that misbehaves, meets a reset."),
+];
+
 fn section_id(target: usize) -> String {
     format!("target-{}", target + 1)
 }
@@ -186,7 +221,8 @@ fn scenario_id(target: usize, scenario: &str) -> String {
 /// The class that colours a verdict. Its word always stands beside the colour.
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Pass | Verdict::PassOnLinux => "pass",
+        Verdict::Pass => "pass",
+        Verdict::PassOnLinux => "linux",
         Verdict::Fail => "fail",
         Verdict::NotApplicable => "na",
     }

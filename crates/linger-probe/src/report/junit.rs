@@ -3,32 +3,48 @@
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::{restart, words};
+use crate::model::gate::Gate;
 use crate::model::load::{KindReport, LoadReport};
 use crate::model::restart::RestartReport;
-use crate::model::{Attempt, Report, Row, TargetReport, Verdict};
+use crate::model::{Attempt, Gap, Report, Row, TargetReport, Verdict};
 use crate::shown::escaped_lines;
 
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
-    junit.add_test_suites(report.targets.iter().map(suite));
+    junit.add_test_suites(report.targets.iter().map(|target| suite(target, report.gate.as_ref())));
+    junit.add_test_suites(report.gaps.iter().map(gap));
     junit.add_test_suites(report.load.iter().map(load));
     junit.add_test_suites(report.restarts.iter().map(restarted));
     // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
     escaped_lines(&junit.to_string().expect("an XML writer into memory cannot fail"))
 }
 
-fn suite(target: &TargetReport) -> TestSuite {
+fn suite(target: &TargetReport, gate: Option<&Gate>) -> TestSuite {
     let mut suite = TestSuite::new(&target.name);
     suite.add_property(Property::new("url", &target.url));
-    suite.add_test_cases(target.rows.iter().map(|row| case(target, row)));
+    if let Some(server) = &target.server {
+        suite.add_property(Property::new("server", server));
+    }
+    suite.add_test_cases(target.rows.iter().map(|row| case(target, row, gate)));
     if let Some(why) = &target.lost {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(why);
-        let mut case = TestCase::new("the rest", status);
-        case.set_classname(&target.name);
-        suite.add_test_case(case);
+        suite.add_test_case(error("the rest", &target.name, why));
     }
     suite
+}
+
+/// A server that could not be judged at all.
+fn gap(gap: &Gap) -> TestSuite {
+    let mut suite = TestSuite::new(&gap.name);
+    suite.add_test_case(error("everything", &gap.name, &gap.why));
+    suite
+}
+
+fn error(what: &str, target: &str, why: &str) -> TestCase {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_message(why);
+    let mut case = TestCase::new(what, status);
+    case.set_classname(target);
+    case
 }
 
 /// A suite of a case for each kind of request, and one for what keeps it from beginning.
@@ -85,23 +101,32 @@ fn restarted(report: &RestartReport) -> TestSuite {
     suite
 }
 
-fn case(target: &TargetReport, row: &Row) -> TestCase {
-    let mut case = TestCase::new(row.scenario, status(row));
+fn case(target: &TargetReport, row: &Row, gate: Option<&Gate>) -> TestCase {
+    let mut case = TestCase::new(row.scenario, status(target, row, gate));
     case.set_classname(&target.name);
     case.add_property(Property::new("title", row.title));
     case.add_property(Property::new("clause", row.clause));
-    if row.verdict == Verdict::Pass && !row.attempts.is_empty() {
+    case.add_property(Property::new("severity", words::severity(row.severity)));
+    let remedies = target.remedies.iter().filter(|remedy| remedy.rows.contains(&row.scenario));
+    case.add_properties(remedies.map(|remedy| Property::new("remedy", remedy.change)));
+    if matches!(row.verdict, Verdict::Pass | Verdict::PassOnLinux) && !row.attempts.is_empty() {
         case.set_system_out(tries(row));
     }
     case
 }
 
-fn status(row: &Row) -> TestCaseStatus {
+/// A failure that does not count is skipped, so that a build server comes to the same as the exit status.
+fn status(target: &TargetReport, row: &Row, gate: Option<&Gate>) -> TestCaseStatus {
     match row.verdict {
         Verdict::Pass | Verdict::PassOnLinux => TestCaseStatus::success(),
         Verdict::Fail => {
+            if let Some(excuse) = gate.and_then(|gate| gate.excuse(target, row)) {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(format!("fails, {}: {}", words::excuse(excuse), row.reason));
+                return status;
+            }
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(&row.reason);
+            status.set_message(format!("{}: {}", words::severity(row.severity), row.reason));
             status.set_type(row.clause);
             status.set_description(format!("{} ({})\n{}", row.reason, row.clause, tries(row)));
             status

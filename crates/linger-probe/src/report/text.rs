@@ -1,4 +1,5 @@
-//! The report for a terminal: a table, then a sentence for each failure, then the counts; then what was loaded.
+//! The report for a terminal: a table, then a sentence for each failure and what to change, then the counts;
+//! then what was loaded.
 
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
@@ -7,84 +8,88 @@ use comfy_table::{
 use super::words::{self, plain};
 use crate::model::{Report, Row, TargetReport, Verdict};
 
+mod around;
 mod load;
 mod restart;
 mod summary;
 
-/// What a terminal, a mail and a build log show without wrapping.
-const WIDTH: u16 = 100;
-
 /// Of a target's column at most: a scenario's title needs the room more than a long name does.
 const NAME: u16 = 18;
 
-/// More targets than this are compared in tables one below the other.
-const SIDE_BY_SIDE: usize = 4;
+/// Less than this holds no table.
+const NARROWEST: u16 = 60;
 
-pub(super) fn render(report: &Report, colours: bool) -> String {
-    let style = Style { colours };
+pub(super) fn render(report: &Report, colours: bool, width: u16) -> String {
+    let style = Style { colours, width: width.max(NARROWEST) };
     let mut parts = match report.targets.as_slice() {
         [] if report.load.is_empty() && report.restarts.is_empty() => {
             vec!["No server was judged.".to_owned()]
         }
         [] => Vec::new(),
-        [target] => vec![heading(target), style.one(target)],
-        several => several.chunks(SIDE_BY_SIDE).map(|targets| style.comparison(targets)).collect(),
+        [target] => vec![style.sentence(&heading(target)), style.one(target)],
+        several => several.chunks(style.side_by_side()).map(|targets| style.comparison(targets)).collect(),
     };
+    if let Some(line) = around::not_applicable(&report.targets) {
+        parts.push(style.sentence(&line));
+    }
     let failing = report.targets.iter().filter(|target| target.count(Verdict::Fail) > 0);
     for target in failing {
         if report.targets.len() > 1 {
-            parts.push(heading(target));
+            parts.push(style.sentence(&heading(target)));
         }
         parts.push(style.failures(target));
+        if !target.remedies.is_empty() {
+            parts.push(around::remedies(&style, target));
+        }
     }
-    let counts = |target: &TargetReport| match report.targets.len() {
-        1 => words::counts(target),
-        _ => format!("{}: {}", plain(&target.name), words::counts(target)),
+    let counts = |target: &TargetReport| {
+        let counts = plain(&words::counts(target));
+        match report.targets.len() {
+            1 => style.sentence(&counts),
+            _ => style.sentence(&format!("{}: {counts}", plain(&target.name))),
+        }
     };
-    parts.extend(report.targets.iter().map(counts));
-    let mut text = String::new();
-    for (index, part) in parts.iter().enumerate() {
-        // The counts stand together.
-        let gap = if index + report.targets.len() > parts.len() { "" } else { "\n" };
-        text += if index == 0 { "" } else { gap };
-        text += part;
-        text.push('\n');
+    let mut last: Vec<String> = report.targets.iter().map(counts).collect();
+    last.extend(around::outcome(&style, report));
+    if !last.is_empty() {
+        parts.push(last.join("\n"));
     }
     if !report.load.is_empty() {
-        text += if text.is_empty() { "" } else { "\n" };
-        text += &load::render(&style, &report.load);
-        text.push('\n');
+        parts.push(load::render(&style, &report.load));
     }
     if !report.restarts.is_empty() {
-        text += if text.is_empty() { "" } else { "\n" };
-        text += &restart::render(&style, &report.restarts);
-        text.push('\n');
+        parts.push(restart::render(&style, &report.restarts));
     }
-    text
+    parts.join("\n\n") + "\n"
 }
 
-pub(super) fn summary(report: &Report, colours: bool) -> String {
-    summary::render(&Style { colours }, report)
+pub(super) fn summary(report: &Report, colours: bool, width: u16) -> String {
+    summary::render(&Style { colours, width: width.max(NARROWEST) }, report)
 }
 
 fn heading(target: &TargetReport) -> String {
+    let server = target.server.as_ref().map(|server| format!(", {}", plain(server))).unwrap_or_default();
     if target.name == target.url {
-        plain(&target.name)
+        format!("{}{server}", plain(&target.name))
     } else {
-        format!("{} ({})", plain(&target.name), plain(&target.url))
+        format!("{} ({}{server})", plain(&target.name), plain(&target.url))
     }
 }
 
-/// Whether the tables are coloured.
+/// Whether the tables are coloured, and how wide they are.
 struct Style {
     colours: bool,
+    width: u16,
 }
 
 impl Style {
     fn one(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["Verdict", "Scenario", "Tries", "What was seen"].map(|title| self.title(title)));
-        for row in &target.rows {
+        for row in super::worst_first(target) {
+            if row.verdict == Verdict::NotApplicable {
+                continue;
+            }
             let seen = if row.attempts.is_empty() { row.reason.clone() } else { words::seen(row) };
             table.add_row([
                 self.verdict(row, words::verdict(row.verdict).to_owned()),
@@ -96,6 +101,12 @@ impl Style {
         lines(&table)
     }
 
+    /// More targets than this are compared in tables one below the other.
+    fn side_by_side(&self) -> usize {
+        // A title is readable in 40 columns.
+        usize::from((self.width - 40) / (NAME + 2)).max(1)
+    }
+
     fn comparison(&self, targets: &[TargetReport]) -> String {
         let mut table = self.table(presets::UTF8_HORIZONTAL_ONLY);
         let names = targets.iter().map(|target| plain(&target.name));
@@ -104,7 +115,11 @@ impl Style {
             column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(NAME)));
         }
         for (scenario, title) in super::scenarios(targets) {
-            let found = targets.iter().map(|target| match super::row(target, scenario) {
+            let rows = || targets.iter().map(|target| super::row(target, scenario));
+            if rows().all(|row| row.is_none_or(|row| row.verdict == Verdict::NotApplicable)) {
+                continue;
+            }
+            let found = rows().map(|row| match row {
                 Some(row) => {
                     let tries = words::tries(row).map(|tries| format!(" {tries}")).unwrap_or_default();
                     self.verdict(row, format!("{}{tries}", words::verdict(row.verdict)))
@@ -116,23 +131,32 @@ impl Style {
         lines(&table)
     }
 
+    /// The worst first.
     fn failures(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::NOTHING);
-        for row in target.rows.iter().filter(|row| row.verdict == Verdict::Fail) {
-            let severity = words::severity(row.severity);
-            let sentence = format!("{severity}: {} ({})", plain(&row.reason), row.clause);
+        for row in super::worst_first(target).into_iter().filter(|row| row.verdict == Verdict::Fail) {
             table.add_row([
                 self.verdict(row, words::verdict(row.verdict).to_owned()),
+                self.verdict(row, words::severity(row.severity).to_owned()),
                 Cell::new(row.scenario),
-                Cell::new(sentence),
+                Cell::new(format!("{} ({})", plain(&row.reason), row.clause)),
             ]);
+        }
+        lines(&table)
+    }
+
+    /// Prose, wrapped.
+    fn sentence(&self, text: &str) -> String {
+        let mut table = self.table(presets::NOTHING);
+        if let Some(column) = table.add_row([text]).column_mut(0) {
+            column.set_padding((0, 0));
         }
         lines(&table)
     }
 
     fn table(&self, preset: &str) -> Table {
         let mut table = Table::new();
-        table.load_preset(preset).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+        table.load_preset(preset).set_content_arrangement(ContentArrangement::Dynamic).set_width(self.width);
         // No lines between rows: what is wrapped shows by the empty cells beside it.
         for line in [
             TableComponent::HorizontalLines,

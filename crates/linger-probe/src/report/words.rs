@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::gate::Excuse;
 use crate::model::load::LoadReport;
 use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
 /// For a terminal.
@@ -105,6 +106,14 @@ pub(super) fn ending(end: &End) -> String {
         End::TimedOut => "nothing: timed out".to_owned(),
         End::Endless => "nothing: data without end".to_owned(),
         End::Failed(why) => format!("failed: {why}"),
+    }
+}
+
+/// Why a failure does not count, in a few words.
+pub(super) fn excuse(excuse: Excuse) -> &'static str {
+    match excuse {
+        Excuse::Known => "known from the baseline",
+        Excuse::Mild => "less severe than --fail-on",
     }
 }
 

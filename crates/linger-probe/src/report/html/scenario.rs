@@ -1,35 +1,52 @@
-//! One scenario against one server, to be opened: why, each try, who sent what when, how long it took.
+//! One scenario against one server, to be opened: why, how bad it is, what to change, who sent what when, and
+//! each try.
 
 use maud::{Markup, html};
 
 use super::{class, histogram, ladder};
-use crate::model::{Attempt, Ladders, Row, Verdict};
+use crate::model::{Attempt, Row, TargetReport, Verdict};
+use crate::remedy::Remedy;
 use crate::report::words;
 
 /// Open if it failed.
 ///
 /// The id is inside what opens: a browser opens what it jumps into, not what it jumps to.
-pub(super) fn details(row: &Row, id: &str, ladders: Ladders) -> Markup {
+pub(super) fn details(target: &TargetReport, row: &Row, id: &str) -> Markup {
+    let failed = row.verdict == Verdict::Fail;
+    let remedies = target.remedies.iter().filter(|remedy| remedy.rows.contains(&row.scenario));
+    let remedies: Vec<&Remedy> = remedies.filter(|_| failed).collect();
     html! {
-        details.scenario.(class(row.verdict)) open[row.verdict == Verdict::Fail] {
+        details.scenario.(class(row.verdict)) open[failed] {
             summary {
                 span.verdict.(class(row.verdict)) { (words::verdict(row.verdict)) }
+                @if failed { span.tag.severity { (words::severity(row.severity)) } }
                 span.title { (row.title) }
                 @if let Some(tries) = words::tries(row) { span.tries { (tries) " tries passed" } }
             }
             div.body id=(id) {
                 @if !row.reason.is_empty() { p.reason { (row.reason) } }
                 p.under { (row.clause) " · " code { (row.scenario) } }
-                @if !row.ladder.is_empty() || !row.attempts.is_empty() {
+                @if !row.ladder.is_empty() || !remedies.is_empty() {
                     div.evidence {
-                        @if !row.ladder.is_empty() { (ladder::figure(row, id, ladders)) }
-                        div.numbers {
-                            @if !row.attempts.is_empty() { (tries(row)) }
+                        @if !row.ladder.is_empty() { (ladder::figure(row, id, target.ladders)) }
+                        div.beside {
+                            @for remedy in remedies { (change(remedy)) }
                             (histogram::figures(row, id))
                         }
                     }
                 }
+                @if !row.attempts.is_empty() { div.numbers { (tries(row)) } }
             }
+        }
+    }
+}
+
+fn change(remedy: &Remedy) -> Markup {
+    html! {
+        div.remedy {
+            h3 { "What to change in " (remedy.server) }
+            p { (remedy.change) }
+            p.under { (remedy.documentation) }
         }
     }
 }

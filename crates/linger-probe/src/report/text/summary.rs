@@ -26,9 +26,11 @@ pub(super) fn render(style: &Style, report: &Report) -> String {
     parts.extend(sentences(style, report));
     if let Some(load) = report.load.first() {
         let took = load.took.as_secs_f64();
-        parts.push(format!("Load: {}, {took:.0} s each.", load.plan));
+        parts.push(style.sentence(&format!("Load: {}, {took:.0} s each.", load.plan)));
         parts.push(
-            "Held: how long a socket is kept after its end. CPU: of the server, for a request.".to_owned(),
+            style.sentence(
+                "Held: how long a socket is kept after its end. CPU: of the server, for a request.",
+            ),
         );
     }
     parts.join("\n") + "\n"

@@ -1,0 +1,73 @@
+//! Which failures make the run fail, and what was asked for by name.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use linger_probe::baseline::Baseline;
+use linger_probe::error::Error;
+use linger_probe::model::gate::Gate;
+use linger_probe::model::{Severity, TargetReport};
+use linger_probe::remedy::Server;
+
+/// What makes a build fail.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// The exit status is 1 only where a row of at least this severity fails.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SEVERITY",
+        default_value_t = FailOn::LosesResponses,
+        help_heading = "Output"
+    )]
+    fail_on: FailOn,
+    /// An earlier run's `--format json`: what failed then does not count, what fails anew does, what passes
+    /// again is told.
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    baseline: Option<PathBuf>,
+}
+
+/// A severity; the worst is first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A client that does nothing wrong loses a response.
+    LosesResponses,
+    /// Or a client cannot tell what a protocol has a message for.
+    BreaksProtocol,
+    /// Or a client can hold on to the server's sockets.
+    CanBeHeldOpen,
+    /// Or the server could be gentler: any failure.
+    Harsh,
+}
+
+impl From<FailOn> for Severity {
+    fn from(fail_on: FailOn) -> Self {
+        match fail_on {
+            FailOn::LosesResponses => Self::LosesResponses,
+            FailOn::BreaksProtocol => Self::BreaksProtocol,
+            FailOn::CanBeHeldOpen => Self::CanBeHeldOpen,
+            FailOn::Harsh => Self::Harsh,
+        }
+    }
+}
+
+impl GateArgs {
+    /// What the earlier run found, before a server is bothered.
+    pub(super) fn baseline(&self) -> Result<Option<Baseline>, Error> {
+        self.baseline.as_deref().map(Baseline::read).transpose()
+    }
+
+    pub(super) fn gate(&self, baseline: Option<Baseline>, targets: &[TargetReport]) -> Gate {
+        let baseline = baseline.map(|baseline| baseline.compare(targets));
+        Gate { fail_on: self.fail_on.into(), baseline }
+    }
+}
+
+/// A server for which changes may be known.
+pub(super) fn server() -> impl TypedValueParser<Value = Server> {
+    PossibleValuesParser::new(Server::ALL.map(Server::key)).try_map(|key| {
+        let named = |server: &Server| server.key() == key;
+        Server::ALL.into_iter().find(named).ok_or("not a server for which changes are known")
+    })
+}

@@ -1,0 +1,121 @@
+//! One server after the other, so that what is known at any time can be told.
+
+use indicatif::ProgressBar;
+use linger_probe::check::{Abilities, check};
+use linger_probe::discover::discover;
+use linger_probe::model::{Gap, Ladders, Report, Row, TargetReport, Verdict};
+use linger_probe::remedy::{Server, advise};
+use linger_probe::report;
+use linger_probe::scenario::Scenario;
+use linger_probe::target::{Options, Target};
+
+/// A run, as far as it has come.
+pub(super) struct Judging {
+    pub(super) report: Report,
+    /// The server that is being judged, with its rows in the order in which they came.
+    pub(super) current: Option<TargetReport>,
+    pub(super) advise_for: Option<Server>,
+}
+
+impl Judging {
+    /// Judges them all. A server that cannot be judged is a gap; the others are judged all the same.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends its connections; what was found is here.
+    pub(super) async fn judge(
+        &mut self,
+        found: Vec<Target>,
+        scenarios: &[&'static Scenario],
+        options: &Options,
+        bar: &ProgressBar,
+    ) {
+        // All are looked at first: a wrong URL is told at once.
+        let mut targets = Vec::new();
+        for mut target in found {
+            bar.set_message(format!("looking at {}", target.name));
+            match discover(&mut target, options).await {
+                Ok(abilities) => targets.push((target, abilities)),
+                Err(error) => {
+                    bar.inc(scenarios.len() as u64);
+                    self.report.gaps.push(Gap { name: target.name, why: error.to_string() });
+                }
+            }
+        }
+        let several = targets.len() > 1;
+        for (target, abilities) in targets {
+            self.one(&target, &abilities, scenarios, options, bar, several).await;
+        }
+    }
+
+    async fn one(
+        &mut self,
+        target: &Target,
+        abilities: &Abilities,
+        scenarios: &[&'static Scenario],
+        options: &Options,
+        bar: &ProgressBar,
+        several: bool,
+    ) {
+        bar.set_message(target.name.clone());
+        let current = self.current.insert(begun(target, abilities, options));
+        let checked = check(target, options, abilities, scenarios.iter().copied(), |row| {
+            tell(bar, several.then_some(target.name.as_str()), row);
+            current.rows.push(row.clone());
+        });
+        let mut checked = checked.await;
+        advise(&mut checked, self.advise_for);
+        self.report.targets.push(checked);
+        self.current = None;
+    }
+
+    /// Puts what is known of the server that was being judged into the report, and says which servers are
+    /// missing.
+    pub(super) fn interrupt(&mut self, found: &[Target], scenarios: &[&'static Scenario]) {
+        if let Some(mut current) = self.current.take() {
+            let place = |row: &Row| scenarios.iter().position(|scenario| scenario.name == row.scenario);
+            current.rows.sort_by_key(place);
+            advise(&mut current, self.advise_for);
+            self.report.targets.push(current);
+        }
+        for target in found {
+            let is_told = self.report.targets.iter().any(|told| told.name == target.name)
+                || self.report.gaps.iter().any(|gap| gap.name == target.name);
+            if !is_told {
+                let why = "the run was interrupted before its turn".to_owned();
+                self.report.gaps.push(Gap { name: target.name.clone(), why });
+            }
+        }
+        self.report.interrupted = Some("interrupted: this is what was found until then".to_owned());
+    }
+}
+
+/// A server of which nothing is known yet.
+fn begun(target: &Target, abilities: &Abilities, options: &Options) -> TargetReport {
+    TargetReport {
+        name: target.name.clone(),
+        url: target.url.clone(),
+        server: abilities.server.clone(),
+        ladders: if options.wire { Ladders::Packets } else { Ladders::SocketEvents },
+        rows: Vec::new(),
+        lost: Some("the run was interrupted".to_owned()),
+        remedies: Vec::new(),
+    }
+}
+
+/// A line on stderr, above the bar where there is one. Rows that do not apply are told together, in the end.
+fn tell(bar: &ProgressBar, target: Option<&str>, row: &Row) {
+    bar.inc(1);
+    bar.set_message(row.title);
+    if row.verdict == Verdict::NotApplicable {
+        return;
+    }
+    let line = match target {
+        Some(target) => format!("{target}: {}", report::line(row)),
+        None => report::line(row),
+    };
+    if bar.is_hidden() {
+        eprintln!("{line}");
+    } else {
+        bar.println(line);
+    }
+}
