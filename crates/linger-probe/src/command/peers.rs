@@ -96,7 +96,7 @@ async fn compare(
         report.targets = checked(&found, scenarios, &mut report.gaps).await?;
     }
     if args.just != Some(Half::Check) {
-        let plan = args.load.plan();
+        let plan = args.load.plan()?;
         eprintln!("loading {}: {}", names(), plan.words());
         for Found { target, options, server } in &found {
             let options = Options { upload_bytes: LOAD_UPLOAD_BYTES, ..options.clone() };
