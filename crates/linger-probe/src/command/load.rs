@@ -12,7 +12,7 @@ use linger_probe::model::load::LoadReport;
 use linger_probe::target::{Options, Target};
 
 use super::options::{OutputArgs, TargetArgs, names};
-use super::{CommandError, seconds, size};
+use super::{CommandError, descriptors, seconds, size};
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
@@ -67,6 +67,7 @@ pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
     if plan.mix.has(Kind::Large) && options.large_path.is_none() {
         return Err(CommandError("--mix has large: give it a --large-path".to_owned()));
     }
+    descriptors::ensure(plan.connections, "--connections")?;
     args.output.prepare()?;
     let mut targets = args.target.find(&options).await?;
     eprintln!(
