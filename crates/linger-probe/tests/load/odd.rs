@@ -236,38 +236,6 @@ async fn latencies_are_told_as_measured_and_corrected() {
     assert!(json["latency"]["count"].is_u64() && json["latency_corrected"]["count"].is_u64(), "{json:#}");
 }
 
-/// Under a shell that has set its limits of open files so.
-async fn limited(limits: &str, args: &[&str]) -> std::process::Output {
-    let script = format!("{limits}; exec \"$0\" load \"$@\"");
-    let mut shell = tokio::process::Command::new("sh");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_linger-probe")]).args(args).kill_on_drop(true);
-    tokio::time::timeout(super::BOUND, shell.output()).await.expect("it ends").expect("it starts")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_limit_of_open_files_is_raised_or_told() {
-    let server = layered().await;
-    let url = url(&server);
-    let args = [&url, "--keep-alive", "--mix", "get", "-d", "0.5", "--format", "json", "-c", "100"];
-    let output = limited("ulimit -Sn 64", &args).await;
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(
-        (&found["load"][0]["connections"], &found["load"][0]["unopened"]),
-        (&100.into(), &Value::Null)
-    );
-
-    let output = limited("ulimit -n 80", &args).await;
-    let said = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{said}");
-    let line = "error: --connections 100 needs 164 open files, and this process may have 80 (RLIMIT_NOFILE, hard \
-                limit): `ulimit -n 164` in the shell as root, or at most 16 --connections\n";
-    assert_eq!(said, line);
-    // The advice is right.
-    let output = limited("ulimit -n 80", &[&args[..8], &["-c", "16"]].concat()).await;
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_begun_evenly_over_the_ramp_up() {
     let (server, came) = odd(|mut connection| {
