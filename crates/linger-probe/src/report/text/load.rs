@@ -39,8 +39,8 @@ fn table<const COLUMNS: usize>(
     }
     for (column, title) in table.column_iter_mut().zip(["Server", "Request"].iter().chain(titles)) {
         column.set_padding((0, 1));
-        // Names and lists of statuses are wrapped, numbers and their titles are not.
-        if !["Server", STATUS].contains(title) {
+        // Names and lists of statuses are wrapped; numbers and their titles are not, where there is room for them.
+        if style.width >= ROOM && !["Server", STATUS].contains(title) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
@@ -88,4 +88,6 @@ fn times_of(style: &Style, kind: &KindReport) -> [Cell; 9] {
     ]
 }
 
+/// For a column of each title in one line, and for a name.
+const ROOM: u16 = 96;
 const STATUS: &str = "Status";
