@@ -1,7 +1,7 @@
 //! Many clients at once: does a server still end its connections as it should, and what does that cost?
 //!
-//! In a closed loop each connection asks again when it has its answer. In an open loop requests are due at a fixed
-//! rate, whether the server keeps up or not.
+//! In a closed loop each connection asks again when it has its answer. In an open loop requests are due at a
+//! fixed rate, whether the server keeps up or not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,15 +37,15 @@ pub struct Plan {
     pub mix: Mix,
     /// At most so many at once.
     pub connections: u32,
-    /// New requests are begun for so long. Those that are under way then have a second more at most, or the options'
-    /// timeout where that is shorter.
+    /// New requests are begun for so long. Those that are under way then have a second more at most, or the
+    /// options' timeout where that is shorter.
     pub duration: Duration,
     /// The connections are begun evenly over this time.
     pub ramp_up: Duration,
     /// Requests a second of an open loop; none for a closed one.
     pub rate: Option<f64>,
-    /// Many requests on a connection, instead of one on each. An upload that is refused is its connection's last in any
-    /// case.
+    /// Many requests on a connection, instead of one on each. An upload that is refused is its connection's
+    /// last in any case.
     pub keep_alive: bool,
     /// TLS sessions are resumed where the server gives tickets.
     pub resume: bool,
@@ -232,7 +232,8 @@ impl Shared {
         self.begun + self.ramp_up.mul_f64(f64::from(client) / f64::from(self.connections))
     }
 
-    /// The next request's kind, and when it was due. None when the time is up, also where more requests are due.
+    /// The next request's kind, and when it was due. None when the time is up, also where more requests are
+    /// due.
     async fn next(&self) -> Option<(Kind, Instant)> {
         let now = Instant::now();
         if now >= self.end {
@@ -294,7 +295,8 @@ mod tests {
         }
     }
 
-    /// A request that had to wait for a connection counts from when it was due: coordinated omission is not possible.
+    /// A request that had to wait for a connection counts from when it was due: coordinated omission is not
+    /// possible.
     #[tokio::test(start_paused = true)]
     async fn an_open_loop_counts_from_the_due_time() {
         let shared = Shared::new(&plan(), GRACE);

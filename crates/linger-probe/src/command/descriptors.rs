@@ -2,8 +2,8 @@
 
 use super::CommandError;
 
-/// Raises the soft limit of open files to what so many sockets need at once, where it is lower. The hard limit is left
-/// alone.
+/// Raises the soft limit of open files to what so many sockets need at once, where it is lower. The hard
+/// limit is left alone.
 ///
 /// # Errors
 /// The hard limit is lower. The line names both, and `option`, which asks for the sockets.
@@ -35,6 +35,7 @@ pub(crate) fn ensure(_sockets: u32, _option: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Open files that are no connections: the runtimes' and their threads', standard streams, certificates, reports.
+/// Open files that are no connections: the runtimes' and their threads', standard streams, certificates,
+/// reports.
 #[cfg(unix)]
 const OTHERS: u64 = 64;

@@ -30,22 +30,22 @@ pub(crate) struct LoadArgs {
 /// How servers are loaded.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Which requests, with their weights. `get`: the URL's path. `early413`: an upload that the server refuses before it
-    /// has read it. `large`: --large-path.
+    /// Which requests, with their weights. `get`: the URL's path. `early413`: an upload that the server
+    /// refuses before it has read it. `large`: --large-path.
     #[arg(long, default_value = "get=90,early413=10", help_heading = "Load")]
     mix: Mix,
     /// At most so many connections at once.
     #[arg(short, long, default_value_t = 50, value_parser = connections(), help_heading = "Load")]
     connections: u32,
-    /// How long requests are begun, in seconds. Those that are under way then have a second more, or --timeout where that
-    /// is shorter.
+    /// How long requests are begun, in seconds. Those that are under way then have a second more, or
+    /// --timeout where that is shorter.
     #[arg(short, long, default_value = "10", value_parser = seconds, help_heading = "Load")]
     duration: Duration,
     /// Begins the connections evenly over this time, in seconds, instead of all at once. Part of --duration.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
     ramp_up: Option<Duration>,
-    /// Open loop: requests are due at so many a second, whether the server keeps up or not. Without it the loop is
-    /// closed: each connection asks again when it has its answer.
+    /// Open loop: requests are due at so many a second, whether the server keeps up or not. Without it the
+    /// loop is closed: each connection asks again when it has its answer.
     #[arg(short, long, value_parser = rate, help_heading = "Load")]
     rate: Option<f64>,
     /// Many requests on a connection, instead of one on each.
@@ -54,8 +54,8 @@ pub(crate) struct PlanArgs {
     /// Resumes TLS sessions, instead of a full handshake for each connection.
     #[arg(long, help_heading = "Load")]
     resume: bool,
-    /// More statuses that pass, such as 404 or 500,502-504 or 5xx. Without it `get` and `large` expect a 2xx or 3xx, and
-    /// `early413` a 4xx: a whole response with another status fails the run.
+    /// More statuses that pass, such as 404 or 500,502-504 or 5xx. Without it `get` and `large` expect a 2xx
+    /// or 3xx, and `early413` a 4xx: a whole response with another status fails the run.
     #[arg(long, value_name = "STATUSES", help_heading = "Load")]
     allow_status: Option<Statuses>,
 }

@@ -101,8 +101,8 @@ impl Client {
         let tried = loop {
             match self.try_once(kind).await {
                 Some(tried) => break tried,
-                // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on a new
-                // connection, which is not kept from before, so that this happens once.
+                // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on
+                // a new connection, which is not kept from before, so that this happens once.
                 None => retried = true,
             }
         };
@@ -157,7 +157,8 @@ impl Client {
         }
         let mut end = None;
         if whole && !requests.keep_alive {
-            // `close_notify` ends what the server has to say: clients close then, and some servers wait for that.
+            // `close_notify` ends what the server has to say: clients close then, and some servers wait for
+            // that.
             let deadline = self.deadline();
             while !connection.close_notify && connection.receive(deadline).await == Moved::Some {}
             let told = connection.close_notify || connection.ended.is_some();
@@ -185,7 +186,8 @@ impl Client {
         (Instant::now() + self.requests.timeout).min(self.cut)
     }
 
-    /// What a wait came to that took too long: this, but at the end of the run, which is no fault of the server's.
+    /// What a wait came to that took too long: this, but at the end of the run, which is no fault of the
+    /// server's.
     fn late(&self, came: Came) -> Came {
         if Instant::now() < self.cut { came } else { Came::Unfinished }
     }

@@ -18,8 +18,8 @@ impl Statuses {
 }
 
 impl Kind {
-    /// Whether this status is what a request of this kind asks for: a refused upload gets a 4xx, the others a 2xx or a
-    /// 3xx.
+    /// Whether this status is what a request of this kind asks for: a refused upload gets a 4xx, the others a
+    /// 2xx or a 3xx.
     #[must_use]
     pub fn expects(self, status: u16) -> bool {
         match self {

@@ -7,8 +7,8 @@ use std::str::FromStr;
 pub enum Kind {
     /// A GET of the target's path.
     Get,
-    /// An upload that the server refuses before it has read it; the client sends all of it, then reads, and gives up at a
-    /// failed write, as many client libraries do.
+    /// An upload that the server refuses before it has read it; the client sends all of it, then reads, and
+    /// gives up at a failed write, as many client libraries do.
     Early413,
     /// A GET of the path with the large response.
     Large,
@@ -29,7 +29,8 @@ impl Kind {
     }
 }
 
-/// Kinds of requests by weight, in an order that spreads each evenly: the `n`th request of every run is of the same kind.
+/// Kinds of requests by weight, in an order that spreads each evenly: the `n`th request of every run is of
+/// the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mix {
     order: Vec<Kind>,

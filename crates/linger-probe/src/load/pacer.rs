@@ -1,5 +1,5 @@
-//! Issues the requests of an open loop when they are due: a thread, because a runtime's timers are as coarse as a
-//! millisecond.
+//! Issues the requests of an open loop when they are due: a thread, because a runtime's timers are as coarse
+//! as a millisecond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

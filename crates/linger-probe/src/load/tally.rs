@@ -147,10 +147,11 @@ impl Tally {
         report
     }
 
-    /// In a closed loop, for each latency that is longer than the mean time between two requests of this kind on a
-    /// connection, the requests are added that would have been made meanwhile. All latencies of a connection together
-    /// are no longer than the run, so at most as many are added as were made. A shorter interval, such as the median,
-    /// has no such bound: where a server is saturated, most of the values would be made up.
+    /// In a closed loop, for each latency that is longer than the mean time between two requests of this kind
+    /// on a connection, the requests are added that would have been made meanwhile. All latencies of a
+    /// connection together are no longer than the run, so at most as many are added as were made. A shorter
+    /// interval, such as the median, has no such bound: where a server is saturated, most of the values would
+    /// be made up.
     fn corrected(&self, pace: Pace) -> Times {
         match pace {
             Pace::Due => times(&self.times.latency_from_due),
@@ -209,8 +210,8 @@ mod tests {
         tally.report(Kind::Get, &Statuses::default(), false, pace)
     }
 
-    /// 99 answers in a millisecond and one in a second: the client made a request each 11 ms, and would have made 90
-    /// more of them meanwhile.
+    /// 99 answers in a millisecond and one in a second: the client made a request each 11 ms, and would have
+    /// made 90 more of them meanwhile.
     #[test]
     fn a_closed_loop_adds_what_it_did_not_ask_for_beside_what_it_measured() {
         let mut tally = Tally::new(Kind::Get);

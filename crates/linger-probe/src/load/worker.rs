@@ -1,5 +1,5 @@
-//! The threads that a load's clients run on: one for each core, with one set of tallies each, because a set takes more
-//! memory than a hundred clients.
+//! The threads that a load's clients run on: one for each core, with one set of tallies each, because a set
+//! takes more memory than a hundred clients.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

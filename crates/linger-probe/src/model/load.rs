@@ -28,8 +28,8 @@ pub struct LoadReport {
     pub resumed: Option<u64>,
     /// Requests of an open loop that were due, and for which no connection was free before the end.
     pub unsent: u64,
-    /// Of the server's sockets after the end of their data: how long its process holds each, on average. Known on
-    /// Linux, for a server on this machine, where connections end.
+    /// Of the server's sockets after the end of their data: how long its process holds each, on average.
+    /// Known on Linux, for a server on this machine, where connections end.
     #[serde(serialize_with = "milliseconds", rename = "held_ms")]
     pub held: Option<Duration>,
     /// What this probe itself spent on each request.
@@ -78,8 +78,8 @@ pub struct KindReport {
     pub timeout: u64,
     /// Lost: the connection could not be opened for another reason than a refusal, or its handshake failed.
     pub unopened: u64,
-    /// Requests that were under way when the run ended, and had no whole response in the time that was left to them.
-    /// They are not counted as lost: their timeout had not passed.
+    /// Requests that were under way when the run ended, and had no whole response in the time that was left
+    /// to them. They are not counted as lost: their timeout had not passed.
     pub unfinished: u64,
     /// Connections that were over after this request, as the client saw, whether it had its response or not.
     pub ended: u64,
@@ -87,10 +87,12 @@ pub struct KindReport {
     pub ended_in_reset: u64,
     /// Those of them whose end the server announced by a `close_notify`. None on plain TCP.
     pub announced: Option<u64>,
-    /// As measured: from the moment when a client began the request, connecting included, to its response's last byte.
+    /// As measured: from the moment when a client began the request, connecting included, to its response's
+    /// last byte.
     pub latency: Times,
-    /// Corrected for coordinated omission. In an open loop each request counts from the moment when it was due. In a
-    /// closed loop the requests are added that a connection would have made at its mean pace while it waited longer.
+    /// Corrected for coordinated omission. In an open loop each request counts from the moment when it was
+    /// due. In a closed loop the requests are added that a connection would have made at its mean pace while
+    /// it waited longer.
     pub latency_corrected: Times,
     /// From the response's last byte to the end of the server's data.
     pub end: Times,
@@ -112,8 +114,8 @@ impl KindReport {
         self.refused + self.reset + self.cut + self.timeout + self.unopened
     }
 
-    /// Whether each response arrived whole, with a status that is expected. Of requests that were begun, one at least
-    /// must have been answered.
+    /// Whether each response arrived whole, with a status that is expected. Of requests that were begun, one
+    /// at least must have been answered.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.lost() == 0 && self.unexpected == 0 && (self.complete > 0 || self.requests == 0)
@@ -168,7 +170,8 @@ impl LoadReport {
 pub struct Times {
     /// How many values.
     pub count: u64,
-    /// Quantiles, ascending, from 0 to 1, each with the time that so large a part of the values does not exceed.
+    /// Quantiles, ascending, from 0 to 1, each with the time that so large a part of the values does not
+    /// exceed.
     pub quantiles: Vec<Quantile>,
 }
 

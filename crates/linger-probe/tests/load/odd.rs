@@ -16,7 +16,8 @@ use super::{app, json as probe_json, layered, number, probe, url};
 
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
 
-/// Serves each connection by this, in a thread of its own, for as long as the test lasts. Tells when each came.
+/// Serves each connection by this, in a thread of its own, for as long as the test lasts. Tells when each
+/// came.
 fn odd(serve: impl Fn(TcpStream) + Copy + Send + 'static) -> (SocketAddr, Receiver<Instant>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("bound");
@@ -196,7 +197,8 @@ async fn each_loss_has_its_own_count() {
     }
 }
 
-/// A server that takes connections and never answers: the run ends all the same, and says what became of its requests.
+/// A server that takes connections and never answers: the run ends all the same, and says what became of its
+/// requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_ends_when_its_time_is_up() {
     let (silent, _) = odd(|mut connection| while read_request(&mut connection) {});
@@ -214,8 +216,8 @@ async fn a_run_ends_when_its_time_is_up() {
     }
 }
 
-/// A server that takes 100 ms: what a closed loop measured is not mixed with what it would have measured, and in an
-/// open loop one connection that is asked 100 times a second falls behind.
+/// A server that takes 100 ms: what a closed loop measured is not mixed with what it would have measured, and
+/// in an open loop one connection that is asked 100 times a second falls behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn latencies_are_told_as_measured_and_corrected() {
     let (slow, _) = odd(|mut connection| {

@@ -190,7 +190,8 @@ impl Scale {
     }
 }
 
-/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the slowest.
+/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the
+/// slowest.
 fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) -> Markup {
     let key = |index: usize| BOTTOM + 40.0 + KEY * f64::from(u32::try_from(index).unwrap_or_default());
     let marks = [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (1.0, "100 %")];

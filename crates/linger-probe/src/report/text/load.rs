@@ -39,7 +39,8 @@ fn table<const COLUMNS: usize>(
     }
     for (column, title) in table.column_iter_mut().zip(["Server", "Request"].iter().chain(titles)) {
         column.set_padding((0, 1));
-        // Names and lists of statuses are wrapped; numbers and their titles are not, where there is room for them.
+        // Names and lists of statuses are wrapped; numbers and their titles are not, where there is room for
+        // them.
         if style.width >= ROOM && !["Server", STATUS].contains(title) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
