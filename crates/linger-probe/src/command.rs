@@ -9,6 +9,7 @@ use linger_probe::battery;
 
 pub(crate) mod check;
 pub(crate) mod demo;
+mod descriptors;
 pub(crate) mod load;
 mod options;
 #[cfg(unix)]

@@ -1,29 +1,34 @@
 //! Many clients at once: does a server still end its connections as it should, and what does that cost?
 //!
-//! In a closed loop each connection asks again when it has its answer; in an open loop requests are due at a fixed rate,
-//! whether the server keeps up or not, and each latency counts from the moment when the request was due.
+//! In a closed loop each connection asks again when it has its answer. In an open loop requests are due at a
+//! fixed rate, whether the server keeps up or not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_rustls::rustls::client::Resumption;
 
-use crate::model::load::LoadReport;
+use crate::model::load::{LoadReport, Unopened};
 use crate::target::{Options, Target};
 
 mod client;
+mod expect;
 #[cfg(target_os = "linux")]
 mod held;
 mod mix;
+mod pacer;
 mod tally;
+mod worker;
 
-use client::{Client, Requests};
+use client::Requests;
+pub use expect::Statuses;
 pub use mix::{Kind, Mix};
-use tally::{Came, Tally};
+use pacer::Pacer;
+use tally::{Came, Pace};
+use worker::{Found, Workers};
 
 /// How a server is loaded.
 #[derive(Debug, Clone)]
@@ -32,14 +37,20 @@ pub struct Plan {
     pub mix: Mix,
     /// At most so many at once.
     pub connections: u32,
-    /// New requests are begun for so long.
+    /// New requests are begun for so long. Those that are under way then have a second more at most, or the
+    /// options' timeout where that is shorter.
     pub duration: Duration,
+    /// The connections are begun evenly over this time.
+    pub ramp_up: Duration,
     /// Requests a second of an open loop; none for a closed one.
     pub rate: Option<f64>,
-    /// Many requests on a connection, instead of one on each. An upload that is refused is its connection's last in any case.
+    /// Many requests on a connection, instead of one on each. An upload that is refused is its connection's
+    /// last in any case.
     pub keep_alive: bool,
     /// TLS sessions are resumed where the server gives tickets.
     pub resume: bool,
+    /// Statuses that count as an answer beside those that a kind of request expects.
+    pub allowed: Statuses,
 }
 
 impl Plan {
@@ -48,7 +59,11 @@ impl Plan {
     pub fn words(&self) -> String {
         let loop_ = self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} requests a second"));
         let connections = if self.keep_alive { "kept alive" } else { "one request on each" };
-        format!("{loop_}, {} connections, {connections}", self.connections)
+        let begun = match self.ramp_up.as_secs_f64() {
+            0.0 => String::new(),
+            seconds => format!(", begun over {seconds} s"),
+        };
+        format!("{loop_}, {} connections{begun}, {connections}", self.connections)
     }
 }
 
@@ -57,6 +72,8 @@ impl Plan {
 pub struct Live {
     /// Whole responses.
     pub complete: u64,
+    /// Those with a status that is not expected.
+    pub unexpected: u64,
     /// Requests without one.
     pub lost: u64,
 }
@@ -80,39 +97,23 @@ pub async fn load(
         tls.config = Arc::new(config);
     }
     let requests = Arc::new(Requests::new(&target, options, plan));
-    let shared = Arc::new(Shared::new(plan));
+    let shared = Arc::new(Shared::new(plan, options.timeout));
     #[cfg(target_os = "linux")]
     let held = (target.address.ip().is_loopback() && !plan.keep_alive)
         .then(|| held::Sampler::start(target.address.port()))
         .flatten();
     let cpu = cpu();
 
-    let pacer = plan.rate.map(|_| Pacer::start(&shared));
-    let mut clients = JoinSet::new();
-    for _ in 0..plan.connections {
-        clients.spawn(shared.clone().client(Client::new(requests.clone())));
-    }
-    let mut all = Client::new(requests.clone());
-    let mut tallies = Kind::ALL.map(|_| Tally::new());
+    let pacer = plan.rate.map(|rate| Pacer::start(&shared, rate));
+    let mut workers = Workers::start(&shared, &requests);
+    let mut found = Found::default();
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            joined = clients.join_next() => match joined {
+            worker = workers.next() => match worker {
+                Some(more) => found.merge(more),
                 None => break,
-                Some(Ok((client, found))) => {
-                    for (sum, more) in tallies.iter_mut().zip(&found) {
-                        sum.merge(more);
-                    }
-                    all.opened += client.opened;
-                    all.resumed += client.resumed;
-                    all.unopened += client.unopened;
-                    all.why = all.why.or(client.why);
-                }
-                Some(Err(panic)) => {
-                    all.unopened += 1;
-                    all.why.get_or_insert_with(|| panic.to_string());
-                }
             },
             _ = ticks.tick() => progress(shared.live()),
         }
@@ -122,12 +123,17 @@ pub async fn load(
     drop(pacer);
     progress(shared.live());
 
-    let (is_tls, is_closed) = (target.tls.is_some(), plan.rate.is_none());
+    let is_tls = target.tls.is_some();
+    let pace = match plan.rate {
+        Some(_) => Pace::Due,
+        None => Pace::Closed { took, connections: plan.connections },
+    };
+    let Found { kinds, openings } = found;
     let kinds: Vec<_> = Kind::ALL
         .into_iter()
-        .zip(&tallies)
+        .zip(&kinds)
         .filter(|(kind, _)| plan.mix.has(*kind))
-        .map(|(kind, tally)| tally.report(kind, is_tls, is_closed))
+        .map(|(kind, tally)| tally.report(kind, &plan.allowed, is_tls, pace))
         .collect();
     let each = |time: Duration, number: u64| (number > 0).then(|| time.div_f64(as_f64(number)));
     let ended = kinds.iter().map(|kind| kind.ended).sum();
@@ -142,9 +148,9 @@ pub async fn load(
         url: target.url,
         plan: plan.words(),
         took,
-        connections: all.opened,
-        unopened: all.why.map(|why| (all.unopened, why)),
-        resumed: is_tls.then_some(all.resumed),
+        connections: openings.opened,
+        unopened: openings.why.map(|why| Unopened { connections: openings.failed, why }),
+        resumed: is_tls.then_some(openings.resumed),
         unsent: shared.unsent(),
         held,
         probe_cpu: spent.and_then(|spent| each(spent, asked)),
@@ -157,105 +163,91 @@ pub async fn load(
 #[derive(Debug)]
 struct Shared {
     mix: Mix,
+    allowed: Statuses,
+    connections: u32,
+    ramp_up: Duration,
     rate: Option<f64>,
     begun: Instant,
+    /// No request is begun after it.
     end: Instant,
+    /// No request waits longer.
+    cut: Instant,
     /// Requests that are due, in an open loop.
     due: Semaphore,
     issued: AtomicU64,
     taken: AtomicU64,
     complete: AtomicU64,
+    unexpected: AtomicU64,
     lost: AtomicU64,
 }
 
 impl Shared {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, timeout: Duration) -> Self {
         let begun = Instant::now();
+        let end = begun + plan.duration;
         Self {
             mix: plan.mix.clone(),
+            allowed: plan.allowed.clone(),
+            connections: plan.connections,
+            ramp_up: plan.ramp_up,
             rate: plan.rate,
             begun,
-            end: begun + plan.duration,
+            end,
+            cut: end + timeout.min(GRACE),
             due: Semaphore::new(0),
             issued: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             complete: AtomicU64::new(0),
+            unexpected: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }
     }
 
     fn live(&self) -> Live {
-        Live { complete: self.complete.load(Ordering::Relaxed), lost: self.lost.load(Ordering::Relaxed) }
+        let value = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Live { complete: value(&self.complete), unexpected: value(&self.unexpected), lost: value(&self.lost) }
+    }
+
+    /// Counts a request in what [`Shared::live`] tells.
+    fn note(&self, kind: Kind, came: Came) {
+        let add = |number: &AtomicU64| _ = number.fetch_add(1, Ordering::Relaxed);
+        match came {
+            Came::Whole(status) => {
+                add(&self.complete);
+                if !kind.expects(status) && !self.allowed.has(status) {
+                    add(&self.unexpected);
+                }
+            }
+            Came::Unfinished => {}
+            Came::Refused | Came::Unopened | Came::Reset | Came::TimedOut | Came::Cut => add(&self.lost),
+        }
     }
 
     fn unsent(&self) -> u64 {
         self.issued.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
-    /// The next request's kind, and when it was due. None when the time is up.
+    /// When this client begins, counted from 0.
+    fn beginning(&self, client: u32) -> Instant {
+        self.begun + self.ramp_up.mul_f64(f64::from(client) / f64::from(self.connections))
+    }
+
+    /// The next request's kind, and when it was due. None when the time is up, also where more requests are
+    /// due.
     async fn next(&self) -> Option<(Kind, Instant)> {
+        let now = Instant::now();
+        if now >= self.end {
+            return None;
+        }
         let Some(rate) = self.rate else {
-            let now = Instant::now();
             let number = self.taken.fetch_add(1, Ordering::Relaxed);
-            return (now < self.end).then(|| (self.mix.kind(number), now));
+            return Some((self.mix.kind(number), now));
         };
         let permit = timeout_at(self.end, self.due.acquire()).await.ok()?.ok()?;
         permit.forget();
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let due = self.begun + Duration::from_secs_f64(as_f64(number) / rate);
         Some((self.mix.kind(number), due))
-    }
-
-    /// A client, until the time is up.
-    async fn client(self: Arc<Self>, mut client: Client) -> (Client, [Tally; Kind::ALL.len()]) {
-        let mut tallies = Kind::ALL.map(|_| Tally::new());
-        while let Some((kind, due)) = self.next().await {
-            let exchange = client.exchange(kind, due).await;
-            let whole = exchange.is_some_and(|exchange| exchange.came == Came::Whole);
-            let live = if whole { &self.complete } else { &self.lost };
-            live.fetch_add(1, Ordering::Relaxed);
-            match exchange {
-                Some(exchange) => tallies[kind as usize].add(exchange),
-                // A server that takes no connections is not asked as fast as one can.
-                None => sleep_until((Instant::now() + UNOPENED_PAUSE).min(self.end)).await,
-            }
-        }
-        (client, tallies)
-    }
-}
-
-/// Issues requests when they are due: a thread, because a runtime's timers are as coarse as a millisecond.
-struct Pacer(Arc<AtomicBool>);
-
-impl Pacer {
-    fn start(shared: &Arc<Shared>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (shared, stopped) = (shared.clone(), stop.clone());
-        std::thread::spawn(move || {
-            let rate = shared.rate.unwrap_or(1.0);
-            let mut issued = 0_u64;
-            while !stopped.load(Ordering::Relaxed) && Instant::now() < shared.end {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a count of requests"
-                )]
-                let due = (shared.begun.elapsed().as_secs_f64() * rate) as u64 + 1;
-                let more = due.saturating_sub(issued);
-                shared.issued.fetch_add(more, Ordering::Relaxed);
-                shared.due.add_permits(usize::try_from(more).unwrap_or_default());
-                issued = issued.max(due);
-                let next = shared.begun + Duration::from_secs_f64(as_f64(issued) / rate);
-                std::thread::sleep(next.saturating_duration_since(Instant::now()).min(PACER_PAUSE));
-            }
-        });
-        Self(stop)
-    }
-}
-
-impl Drop for Pacer {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -283,25 +275,31 @@ fn as_f64(number: u64) -> f64 {
 
 /// After a connection that could not be opened.
 const UNOPENED_PAUSE: Duration = Duration::from_millis(10);
-/// So that it sees when it is to stop.
-const PACER_PAUSE: Duration = Duration::from_millis(100);
+/// At the end of a run, for requests that are under way.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A request that had to wait for a connection counts from when it was due: coordinated omission is not possible.
-    #[tokio::test(start_paused = true)]
-    async fn an_open_loop_counts_from_the_due_time() {
-        let plan = Plan {
+    fn plan() -> Plan {
+        Plan {
             mix: "get".parse().expect("a mix"),
-            connections: 1,
+            connections: 4,
             duration: Duration::from_secs(10),
+            ramp_up: Duration::from_secs(2),
             rate: Some(100.0),
             keep_alive: false,
             resume: false,
-        };
-        let shared = Shared::new(&plan);
+            allowed: Statuses::default(),
+        }
+    }
+
+    /// A request that had to wait for a connection counts from when it was due: coordinated omission is not
+    /// possible.
+    #[tokio::test(start_paused = true)]
+    async fn an_open_loop_counts_from_the_due_time() {
+        let shared = Shared::new(&plan(), GRACE);
         shared.issued.fetch_add(300, Ordering::Relaxed);
         shared.due.add_permits(300);
         tokio::time::advance(Duration::from_secs(3)).await;
@@ -311,5 +309,30 @@ mod tests {
         }
         assert!(shared.next().await.is_none(), "nothing more is due");
         assert_eq!(shared.unsent(), 0);
+    }
+
+    /// Requests that were due before the end are not begun after it.
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_the_end() {
+        let shared = Shared::new(&plan(), GRACE);
+        shared.issued.fetch_add(300, Ordering::Relaxed);
+        shared.due.add_permits(300);
+        assert!(shared.next().await.is_some());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(shared.next().await.is_none());
+        assert_eq!(shared.unsent(), 299);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_begin_evenly_and_the_grace_is_bounded() {
+        let shared = Shared::new(&plan(), Duration::from_millis(300));
+        let begin = |client| shared.beginning(client) - shared.begun;
+        assert_eq!([0, 1, 3].map(begin), [0, 500, 1500].map(Duration::from_millis));
+        assert_eq!(shared.cut - shared.end, Duration::from_millis(300));
+        assert_eq!(Shared::new(&plan(), Duration::from_secs(60)).cut - shared.end, GRACE);
+        assert_eq!(
+            plan().words(),
+            "100 requests a second, 4 connections, begun over 2 s, one request on each"
+        );
     }
 }

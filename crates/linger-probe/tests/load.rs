@@ -17,6 +17,11 @@ use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Running, listen, serve};
 
+#[path = "load/cost.rs"]
+mod cost;
+#[path = "load/odd.rs"]
+mod odd;
+
 /// A probe that does not end by itself fails the test.
 const BOUND: Duration = Duration::from_secs(120);
 

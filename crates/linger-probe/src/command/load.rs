@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use linger_probe::discover::{LOOK_CONNECTIONS, discover};
-use linger_probe::load::{Kind, Live, Mix, Plan, load};
+use linger_probe::load::{Kind, Live, Mix, Plan, Statuses, load};
 use linger_probe::model::Report;
 use linger_probe::model::load::LoadReport;
 use linger_probe::target::{Options, Target};
 
 use super::options::{OutputArgs, TargetArgs, names};
-use super::{CommandError, seconds, size};
+use super::{CommandError, descriptors, seconds, size};
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
@@ -29,18 +30,22 @@ pub(crate) struct LoadArgs {
 /// How servers are loaded.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Which requests, with their weights. `get`: the URL's path. `early413`: an upload that the server refuses before it has read
-    /// it. `large`: --large-path.
+    /// Which requests, with their weights. `get`: the URL's path. `early413`: an upload that the server
+    /// refuses before it has read it. `large`: --large-path.
     #[arg(long, default_value = "get=90,early413=10", help_heading = "Load")]
     mix: Mix,
     /// At most so many connections at once.
-    #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=20_000), help_heading = "Load")]
+    #[arg(short, long, default_value_t = 50, value_parser = connections(), help_heading = "Load")]
     connections: u32,
-    /// How long, in seconds.
+    /// How long requests are begun, in seconds. Those that are under way then have a second more, or
+    /// --timeout where that is shorter.
     #[arg(short, long, default_value = "10", value_parser = seconds, help_heading = "Load")]
     duration: Duration,
-    /// Open loop: requests are due at so many a second, whether the server keeps up or not. Without it the loop is closed: each
-    /// connection asks again when it has its answer.
+    /// Begins the connections evenly over this time, in seconds, instead of all at once. Part of --duration.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
+    ramp_up: Option<Duration>,
+    /// Open loop: requests are due at so many a second, whether the server keeps up or not. Without it the
+    /// loop is closed: each connection asks again when it has its answer.
     #[arg(short, long, value_parser = rate, help_heading = "Load")]
     rate: Option<f64>,
     /// Many requests on a connection, instead of one on each.
@@ -49,15 +54,20 @@ pub(crate) struct PlanArgs {
     /// Resumes TLS sessions, instead of a full handshake for each connection.
     #[arg(long, help_heading = "Load")]
     resume: bool,
+    /// More statuses that pass, such as 404 or 500,502-504 or 5xx. Without it `get` and `large` expect a 2xx
+    /// or 3xx, and `early413` a 4xx: a whole response with another status fails the run.
+    #[arg(long, value_name = "STATUSES", help_heading = "Load")]
+    allow_status: Option<Statuses>,
 }
 
-/// Whether every response arrived whole.
+/// Whether every response arrived whole, with a status that is expected.
 pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
-    let plan = args.load.plan();
+    let plan = args.load.plan()?;
     let options = Options { upload_bytes: args.upload_size, ..args.target.options() };
     if plan.mix.has(Kind::Large) && options.large_path.is_none() {
         return Err(CommandError("--mix has large: give it a --large-path".to_owned()));
     }
+    descriptors::ensure(plan.connections, "--connections")?;
     args.output.prepare()?;
     let mut targets = args.target.find(&options).await?;
     eprintln!(
@@ -84,7 +94,12 @@ pub(crate) async fn run(target: &Target, options: &Options, plan: &Plan) -> Load
     let report = load(target, options, plan, |live: Live| {
         let elapsed = bar.elapsed();
         bar.set_position(u64::try_from(elapsed.min(plan.duration).as_millis()).unwrap_or(u64::MAX));
-        bar.set_message(format!("{} whole, {} lost", live.complete, live.lost));
+        let Live { complete, unexpected, lost } = live;
+        let unexpected = match unexpected {
+            0 => String::new(),
+            _ => format!(" ({unexpected} with an unexpected status)"),
+        };
+        bar.set_message(format!("{complete} whole{unexpected}, {lost} lost"));
     });
     let report = report.await;
     bar.finish_and_clear();
@@ -98,16 +113,30 @@ fn progress(duration: Duration) -> ProgressBar {
 }
 
 impl PlanArgs {
-    pub(crate) fn plan(&self) -> Plan {
-        Plan {
+    pub(crate) fn plan(&self) -> Result<Plan, CommandError> {
+        let ramp_up = self.ramp_up.unwrap_or_default();
+        if ramp_up >= self.duration {
+            return Err(CommandError(format!(
+                "--ramp-up {} is part of --duration {}: make it shorter, or the run longer",
+                ramp_up.as_secs_f64(),
+                self.duration.as_secs_f64()
+            )));
+        }
+        Ok(Plan {
             mix: self.mix.clone(),
             connections: self.connections,
             duration: self.duration,
+            ramp_up,
             rate: self.rate,
             keep_alive: self.keep_alive,
             resume: self.resume,
-        }
+            allowed: self.allow_status.clone().unwrap_or_default(),
+        })
     }
+}
+
+fn connections() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=20_000)
 }
 
 fn rate(text: &str) -> Result<f64, String> {

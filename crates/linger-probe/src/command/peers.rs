@@ -15,10 +15,10 @@ use linger_probe::trust::Trust;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::CommandError;
 use super::check::BatteryArgs;
 use super::load::{self, PlanArgs};
 use super::options::{OutputArgs, progress};
+use super::{CommandError, descriptors};
 use crate::peers::{ALL, Ground, Peer, Running};
 
 #[derive(Debug, Args)]
@@ -58,6 +58,10 @@ pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     let scenarios = args.battery.scenarios()?;
     args.battery.prepare()?;
     args.output.prepare()?;
+    if args.just != Some(Half::Check) {
+        // The servers that are started have the same limit.
+        descriptors::ensure(args.load.plan()?.connections, "--connections")?;
+    }
     let mut running = Vec::new();
     let compared = tokio::select! {
         compared = compare(args, &peers, scenarios, &mut running) => compared,
@@ -96,7 +100,7 @@ async fn compare(
         report.targets = checked(&found, scenarios, &mut report.gaps).await?;
     }
     if args.just != Some(Half::Check) {
-        let plan = args.load.plan();
+        let plan = args.load.plan()?;
         eprintln!("loading {}: {}", names(), plan.words());
         for Found { target, options, server } in &found {
             let options = Options { upload_bytes: LOAD_UPLOAD_BYTES, ..options.clone() };

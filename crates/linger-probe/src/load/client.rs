@@ -1,6 +1,6 @@
 //! One of a load's clients: a connection after another, or one for many requests.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,37 +48,90 @@ impl Requests {
 #[derive(Debug)]
 pub(super) struct Client {
     requests: Arc<Requests>,
+    /// When it stops, whatever it waits for.
+    cut: Instant,
+    /// One that is kept for the next request.
     connection: Option<Connection>,
+    pub(super) openings: Openings,
+}
+
+/// What came of a client's connections.
+#[derive(Debug, Default)]
+pub(super) struct Openings {
     pub(super) opened: u64,
     pub(super) resumed: u64,
-    pub(super) unopened: u64,
+    pub(super) failed: u64,
+    /// Why the first of them failed.
     pub(super) why: Option<String>,
 }
 
-impl Client {
-    pub(super) fn new(requests: Arc<Requests>) -> Self {
-        Self { requests, connection: None, opened: 0, resumed: 0, unopened: 0, why: None }
+impl Openings {
+    pub(super) fn merge(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.resumed += other.resumed;
+        self.failed += other.failed;
+        self.why = self.why.take().or(other.why);
     }
 
-    /// One request that was due then. None without a connection.
-    pub(super) async fn exchange(&mut self, kind: Kind, due: Instant) -> Option<Exchange> {
-        match self.try_once(kind, due).await? {
-            Ok(exchange) => Some(exchange),
-            // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on a new connection.
-            Err(()) => self.try_once(kind, due).await?.ok(),
+    pub(super) fn fail(&mut self, why: &impl ToString) {
+        self.failed += 1;
+        self.why.get_or_insert_with(|| why.to_string());
+    }
+}
+
+/// What a try came to.
+struct Try {
+    came: Came,
+    /// When the response was whole, or it was known that it would not come.
+    at: Instant,
+    end: Option<Duration>,
+    ended: Option<bool>,
+    announced: bool,
+}
+
+impl Client {
+    pub(super) fn new(requests: Arc<Requests>, cut: Instant) -> Self {
+        Self { requests, cut, connection: None, openings: Openings::default() }
+    }
+
+    /// One request that was due then.
+    pub(super) async fn exchange(&mut self, kind: Kind, due: Instant) -> Exchange {
+        let begun = Instant::now();
+        let mut retried = false;
+        let tried = loop {
+            match self.try_once(kind).await {
+                Some(tried) => break tried,
+                // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on
+                // a new connection, which is not kept from before, so that this happens once.
+                None => retried = true,
+            }
+        };
+        Exchange {
+            came: tried.came,
+            retried,
+            latency: tried.at.saturating_duration_since(begun),
+            latency_from_due: tried.at.saturating_duration_since(due),
+            end: tried.end,
+            ended: tried.ended,
+            announced: tried.announced,
         }
     }
 
-    /// `Err` where a kept connection turns out to be over.
-    async fn try_once(&mut self, kind: Kind, due: Instant) -> Option<Result<Exchange, ()>> {
+    /// None where a kept connection turns out to be over.
+    async fn try_once(&mut self, kind: Kind) -> Option<Try> {
         let requests = Arc::clone(&self.requests);
         let reused = self.connection.is_some();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => match self.open().await {
+                Ok(connection) => connection,
+                Err(came) => {
+                    return Some(Try { came, at: Instant::now(), end: None, ended: None, announced: false });
+                }
+            },
         };
         connection.forget();
-        let deadline = Instant::now() + requests.timeout;
+        let deadline = self.deadline();
         let head = match kind {
             Kind::Get => &requests.get,
             Kind::Early413 => &requests.early,
@@ -93,21 +146,23 @@ impl Client {
         while came.is_none() && !connection.write_failed {
             came = look(&connection);
             if came.is_none() && connection.receive(deadline).await != Moved::Some {
-                came = look(&connection).or(Some(Came::TimedOut));
+                came = look(&connection).or(Some(self.late(Came::TimedOut)));
             }
         }
-        let (mut came, now) = (came.unwrap_or(Came::Cut), Instant::now());
+        let (mut came, at) = (came.unwrap_or(Came::Cut), Instant::now());
+        let whole = matches!(came, Came::Whole(_));
         let over = connection.ended.is_some() || connection.write_failed;
-        if came != Came::Whole && kind != Kind::Early413 && over && reused && connection.received.bytes == 0 {
-            return Some(Err(()));
+        if !whole && kind != Kind::Early413 && over && reused && connection.received.bytes == 0 {
+            return None;
         }
         let mut end = None;
-        if came == Came::Whole && !requests.keep_alive {
-            // `close_notify` ends what the server has to say: clients close then, and some servers wait for that.
-            let deadline = now + requests.timeout;
+        if whole && !requests.keep_alive {
+            // `close_notify` ends what the server has to say: clients close then, and some servers wait for
+            // that.
+            let deadline = self.deadline();
             while !connection.close_notify && connection.receive(deadline).await == Moved::Some {}
             let told = connection.close_notify || connection.ended.is_some();
-            end = told.then(|| now.elapsed());
+            end = told.then(|| at.elapsed());
             if connection.close_notify {
                 // As OpenSSL and rustls do: it tells the server that this side is done, too.
                 connection.say_close_notify(deadline).await;
@@ -118,21 +173,28 @@ impl Client {
             came = Came::Reset;
         }
         let over = connection.ended.is_some() || connection.close_notify || connection.write_failed;
-        let exchange = Exchange {
-            came,
-            latency: now.saturating_duration_since(due),
-            end,
-            ended: over.then_some(reset),
-            announced: connection.close_notify,
-        };
-        if requests.keep_alive && !over && came == Came::Whole && kind != Kind::Early413 {
+        let announced = connection.close_notify;
+        let keeps = requests.keep_alive && !over && whole && kind != Kind::Early413;
+        if keeps && connection.received.http1.head().is_some_and(|head| !head.closes) {
             self.connection = Some(connection);
         }
-        Some(Ok(exchange))
+        Some(Try { came, at, end, ended: over.then_some(reset), announced })
     }
 
-    async fn open(&mut self) -> Option<Connection> {
-        let Requests { target, timeout, .. } = &*self.requests;
+    /// Of what begins now.
+    fn deadline(&self) -> Instant {
+        (Instant::now() + self.requests.timeout).min(self.cut)
+    }
+
+    /// What a wait came to that took too long: this, but at the end of the run, which is no fault of the
+    /// server's.
+    fn late(&self, came: Came) -> Came {
+        if Instant::now() < self.cut { came } else { Came::Unfinished }
+    }
+
+    async fn open(&mut self) -> Result<Connection, Came> {
+        let Requests { target, .. } = &*self.requests;
+        let bound = || self.deadline().saturating_duration_since(Instant::now());
         let opened = async {
             let session = match &target.tls {
                 Some(tls) => {
@@ -141,8 +203,8 @@ impl Client {
                 }
                 None => None,
             };
-            let mut connection = Connection::open(target, session, None, false, *timeout).await?;
-            connection.handshake(*timeout).await;
+            let mut connection = Connection::open(target, session, None, false, bound()).await?;
+            connection.handshake(bound()).await;
             if connection.is_handshaking() {
                 return Err(io::Error::other("the handshake failed"));
             }
@@ -150,15 +212,20 @@ impl Client {
         };
         match opened.await {
             Ok(connection) => {
-                self.opened += 1;
+                self.openings.opened += 1;
                 let kind = connection.session().and_then(|session| session.handshake_kind());
-                self.resumed += u64::from(kind == Some(HandshakeKind::Resumed));
-                Some(connection)
+                self.openings.resumed += u64::from(kind == Some(HandshakeKind::Resumed));
+                Ok(connection)
             }
             Err(error) => {
-                self.unopened += 1;
-                self.why.get_or_insert_with(|| error.to_string());
-                None
+                let came = match error.kind() {
+                    ErrorKind::ConnectionRefused => Came::Refused,
+                    _ => self.late(Came::Unopened),
+                };
+                if came != Came::Unfinished {
+                    self.openings.fail(&error);
+                }
+                Err(came)
             }
         }
     }
@@ -167,7 +234,7 @@ impl Client {
 /// What has come of the response, if that is settled.
 fn look(connection: &Connection) -> Option<Came> {
     match connection.response() {
-        Some(found) if found.complete => Some(Came::Whole),
+        Some(found) if found.complete => Some(Came::Whole(found.status)),
         _ if connection.received.http1.fault().is_some() => Some(Came::Cut),
         _ => connection.is_over().then_some(Came::Cut),
     }
@@ -183,4 +250,5 @@ async fn upload(connection: &mut Connection, mut bytes: u64, deadline: Instant) 
     }
 }
 
-const UPLOAD_LAST: &str = "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\nContent-Length: {upload}\r\n\r\n";
+const UPLOAD_LAST: &str = "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\
+    Content-Length: {upload}\r\n\r\n";

@@ -1,5 +1,5 @@
-//! How many of a server's sockets are at their end, and still held by its process: what the kernel's socket tables say
-//! (`sock_diag`, Linux), without asking the server and without adding a packet.
+//! How many of a server's sockets are at their end, and still held by its process: what the kernel's socket
+//! tables say (`sock_diag`, Linux), without asking the server and without adding a packet.
 
 use std::io;
 use std::sync::Arc;

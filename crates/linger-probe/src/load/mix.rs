@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-/// A kind of request. Complete.
+/// A kind of request. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A GET of the target's path.
     Get,
-    /// An upload that the server refuses before it has read it; the client sends all of it, then reads, and gives up at a
-    /// failed write, as many client libraries do.
+    /// An upload that the server refuses before it has read it; the client sends all of it, then reads, and
+    /// gives up at a failed write, as many client libraries do.
     Early413,
     /// A GET of the path with the large response.
     Large,
@@ -29,7 +29,8 @@ impl Kind {
     }
 }
 
-/// Kinds of requests by weight, in an order that spreads each evenly: the `n`th request of every run is of the same kind.
+/// Kinds of requests by weight, in an order that spreads each evenly: the `n`th request of every run is of
+/// the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mix {
     order: Vec<Kind>,
@@ -55,7 +56,8 @@ impl FromStr for Mix {
 
     /// `get=90,early413=10`: weights, each at most 1000. A name alone weighs 1.
     fn from_str(text: &str) -> Result<Self, String> {
-        const WRONG: &str = "kinds with weights from 1 to 1000, such as get=90,early413=10; the kinds are get, early413, large";
+        const WRONG: &str = "kinds with weights from 1 to 1000, such as get=90,early413=10; \
+            the kinds are get, early413, large";
         let mut weights = [0_i64; Kind::ALL.len()];
         for part in text.split(',') {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));

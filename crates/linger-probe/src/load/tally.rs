@@ -4,26 +4,37 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::expect::Statuses;
 use super::mix::Kind;
-use crate::model::load::{KindReport, Quantile, Times};
+use crate::model::load::{KindReport, Quantile, StatusCount, Times};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Came {
-    /// The whole response.
-    Whole,
+    /// The whole response, with this status.
+    Whole(u16),
+    /// The connection was refused.
+    Refused,
+    /// It could not be opened for another reason.
+    Unopened,
     Reset,
     TimedOut,
     /// Some of it, or nothing, or not HTTP.
     Cut,
+    /// The run ended before the response was whole.
+    Unfinished,
 }
 
 /// One request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exchange {
     pub(super) came: Came,
-    /// From when it was due to the response's last byte.
+    /// Whether it had to be sent again, since the server had ended the kept connection.
+    pub(super) retried: bool,
+    /// From when it was begun to the response's last byte.
     pub(super) latency: Duration,
+    /// From when it was due to there.
+    pub(super) latency_from_due: Duration,
     /// From there to the end of the server's data.
     pub(super) end: Option<Duration>,
     /// Whether the connection is over, and if so, whether by a reset.
@@ -32,98 +43,133 @@ pub(super) struct Exchange {
     pub(super) announced: bool,
 }
 
-/// All requests of one kind. Times are in microseconds.
-#[derive(Debug, Clone)]
+/// All requests of one kind. `found` has the counts, but none of the times.
+#[derive(Debug)]
 pub(super) struct Tally {
-    requests: u64,
-    complete: u64,
-    reset: u64,
-    timed_out: u64,
-    cut: u64,
-    ended: u64,
-    ended_in_reset: u64,
+    found: KindReport,
     announced: u64,
+    times: Histograms,
+}
+
+/// In microseconds.
+#[derive(Debug)]
+struct Histograms {
     latency: Histogram<u64>,
+    latency_from_due: Histogram<u64>,
     end: Histogram<u64>,
 }
 
+/// How latencies are corrected for coordinated omission.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pace {
+    /// An open loop: each request counts from when it was due.
+    Due,
+    /// A closed loop that took so long with so many connections.
+    Closed { took: Duration, connections: u32 },
+}
+
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         // Three digits, from a microsecond to more than any timeout.
         let times = || {
             Histogram::new_with_bounds(1, 7_200_000_000, 3)
                 .unwrap_or_else(|error| unreachable!("these bounds are in order: {error}"))
         };
-        Self {
-            requests: 0,
-            complete: 0,
-            reset: 0,
-            timed_out: 0,
-            cut: 0,
-            ended: 0,
-            ended_in_reset: 0,
-            announced: 0,
-            latency: times(),
-            end: times(),
-        }
+        let times = Histograms { latency: times(), latency_from_due: times(), end: times() };
+        Self { found: KindReport { kind: kind.name(), ..KindReport::default() }, announced: 0, times }
     }
 
     pub(super) fn add(&mut self, exchange: Exchange) {
-        self.requests += 1;
+        let found = &mut self.found;
+        found.requests += 1;
+        found.retried += u64::from(exchange.retried);
         match exchange.came {
-            Came::Whole => {
-                self.complete += 1;
-                self.latency.saturating_record(micros(exchange.latency));
+            Came::Whole(status) => {
+                found.complete += 1;
+                count(&mut found.statuses, StatusCount { status, count: 1 });
+                self.times.latency.saturating_record(micros(exchange.latency));
+                self.times.latency_from_due.saturating_record(micros(exchange.latency_from_due));
             }
-            Came::Reset => self.reset += 1,
-            Came::TimedOut => self.timed_out += 1,
-            Came::Cut => self.cut += 1,
+            Came::Refused => found.refused += 1,
+            Came::Unopened => found.unopened += 1,
+            Came::Reset => found.reset += 1,
+            Came::TimedOut => found.timeout += 1,
+            Came::Cut => found.cut += 1,
+            Came::Unfinished => found.unfinished += 1,
         }
         if let Some(reset) = exchange.ended {
-            self.ended += 1;
-            self.ended_in_reset += u64::from(reset);
+            found.ended += 1;
+            found.ended_in_reset += u64::from(reset);
             self.announced += u64::from(exchange.announced);
         }
         if let Some(end) = exchange.end {
-            self.end.saturating_record(micros(end));
+            self.times.end.saturating_record(micros(end));
         }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.complete += other.complete;
-        self.reset += other.reset;
-        self.timed_out += other.timed_out;
-        self.cut += other.cut;
-        self.ended += other.ended;
-        self.ended_in_reset += other.ended_in_reset;
+        let (sum, more) = (&mut self.found, &other.found);
+        sum.requests += more.requests;
+        sum.complete += more.complete;
+        sum.retried += more.retried;
+        sum.refused += more.refused;
+        sum.reset += more.reset;
+        sum.cut += more.cut;
+        sum.timeout += more.timeout;
+        sum.unopened += more.unopened;
+        sum.unfinished += more.unfinished;
+        sum.ended += more.ended;
+        sum.ended_in_reset += more.ended_in_reset;
+        for status in &more.statuses {
+            count(&mut sum.statuses, *status);
+        }
         self.announced += other.announced;
-        for (sum, more) in [(&mut self.latency, &other.latency), (&mut self.end, &other.end)] {
-            // Of the same bounds.
+        let (sum, more) = (&mut self.times, &other.times);
+        for (sum, more) in [
+            (&mut sum.latency, &more.latency),
+            (&mut sum.latency_from_due, &more.latency_from_due),
+            (&mut sum.end, &more.end),
+        ] {
+            // It cannot fail: both have the same bounds.
             let _ = sum.add(more);
         }
     }
 
-    /// `closed`: whether each connection waited for one response before it asked for the next. Then what was not asked for during
-    /// a long wait is added, at the pace of the median, as hdrhistogram does it; an open loop counts from the due time already.
-    pub(super) fn report(&self, kind: Kind, tls: bool, closed: bool) -> KindReport {
-        let latency = match self.latency.value_at_quantile(0.5) {
-            median if closed && median > 0 => self.latency.clone_correct(median),
-            _ => self.latency.clone(),
-        };
-        KindReport {
-            kind: kind.name(),
-            requests: self.requests,
-            complete: self.complete,
-            reset: self.reset,
-            timed_out: self.timed_out,
-            cut: self.cut,
-            ended: self.ended,
-            ended_in_reset: self.ended_in_reset,
-            announced: tls.then_some(self.announced),
-            latency: times(&latency),
-            end: times(&self.end),
+    pub(super) fn report(&self, kind: Kind, allowed: &Statuses, tls: bool, pace: Pace) -> KindReport {
+        let is_unexpected = |found: &&StatusCount| !kind.expects(found.status) && !allowed.has(found.status);
+        let mut report = self.found.clone();
+        report.statuses.sort_unstable_by_key(|found| found.status);
+        report.unexpected = report.statuses.iter().filter(is_unexpected).map(|found| found.count).sum();
+        report.announced = tls.then_some(self.announced);
+        report.latency = times(&self.times.latency);
+        report.latency_corrected = self.corrected(pace);
+        report.end = times(&self.times.end);
+        report
+    }
+
+    /// In a closed loop, for each latency that is longer than the mean time between two requests of this kind
+    /// on a connection, the requests are added that would have been made meanwhile. All latencies of a
+    /// connection together are no longer than the run, so at most as many are added as were made. A shorter
+    /// interval, such as the median, has no such bound: where a server is saturated, most of the values would
+    /// be made up.
+    fn corrected(&self, pace: Pace) -> Times {
+        match pace {
+            Pace::Due => times(&self.times.latency_from_due),
+            Pace::Closed { took, connections } => {
+                let all = took.as_micros() * u128::from(connections);
+                let interval = all.checked_div(u128::from(self.found.requests)).unwrap_or_default();
+                // Hdrhistogram adds nothing where it is 0.
+                let interval = u64::try_from(interval).unwrap_or_default();
+                times(&self.times.latency.clone_correct(interval))
+            }
         }
+    }
+}
+
+fn count(statuses: &mut Vec<StatusCount>, more: StatusCount) {
+    match statuses.iter_mut().find(|found| found.status == more.status) {
+        Some(found) => found.count += more.count,
+        None => statuses.push(more),
     }
 }
 
@@ -146,16 +192,93 @@ const QUANTILES: [f64; 16] =
 mod tests {
     use super::*;
 
-    /// 99 answers in a millisecond and one in a second: a client that did not wait for the one would have asked 999 times more.
-    #[test]
-    fn a_closed_loop_adds_what_it_did_not_ask_for() {
-        let mut tally = Tally::new();
-        for index in 0..100 {
-            let latency = Duration::from_millis(if index == 99 { 1000 } else { 1 });
-            tally.add(Exchange { came: Came::Whole, latency, end: None, ended: None, announced: false });
+    const CLOSED: Pace = Pace::Closed { took: Duration::from_millis(1099), connections: 1 };
+
+    fn whole(status: u16, latency: u64, from_due: u64) -> Exchange {
+        Exchange {
+            came: Came::Whole(status),
+            retried: false,
+            latency: Duration::from_millis(latency),
+            latency_from_due: Duration::from_millis(from_due),
+            end: None,
+            ended: None,
+            announced: false,
         }
-        let p50 = |closed| tally.report(Kind::Get, false, closed).latency.at(0.5).expect("there are values");
-        assert!(p50(false) < Duration::from_millis(2), "{:?}", p50(false));
-        assert!(p50(true) > Duration::from_millis(300), "{:?}", p50(true));
+    }
+
+    fn report(tally: &Tally, pace: Pace) -> KindReport {
+        tally.report(Kind::Get, &Statuses::default(), false, pace)
+    }
+
+    /// 99 answers in a millisecond and one in a second: the client made a request each 11 ms, and would have
+    /// made 90 more of them meanwhile.
+    #[test]
+    fn a_closed_loop_adds_what_it_did_not_ask_for_beside_what_it_measured() {
+        let mut tally = Tally::new(Kind::Get);
+        for index in 0..100 {
+            let latency = if index == 99 { 1000 } else { 1 };
+            tally.add(whole(200, latency, latency));
+        }
+        let report = report(&tally, CLOSED);
+        let millis = |times: &Times, quantile| times.at(quantile).expect("there are values").as_millis();
+        assert_eq!((report.latency.count, millis(&report.latency, 0.95)), (100, 1));
+        assert!((180..=200).contains(&report.latency_corrected.count), "{:?}", report.latency_corrected);
+        assert_eq!(millis(&report.latency_corrected, 0.5), 1);
+        assert!(
+            (700..900).contains(&millis(&report.latency_corrected, 0.9)),
+            "{:?}",
+            report.latency_corrected
+        );
+    }
+
+    /// A saturated server: nearly all answers take 1 ms, and some in each thousand half a second.
+    #[test]
+    fn a_correction_adds_no_more_than_was_measured() {
+        let mut tally = Tally::new(Kind::Get);
+        for index in 0..10_000_u64 {
+            let latency = if index.is_multiple_of(200) { 500 } else { 1 };
+            tally.add(whole(200, latency, latency));
+        }
+        let took = Duration::from_millis(50 * 500 + 9_950) / 10;
+        let report = report(&tally, Pace::Closed { took, connections: 10 });
+        assert!(report.latency_corrected.count <= 20_000, "{:?}", report.latency_corrected);
+        for times in [&report.latency, &report.latency_corrected] {
+            assert!(times.at(0.5) < Some(Duration::from_millis(2)), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_loop_counts_from_when_a_request_was_due() {
+        let mut tally = Tally::new(Kind::Get);
+        tally.add(whole(200, 1, 700));
+        let report = report(&tally, Pace::Due);
+        assert!(report.latency.at(0.5) < Some(Duration::from_millis(2)), "{report:?}");
+        assert!(report.latency_corrected.at(0.5) > Some(Duration::from_millis(690)), "{report:?}");
+    }
+
+    #[test]
+    fn each_request_is_counted_once_and_by_its_status() {
+        let (mut tally, mut other) = (Tally::new(Kind::Get), Tally::new(Kind::Get));
+        for status in [500, 200, 404, 500] {
+            tally.add(whole(status, 1, 1));
+        }
+        let others = [
+            Came::Refused,
+            Came::Unopened,
+            Came::Reset,
+            Came::TimedOut,
+            Came::Cut,
+            Came::Unfinished,
+            Came::Whole(500),
+        ];
+        for came in others {
+            other.add(Exchange { came, retried: true, ..whole(0, 1, 1) });
+        }
+        tally.merge(&other);
+        let report = tally.report(Kind::Get, &"404".parse().expect("a status"), false, CLOSED);
+        let statuses = [(200, 1), (404, 1), (500, 3)].map(|(status, count)| StatusCount { status, count });
+        assert_eq!(report.statuses, statuses);
+        assert_eq!((report.requests, report.complete, report.unexpected, report.retried), (11, 5, 3, 7));
+        assert_eq!((report.lost(), report.unfinished, report.passed()), (5, 1, false));
     }
 }

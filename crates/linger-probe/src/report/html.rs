@@ -75,7 +75,7 @@ fn title(report: &Report) -> String {
 fn lead(report: &Report) -> String {
     let failures: usize = report.targets.iter().map(|target| target.count(Verdict::Fail)).sum();
     let judged: usize = report.targets.iter().map(|target| target.rows.len()).sum();
-    let lost: u64 = report.load.iter().map(|load| load.requests() - load.complete()).sum();
+    let lost: u64 = report.load.iter().map(LoadReport::lost).sum();
     let asked: u64 = report.load.iter().map(LoadReport::requests).sum();
     let loaded = match (asked, lost) {
         (0, _) => String::new(),

@@ -4,7 +4,7 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite}
 
 use super::{restart, words};
 use crate::model::gate::Gate;
-use crate::model::load::{KindReport, LoadReport};
+use crate::model::load::{KindReport, LoadReport, Unopened};
 use crate::model::restart::RestartReport;
 use crate::model::{Attempt, Gap, Report, Row, TargetReport, Verdict};
 use crate::shown::escaped_lines;
@@ -63,15 +63,22 @@ fn load(load: &LoadReport) -> TestSuite {
         case
     };
     suite.add_test_cases(load.kinds.iter().map(|kind: &KindReport| {
-        let lost = kind.requests - kind.complete;
-        let status = match lost {
-            0 => TestCaseStatus::success(),
-            _ => failure(format!("{lost} of {} responses did not arrive whole", kind.requests)),
+        let status = match (kind.lost(), kind.unexpected) {
+            _ if kind.passed() => TestCaseStatus::success(),
+            (0, 0) => failure(format!("none of {} responses arrived before the end", kind.requests)),
+            (0, unexpected) => {
+                let statuses = words::statuses(kind);
+                failure(format!(
+                    "{unexpected} of {} responses have another status ({statuses})",
+                    kind.requests
+                ))
+            }
+            (lost, _) => failure(format!("{lost} of {} responses did not arrive whole", kind.requests)),
         };
         case(kind.kind, status)
     }));
-    if let Some((number, why)) = &load.unopened {
-        let status = failure(format!("{number} connections could not be opened: {why}"));
+    if let Some(Unopened { connections, why }) = &load.unopened {
+        let status = failure(format!("{connections} connections could not be opened: {why}"));
         suite.add_test_case(case("connect", status));
     }
     suite

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::gate::Excuse;
-use crate::model::load::LoadReport;
+use crate::model::load::{KindReport, LoadReport, StatusCount, Unopened};
 use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
 /// For a terminal.
 pub(super) use crate::shown::escaped as plain;
@@ -157,11 +157,44 @@ pub(super) fn load(load: &LoadReport) -> String {
     parts.join("; ")
 }
 
+/// `200`, or where there are several: `200 ×1990, 503 ×10`.
+pub(super) fn statuses(kind: &KindReport) -> String {
+    match kind.statuses.as_slice() {
+        [] => "–".to_owned(),
+        [found] => found.status.to_string(),
+        several => {
+            let one = |found: &StatusCount| format!("{} ×{}", found.status, found.count);
+            several.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 /// What kept a load from being what was asked for.
 pub(super) fn trouble(load: &LoadReport) -> Option<String> {
     let mut parts = Vec::new();
-    if let Some((number, why)) = &load.unopened {
-        parts.push(format!("{number} connections could not be opened, the first because {why}"));
+    if let Some(Unopened { connections, why }) = &load.unopened {
+        parts.push(format!("{connections} connections could not be opened, the first because {why}"));
+    }
+    for kind in &load.kinds {
+        if kind.unexpected > 0 {
+            let (statuses, name) = (statuses(kind), kind.kind);
+            parts.push(format!(
+                "{} whole responses to {name} have a status that it does not expect ({statuses}): --allow-status \
+                 takes more",
+                kind.unexpected
+            ));
+        }
+    }
+    let sum = |of: fn(&KindReport) -> u64| load.kinds.iter().map(of).sum::<u64>();
+    let (retried, unfinished) = (sum(|kind| kind.retried), sum(|kind| kind.unfinished));
+    if retried > 0 {
+        parts.push(format!(
+            "{retried} requests met a kept connection that the server had ended without a response, and were sent \
+             again on a new one"
+        ));
+    }
+    if unfinished > 0 {
+        parts.push(format!("{unfinished} requests were unfinished at the end"));
     }
     if load.unsent > 0 {
         parts.push(format!(

@@ -12,6 +12,8 @@ pub(crate) struct Head {
     pub(crate) server: Option<String>,
     /// Where a redirect leads (RFC 9110 §10.2.2).
     pub(crate) location: Option<String>,
+    /// Whether this response is the connection's last (RFC 9112 §9.3).
+    pub(crate) closes: bool,
     pub(super) body: Body,
 }
 
@@ -93,7 +95,12 @@ fn of(status: u16, minor: u8, headers: &[Header<'_>]) -> Head {
         (_, Some(false)) => Body::ToEnd,
         (_, None) => length(values("content-length")),
     };
-    Head { status, minor, server: text("server"), location: text("location"), body }
+    let says = |option: &[u8]| {
+        let mut options = values("connection").flat_map(|value| value.split(|byte| *byte == b','));
+        options.any(|found| found.trim_ascii().eq_ignore_ascii_case(option))
+    };
+    let closes = says(b"close") || (minor == 0 && !says(b"keep-alive"));
+    Head { status, minor, closes, server: text("server"), location: text("location"), body }
 }
 
 /// The one length that all fields state (RFC 9110 §8.6).

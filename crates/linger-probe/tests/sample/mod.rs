@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use linger_probe::model::load::{KindReport, LoadReport, Quantile, Times};
+use linger_probe::model::load::{KindReport, LoadReport, Quantile, StatusCount, Times, Unopened};
 use linger_probe::model::{
     Attempt, End, Event, Gap, Ladders, Report, Row, Severity, Side, TargetReport, Verdict, What,
 };
@@ -84,14 +84,15 @@ fn load(index: u64) -> LoadReport {
         kind,
         requests: 1000,
         complete,
+        statuses: vec![StatusCount { status: 200, count: complete }],
         reset: 1000 - complete,
-        timed_out: 0,
-        cut: 0,
         ended: 1000,
         ended_in_reset: 1000 - complete,
         announced: index.is_multiple_of(2).then_some(complete),
         latency: if complete > 0 { times(100 * (index + 1)) } else { Times::default() },
+        latency_corrected: if complete > 0 { times(110 * (index + 1)) } else { Times::default() },
         end: if complete > 0 { times(5) } else { Times::default() },
+        ..KindReport::default()
     };
     LoadReport {
         name: if index == 0 { HOSTILE.to_owned() } else { format!("server number {index}") },
@@ -100,7 +101,7 @@ fn load(index: u64) -> LoadReport {
         took: Duration::from_secs(10),
         kinds: vec![kind("get", if index == 7 { 0 } else { 1000 }), kind("early413", 125 * index)],
         connections: 2000,
-        unopened: (index == 3).then(|| (7, HOSTILE.to_owned())),
+        unopened: (index == 3).then(|| Unopened { connections: 7, why: HOSTILE.to_owned() }),
         resumed: Some(0),
         unsent: index,
         held: Some(Duration::from_micros(300)),

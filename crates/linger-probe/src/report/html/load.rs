@@ -33,12 +33,20 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
             div.scroll role="region" tabindex="0" aria-label="Each server under load" { (servers(loads)) }
             @for load in loads { @if let Some(why) = words::trouble(load) { p { strong { (load.name) } ": " (why) "." } } }
             h3.above { "By request" }
-            div.scroll role="region" tabindex="0" aria-label="Each request of each server under load" { (requests(loads)) }
+            div.scroll role="region" tabindex="0" aria-label="What became of each server's requests under load" {
+                (requests(loads))
+            }
+            h3.above { "Times" }
+            div.scroll role="region" tabindex="0" aria-label="Times of each server's requests under load" {
+                (latencies(loads))
+            }
             p.under {
-                "Latency is from the moment when a request was due, connecting included, to its response's last byte, corrected for "
-                "coordinated omission. End is from there to the end of the server's data. Resets are connections that ended in one, "
-                "after the response or instead of it. Held is how long the server's process keeps a socket after its end, on average. "
-                "Processor time is of a request."
+                "Latency is as measured: from the moment when a client began a request, connecting included, to its "
+                "response's last byte. Corrected is the same, corrected for coordinated omission: in an open loop from "
+                "when the request was due, in a closed loop with the requests that a connection would have made "
+                "meanwhile. End is from the response's last byte to the end of the server's data. Resets are "
+                "connections that ended in one, after the response or instead of it. Held is how long the server's "
+                "process keeps a socket after its end, on average. Processor time is of a request."
             }
             div.histograms {
                 @for kind in kinds {
@@ -90,41 +98,62 @@ fn servers(loads: &[LoadReport]) -> Markup {
     }
 }
 
-fn requests(loads: &[LoadReport]) -> Markup {
+/// A table with a row for each kind of request of each server.
+fn by_request(loads: &[LoadReport], numbers: &[&str], cells: impl Fn(&KindReport) -> Markup) -> Markup {
     html! {
         table {
-            (head(
-                &["Server", "Request"],
-                &["Whole", "Resets", "Announced", "p50", "p99", "p99.9", "Longest", "End p99"],
-            ))
+            (head(&["Server", "Request"], numbers))
             tbody {
                 @for load in loads {
                     @for kind in &load.kinds {
                         tr {
                             th scope="row" { (load.name) }
                             td { code { (kind.kind) } }
-                            td.number {
-                                @if kind.complete < kind.requests {
-                                    span.verdict.fail { (kind.complete) "/" (kind.requests) }
-                                } @else { (kind.complete) "/" (kind.requests) }
-                            }
-                            td.number { (kind.ended_in_reset) }
-                            td.number {
-                                @match kind.announced {
-                                    Some(announced) => { (announced) "/" (kind.ended) }
-                                    None => "–",
-                                }
-                            }
-                            @for quantile in [0.5, 0.99, 0.999, 1.0] {
-                                td.number { (time(kind.latency.at(quantile))) }
-                            }
-                            td.number { (time(kind.end.at(0.99))) }
+                            (cells(kind))
                         }
                     }
                 }
             }
         }
     }
+}
+
+fn requests(loads: &[LoadReport]) -> Markup {
+    let numbers =
+        ["Whole", "Status", "Retried", "Refused", "Reset", "Cut", "Timeout", "Unopened", "Unfinished"];
+    let bad = |is_bad: bool, text: &str| {
+        html! { td.number { @if is_bad { span.verdict.fail { (text) } } @else { (text) } } }
+    };
+    by_request(loads, &numbers, |kind| {
+        html! {
+            (bad(kind.lost() > 0, &format!("{}/{}", kind.complete, kind.requests)))
+            (bad(kind.unexpected > 0, &words::statuses(kind)))
+            td.number { (kind.retried) }
+            @for lost in [kind.refused, kind.reset, kind.cut, kind.timeout, kind.unopened] {
+                (bad(lost > 0, &lost.to_string()))
+            }
+            td.number { (kind.unfinished) }
+        }
+    })
+}
+
+fn latencies(loads: &[LoadReport]) -> Markup {
+    let numbers =
+        ["p50", "p99", "p99.9", "Longest", "Corrected p50", "p99", "p99.9", "End p99", "Resets", "Announced"];
+    by_request(loads, &numbers, |kind| {
+        html! {
+            @for quantile in [0.5, 0.99, 0.999, 1.0] { td.number { (time(kind.latency.at(quantile))) } }
+            @for quantile in [0.5, 0.99, 0.999] { td.number { (time(kind.latency_corrected.at(quantile))) } }
+            td.number { (time(kind.end.at(0.99))) }
+            td.number { (kind.ended_in_reset) }
+            td.number {
+                @match kind.announced {
+                    Some(announced) => { (announced) "/" (kind.ended) }
+                    None => "–",
+                }
+            }
+        }
+    })
 }
 
 /// The latencies of one kind of request, a few servers in each drawing, all to the same scale.
@@ -161,7 +190,8 @@ impl Scale {
     }
 }
 
-/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the slowest.
+/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the
+/// slowest.
 fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) -> Markup {
     let key = |index: usize| BOTTOM + 40.0 + KEY * f64::from(u32::try_from(index).unwrap_or_default());
     let marks = [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (1.0, "100 %")];

@@ -90,7 +90,7 @@ fn load(style: &Style, loaded: Option<&LoadReport>) -> [Cell; 6] {
     let ms = |time: std::time::Duration| format!("{:.2}", time.as_secs_f64() * 1e3);
     [
         number(format!("{:.0}", load.rate())),
-        bad(style, load.requests() - load.complete()),
+        bad(style, load.lost()),
         bad(style, load.kinds.iter().map(|kind| kind.ended_in_reset).sum()),
         number(p99.map_or_else(none, ms)),
         number(load.held.map_or_else(none, ms)),

@@ -1,0 +1,41 @@
+//! Room for a command's sockets: the process's limit of open files.
+
+use super::CommandError;
+
+/// Raises the soft limit of open files to what so many sockets need at once, where it is lower. The hard
+/// limit is left alone.
+///
+/// # Errors
+/// The hard limit is lower. The line names both, and `option`, which asks for the sockets.
+#[cfg(unix)]
+pub(crate) fn ensure(sockets: u32, option: &str) -> Result<(), CommandError> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let needed = u64::from(sockets) + OTHERS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard >= needed {
+        return Ok(setrlimit(Resource::RLIMIT_NOFILE, needed, hard)?);
+    }
+    let fewer = match hard.saturating_sub(OTHERS) {
+        0 => String::new(),
+        most => format!(", or at most {most} {option}"),
+    };
+    Err(CommandError(format!(
+        "{option} {sockets} needs {needed} open files, and this process may have {hard} (RLIMIT_NOFILE, hard limit): \
+         `ulimit -n {needed}` in the shell as root{fewer}"
+    )))
+}
+
+/// Elsewhere sockets are not among the files that are limited.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature everywhere")]
+pub(crate) fn ensure(_sockets: u32, _option: &str) -> Result<(), CommandError> {
+    Ok(())
+}
+
+/// Open files that are no connections: the runtimes' and their threads', standard streams, certificates,
+/// reports.
+#[cfg(unix)]
+const OTHERS: u64 = 64;

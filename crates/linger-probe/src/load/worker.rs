@@ -1,0 +1,122 @@
+//! The threads that a load's clients run on: one for each core, with one set of tallies each, because a set
+//! takes more memory than a hundred clients.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, available_parallelism};
+
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::Shared;
+use super::client::{Client, Openings, Requests};
+use super::mix::Kind;
+use super::tally::{Came, Tally};
+
+/// What some clients found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) kinds: [Tally; Kind::ALL.len()],
+    pub(super) openings: Openings,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { kinds: Kind::ALL.map(Tally::new), openings: Openings::default() }
+    }
+}
+
+impl Found {
+    pub(super) fn merge(&mut self, other: Self) {
+        for (sum, more) in self.kinds.iter_mut().zip(&other.kinds) {
+            sum.merge(more);
+        }
+        self.openings.merge(other.openings);
+    }
+}
+
+/// Workers that run. Dropping this stops them.
+#[derive(Debug)]
+pub(super) struct Workers {
+    results: mpsc::UnboundedReceiver<Found>,
+    _stop: watch::Sender<()>,
+}
+
+impl Workers {
+    pub(super) fn start(shared: &Arc<Shared>, requests: &Arc<Requests>) -> Self {
+        let number = available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+        let number = number.min(shared.connections);
+        let ((result, results), (stop, stopped)) = (mpsc::unbounded_channel(), watch::channel(()));
+        for first in 0..number {
+            let (shared, requests) = (shared.clone(), requests.clone());
+            let (own_result, mut stopped) = (result.clone(), stopped.clone());
+            let clients = (first..shared.connections).step_by(number as usize);
+            let work = move || {
+                let found = match runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime.block_on(async {
+                        tokio::select! {
+                            found = run(&shared, &requests, clients) => found,
+                            _ = stopped.changed() => Found::default(),
+                        }
+                    }),
+                    Err(error) => failed(&error),
+                };
+                // Nobody wants it where the load was dropped.
+                let _ = own_result.send(found);
+            };
+            if let Err(error) = thread::Builder::new().name("load".to_owned()).spawn(work) {
+                let _ = result.send(failed(&error));
+            }
+        }
+        Self { results, _stop: stop }
+    }
+
+    /// What the next worker that ends has found. None after the last.
+    pub(super) async fn next(&mut self) -> Option<Found> {
+        self.results.recv().await
+    }
+}
+
+fn failed(error: &io::Error) -> Found {
+    let mut found = Found::default();
+    found.openings.fail(error);
+    found
+}
+
+/// These clients, until each has ended.
+async fn run(shared: &Arc<Shared>, requests: &Arc<Requests>, numbers: impl Iterator<Item = u32>) -> Found {
+    let found = Arc::new(Mutex::new(Found::default()));
+    let mut clients = JoinSet::new();
+    for number in numbers {
+        let client = Client::new(requests.clone(), shared.cut);
+        clients.spawn(drive(shared.clone(), found.clone(), client, number));
+    }
+    while let Some(joined) = clients.join_next().await {
+        if let Err(panic) = joined {
+            lock(&found).openings.fail(&panic);
+        }
+    }
+    std::mem::take(&mut lock(&found))
+}
+
+/// A client, until the time is up.
+async fn drive(shared: Arc<Shared>, found: Arc<Mutex<Found>>, mut client: Client, number: u32) {
+    sleep_until(shared.beginning(number)).await;
+    while let Some((kind, due)) = shared.next().await {
+        let exchange = client.exchange(kind, due).await;
+        shared.note(kind, exchange.came);
+        lock(&found).kinds[kind as usize].add(exchange);
+        if matches!(exchange.came, Came::Refused | Came::Unopened) {
+            // A server that takes no connections is not asked as fast as one can.
+            sleep_until((Instant::now() + super::UNOPENED_PAUSE).min(shared.end)).await;
+        }
+    }
+    lock(&found).openings.merge(client.openings);
+}
+
+/// Only the worker's own thread takes it, and not across an await: it never waits.
+fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
+}
