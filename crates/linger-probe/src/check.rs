@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::judge::{Judged, NotApplicable, judge};
 use crate::model::{Attempt, End, Row, Severity, TargetReport, Verdict};
+use crate::received::LIMIT;
 use crate::run::run;
 use crate::scenario::{Expect, Need, Scenario, Step};
 use crate::source::Source;
@@ -235,13 +236,14 @@ fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>)
 fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, String) {
     let failed: Vec<_> =
         attempts.iter().filter_map(|attempt| attempt.fault.as_ref().map(|fault| (attempt, fault))).collect();
-    let was_reset = |attempt: &&Attempt| attempt.end == End::Reset || attempt.reset_later;
+    let was_reset = |attempt: &Attempt| attempt.end == End::Reset || attempt.reset_later;
     let severity = match scenario.expect {
-        // Whoever has everything loses nothing by it.
+        // Whoever has everything loses nothing by a reset.
         Expect::CleanEnd | Expect::NoReset
             if !failed.is_empty() && failed.iter().all(|(attempt, _)| attempt.complete) =>
         {
-            Severity::Harsh
+            let by_reset = failed.iter().all(|(attempt, _)| was_reset(attempt));
+            if by_reset { Severity::Harsh } else { Severity::BreaksProtocol }
         }
         _ => scenario.severity,
     };
@@ -250,7 +252,7 @@ fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, Str
     if let Some((_, fault)) = failed.iter().rev().max_by_key(|(_, fault)| same(fault)) {
         return (Verdict::Fail, severity, format!("{} of {}: {fault}", failed.len(), attempts.len()));
     }
-    let resets = attempts.iter().filter(was_reset).count();
+    let resets = attempts.iter().filter(|attempt| was_reset(attempt)).count();
     match scenario.expect {
         Expect::Response | Expect::ClientError if resets > 0 => {
             let reason = format!(
@@ -276,6 +278,12 @@ fn why_not(why: NotApplicable, options: &Options) -> String {
         }
         NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
         NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
+        NotApplicable::TooLong => {
+            format!(
+                "its response is longer than {} MiB: name a smaller one (--path, --large-path)",
+                LIMIT >> 20
+            )
+        }
         NotApplicable::NotWhole => "its response did not arrive whole: see close.requested".to_owned(),
         NotApplicable::NoCloseNotify => "it says no close_notify that could be answered".to_owned(),
     }

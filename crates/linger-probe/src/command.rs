@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use linger_probe::battery;
+use linger_probe::model::Report;
 
 pub(crate) mod check;
 pub(crate) mod demo;
@@ -78,6 +79,17 @@ pub(crate) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }
+}
+
+/// Why not everything was told, a line for each reason.
+pub(crate) fn troubles(report: &Report) -> Vec<String> {
+    if let Some(why) = &report.interrupted {
+        return vec![why.clone()];
+    }
+    let gaps = report.gaps.iter().map(|gap| gap.why.clone());
+    let lost =
+        report.targets.iter().filter_map(|target| Some(format!("{}: {}", target.url, target.lost.as_ref()?)));
+    gaps.chain(lost).collect()
 }
 
 impl<E: std::error::Error> From<E> for CommandError {

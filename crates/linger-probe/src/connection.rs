@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{self, ClientConnection};
 
 use crate::dial::dial;
 use crate::model::{Side, What};
-use crate::received::Received;
+use crate::received::{LIMIT, Received};
 use crate::response::Response;
 use crate::target::Target;
 use crate::tls_words;
@@ -84,7 +84,7 @@ impl Connection {
             tcp,
             tls: tls.map(Box::new),
             trace,
-            received: Received::new(http2),
+            received: Received::new(http2, LIMIT),
             close_notify: false,
             alert: None,
             tls_error: None,
@@ -107,7 +107,7 @@ impl Connection {
 
     /// Makes ready for the next request: what came of the last one is forgotten.
     pub(crate) fn forget(&mut self) {
-        self.received = Received::new(false);
+        self.received.forget();
         self.trace = Trace::begin();
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum NotApplicable {
     Accepts(u16),
     /// It speaks the TLS version that it was to refuse.
     OldVersion,
+    /// Its response is longer than the probe reads.
+    TooLong,
     /// It has not sent the response behind which its socket was to be released.
     NotWhole,
     /// It says no `close_notify` that could be answered.
@@ -85,6 +87,9 @@ impl<'a> Seen<'a> {
             && connection.received.prefix.first() == Some(&HANDSHAKE_RECORD)
         {
             return Some(NotApplicable::OldVersion);
+        }
+        if connection.received.states_too_much() && self.wants_response() {
+            return Some(NotApplicable::TooLong);
         }
         if self.scenario.expect == Expect::Release && !self.whole {
             return Some(NotApplicable::NotWhole);

@@ -3,6 +3,7 @@
 //! In a closed loop each connection asks again when it has its answer. In an open loop requests are due at a
 //! fixed rate, whether the server keeps up or not.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -78,7 +79,8 @@ pub struct Live {
     pub lost: u64,
 }
 
-/// Loads a server, and tells how it goes, a few times a second.
+/// Loads a server, and tells how it goes, a few times a second. Once `stop` is ready, it ends early, and tells
+/// what was found until then.
 ///
 /// # Cancel safety
 /// Dropping it ends its connections.
@@ -86,6 +88,7 @@ pub async fn load(
     target: &Target,
     options: &Options,
     plan: &Plan,
+    stop: impl Future<Output = ()>,
     mut progress: impl FnMut(Live),
 ) -> LoadReport {
     let mut target = target.clone();
@@ -109,8 +112,13 @@ pub async fn load(
     let mut found = Found::default();
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut stop, mut is_stopped) = (pin!(stop), false);
     loop {
         tokio::select! {
+            () = &mut stop, if !is_stopped => {
+                workers.stop();
+                is_stopped = true;
+            }
             worker = workers.next() => match worker {
                 Some(more) => found.merge(more),
                 None => break,

@@ -1,12 +1,14 @@
 //! What arrived on a connection: looked at as it comes, counted, and not kept.
 
 use crate::http2::Frames;
-use crate::response::Reader;
+use crate::response::{Head, Reader};
 use crate::websocket::Closing;
 
 /// Everything that arrived.
 #[derive(Debug)]
 pub(crate) struct Received {
+    /// Beyond so many bytes, what comes has no end.
+    pub(crate) limit: u64,
     /// Bytes of data.
     pub(crate) bytes: u64,
     /// The first of them, for what is told by a few bytes.
@@ -20,8 +22,9 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    pub(crate) fn new(http2: bool) -> Self {
+    pub(crate) fn new(http2: bool, limit: u64) -> Self {
         Self {
+            limit,
             bytes: 0,
             prefix: Vec::new(),
             http1: Reader::new(),
@@ -48,10 +51,20 @@ impl Received {
 
     /// Whether it is more than any answer should be.
     pub(crate) fn is_endless(&self) -> bool {
-        self.bytes > LIMIT
+        self.bytes > self.limit
+    }
+
+    /// Makes ready for the next response on the same connection.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(self.http2.is_some(), self.limit);
+    }
+
+    /// Whether its response states a length that is more than is taken.
+    pub(crate) fn states_too_much(&self) -> bool {
+        self.http1.head().and_then(Head::length).is_some_and(|length| length > self.limit)
     }
 }
 
 const PREFIX: usize = 16;
 /// Of what is taken on a connection. It is far more than a check has use for; a server that sends on has no end.
-pub(crate) const LIMIT: u64 = 64 << 20;
+pub(crate) const LIMIT: u64 = 256 << 20;

@@ -21,6 +21,8 @@ use tower_linger_tests::server::{Running, listen, serve};
 mod cost;
 #[path = "load/odd.rs"]
 mod odd;
+#[path = "load/partial.rs"]
+mod partial;
 
 /// A probe that does not end by itself fails the test.
 const BOUND: Duration = Duration::from_secs(120);

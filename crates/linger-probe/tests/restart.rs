@@ -74,6 +74,10 @@ impl Server {
     async fn json(&self, url: &str) -> (Value, Option<i32>) {
         let output = self.restart(url, &[&SLOW[..], &["--format", "json"]].concat()).await;
         let found: Result<Value, _> = serde_json::from_slice(&output.stdout);
+        if let Ok(found) = &found {
+            let schema = serde_json::from_str(include_str!("../schema/report.schema.json")).expect("JSON");
+            jsonschema::validate(&schema, found).expect("it is as the schema says");
+        }
         let found = found.unwrap_or_else(|error| panic!("{error}: {output:?}"));
         (found["restarts"][0].clone(), output.status.code())
     }

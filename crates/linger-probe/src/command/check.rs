@@ -14,7 +14,8 @@ use linger_probe::target::{Options, Target};
 
 use self::gate::GateArgs;
 use self::judging::Judging;
-use super::options::{OutputArgs, TargetArgs, names, path, progress};
+use super::descriptors;
+use super::options::{Found, OutputArgs, TargetArgs, names, path, progress};
 use super::{CommandError, seconds, size};
 
 mod gate;
@@ -96,11 +97,14 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let baseline = args.gate.baseline()?;
     args.battery.prepare()?;
     args.output.prepare()?;
-    let found = args.target.find(&options).await?;
+    // Those that mostly wait do so at once.
+    let waiting = scenarios.iter().filter(|scenario| scenario.mostly_waits()).count();
+    descriptors::ensure(options.repetitions, u32::try_from(waiting).unwrap_or(u32::MAX), "--repetitions")?;
+    let Found { targets: found, gaps } = args.target.find(&options).await?;
     announce(&found, &scenarios, &options);
 
     let bar = progress((found.len() * scenarios.len()) as u64);
-    let report = Report { options: Some((&options).into()), ..Report::default() };
+    let report = Report { options: Some((&options).into()), gaps, ..Report::default() };
     let mut judging = Judging { report, current: None, advise_for: args.server };
     let is_interrupted = tokio::select! {
         () = judging.judge(found.clone(), &scenarios, &options, &bar) => false,
@@ -115,21 +119,10 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let passed = gate.lets_pass(&report.targets);
     report.gate = Some(gate);
     args.output.tell(&report)?;
-    match troubles(&report) {
+    match super::troubles(&report) {
         none if none.is_empty() => Ok(passed),
         lines => Err(CommandError(lines.join("\nerror: "))),
     }
-}
-
-/// Why not everything was judged, a line for each reason.
-fn troubles(report: &Report) -> Vec<String> {
-    if let Some(why) = &report.interrupted {
-        return vec![why.clone()];
-    }
-    let gaps = report.gaps.iter().map(|gap| gap.why.clone());
-    let lost =
-        report.targets.iter().filter_map(|target| Some(format!("{}: {}", target.url, target.lost.as_ref()?)));
-    gaps.chain(lost).collect()
 }
 
 impl BatteryArgs {

@@ -2,15 +2,15 @@
 
 use super::CommandError;
 
-/// Raises the soft limit of open files to what so many sockets need at once, where it is lower. The hard
-/// limit is left alone.
+/// Raises the soft limit of open files to what a `number` of things needs at once, where it is lower. Each of
+/// them needs `each` sockets. The hard limit is left alone.
 ///
 /// # Errors
-/// The hard limit is lower. The line names both, and `option`, which asks for the sockets.
+/// The hard limit is lower. The line names both, and `option`, which asks for the things.
 #[cfg(unix)]
-pub(crate) fn ensure(sockets: u32, option: &str) -> Result<(), CommandError> {
+pub(crate) fn ensure(number: u32, each: u32, option: &str) -> Result<(), CommandError> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let needed = u64::from(sockets) + OTHERS;
+    let needed = u64::from(number) * u64::from(each) + OTHERS;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= needed {
         return Ok(());
@@ -18,12 +18,12 @@ pub(crate) fn ensure(sockets: u32, option: &str) -> Result<(), CommandError> {
     if hard >= needed {
         return Ok(setrlimit(Resource::RLIMIT_NOFILE, needed, hard)?);
     }
-    let fewer = match hard.saturating_sub(OTHERS) {
+    let fewer = match hard.saturating_sub(OTHERS) / u64::from(each.max(1)) {
         0 => String::new(),
         most => format!(", or at most {most} {option}"),
     };
     Err(CommandError(format!(
-        "{option} {sockets} needs {needed} open files, and this process may have {hard} (RLIMIT_NOFILE, hard limit): \
+        "{option} {number} needs {needed} open files, and this process may have {hard} (RLIMIT_NOFILE, hard limit): \
          `ulimit -n {needed}` in the shell as root{fewer}"
     )))
 }
@@ -31,7 +31,7 @@ pub(crate) fn ensure(sockets: u32, option: &str) -> Result<(), CommandError> {
 /// Elsewhere sockets are not among the files that are limited.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature everywhere")]
-pub(crate) fn ensure(_sockets: u32, _option: &str) -> Result<(), CommandError> {
+pub(crate) fn ensure(_number: u32, _each: u32, _option: &str) -> Result<(), CommandError> {
     Ok(())
 }
 

@@ -7,9 +7,10 @@ use clap::builder::TypedValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use linger_probe::discover::{LOOK_CONNECTIONS, discover};
 use linger_probe::load::{Kind, Live, Mix, Plan, Statuses, load};
-use linger_probe::model::Report;
 use linger_probe::model::load::LoadReport;
+use linger_probe::model::{Gap, Report};
 use linger_probe::target::{Options, Target};
+use tokio::sync::watch;
 
 use super::options::{OutputArgs, TargetArgs, names};
 use super::{CommandError, descriptors, seconds, size};
@@ -67,31 +68,58 @@ pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
     if plan.mix.has(Kind::Large) && options.large_path.is_none() {
         return Err(CommandError("--mix has large: give it a --large-path".to_owned()));
     }
-    descriptors::ensure(plan.connections, "--connections")?;
+    descriptors::ensure(plan.connections, 1, "--connections")?;
     args.output.prepare()?;
-    let mut targets = args.target.find(&options).await?;
+    let found = args.target.find(&options).await?;
+    let mut report = Report { gaps: found.gaps, ..Report::default() };
     eprintln!(
         "{}: {}, for {} s each, after a look of {LOOK_CONNECTIONS} connections",
-        names(&targets),
+        names(&found.targets),
         plan.words(),
         plan.duration.as_secs_f64()
     );
-    for target in &mut targets {
-        discover(target, &options).await?;
+    let mut targets = Vec::new();
+    for mut target in found.targets {
+        match discover(&mut target, &options).await {
+            Ok(_) => targets.push(target),
+            Err(error) => report.gaps.push(Gap { name: target.name, why: error.to_string() }),
+        }
     }
-    let mut report = Report::default();
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        super::interrupted().await;
+        stop.send_replace(true);
+    });
     for target in &targets {
-        report.load.push(run(target, &options, &plan).await);
+        if *stopped.borrow() {
+            let why = "the run was interrupted before its turn".to_owned();
+            report.gaps.push(Gap { name: target.name.clone(), why });
+            continue;
+        }
+        let mut stopped = stopped.clone();
+        let stop = async move { _ = stopped.wait_for(|stopped| *stopped).await };
+        report.load.push(run(target, &options, &plan, stop).await);
+    }
+    if *stopped.borrow() {
+        report.interrupted = Some("interrupted: this is what was found until then".to_owned());
     }
     args.output.tell(&report)?;
-    Ok(report.load.iter().all(LoadReport::passed))
+    match super::troubles(&report) {
+        none if none.is_empty() => Ok(report.load.iter().all(LoadReport::passed)),
+        lines => Err(CommandError(lines.join("\nerror: "))),
+    }
 }
 
 /// One load, with its progress on stderr.
-pub(crate) async fn run(target: &Target, options: &Options, plan: &Plan) -> LoadReport {
+pub(crate) async fn run(
+    target: &Target,
+    options: &Options,
+    plan: &Plan,
+    stop: impl Future<Output = ()>,
+) -> LoadReport {
     let bar = progress(plan.duration);
     bar.set_prefix(target.name.clone());
-    let report = load(target, options, plan, |live: Live| {
+    let report = load(target, options, plan, stop, |live: Live| {
         let elapsed = bar.elapsed();
         bar.set_position(u64::try_from(elapsed.min(plan.duration).as_millis()).unwrap_or(u64::MAX));
         let Live { complete, unexpected, lost } = live;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use linger_probe::error::Error;
 use linger_probe::find::find;
 use linger_probe::guess::guess;
-use linger_probe::model::Report;
+use linger_probe::model::{Gap, Report};
 use linger_probe::proxy_protocol::ProxyProtocol;
 use linger_probe::report::{self, html, render_wide};
 use linger_probe::route::{Resolve, Route};
@@ -111,7 +112,10 @@ impl TargetArgs {
     }
 
     /// The servers, before anything is asked of them, but for those without a scheme: which one they speak.
-    pub(crate) async fn find(&self, options: &Options) -> Result<Vec<Target>, CommandError> {
+    ///
+    /// # Errors
+    /// A URL makes no sense, or no server is left.
+    pub(crate) async fn find(&self, options: &Options) -> Result<Found, CommandError> {
         let trust = Trust {
             insecure: self.insecure,
             authorities: self.ca.clone(),
@@ -119,24 +123,45 @@ impl TargetArgs {
             server_name: self.sni.clone(),
         };
         let anywhere = self.i_may_test_this_host;
-        let mut found = Vec::new();
+        let (mut targets, mut gaps) = (Vec::new(), Vec::new());
         for url in &self.urls {
-            let guessed = guess(url, &trust, options, anywhere).await?;
+            let guessed = match guess(url, &trust, options, anywhere).await {
+                // It is away, and the others are not.
+                Err(error @ (Error::Name { .. } | Error::Unreachable { .. })) if self.urls.len() > 1 => {
+                    gaps.push(Gap { name: url.clone(), why: error.to_string() });
+                    continue;
+                }
+                guessed => guessed?,
+            };
             if let Some(guess) = &guessed {
                 eprintln!("{}", guess.hint);
             }
             let url = guessed.as_ref().map_or(url, |guess| &guess.url);
-            let mut target = find(url, &trust, options, anywhere).await?;
+            let mut target = match find(url, &trust, options, anywhere).await {
+                Err(error @ Error::Name { .. }) if self.urls.len() > 1 => {
+                    gaps.push(Gap { name: url.clone(), why: error.to_string() });
+                    continue;
+                }
+                target => target?,
+            };
             if let Some(path) = &self.path {
                 target.path.clone_from(path);
             }
-            found.push(target);
+            targets.push(target);
         }
-        if self.sni.is_some() && found.iter().all(|target| target.tls.is_none()) {
+        if self.sni.is_some() && targets.iter().all(|target| target.tls.is_none()) {
             return Err(CommandError("--sni is for TLS: no URL is https://".to_owned()));
         }
-        Ok(found)
+        Ok(Found { targets, gaps })
     }
+}
+
+/// The servers that were named.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) targets: Vec<Target>,
+    /// Those that have no address.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// `a, b`.

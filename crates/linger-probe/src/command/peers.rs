@@ -60,11 +60,11 @@ pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     args.output.prepare()?;
     if args.just != Some(Half::Check) {
         // The servers that are started have the same limit.
-        descriptors::ensure(args.load.plan()?.connections, "--connections")?;
+        descriptors::ensure(args.load.plan()?.connections, 1, "--connections")?;
     }
-    let mut running = Vec::new();
+    let (mut running, mut report) = (Vec::new(), Report::default());
     let compared = tokio::select! {
-        compared = compare(args, &peers, scenarios, &mut running) => compared,
+        compared = compare(args, &peers, scenarios, &mut running, &mut report) => compared,
         () = super::interrupted() => Err(CommandError("interrupted: the servers are stopped".to_owned())),
     };
     let mut stops = JoinSet::new();
@@ -72,8 +72,14 @@ pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
         stops.spawn(server.stop());
     }
     stops.join_all().await;
-    args.output.tell_summary(&compared?)?;
-    Ok(true)
+    if let Err(CommandError(why)) = &compared {
+        report.interrupted = Some(why.clone());
+    }
+    // What is known is told, however it ended.
+    if compared.is_ok() || !(report.targets.is_empty() && report.load.is_empty()) {
+        args.output.tell_summary(&report)?;
+    }
+    compared.map(|()| true)
 }
 
 /// One scheme of a peer.
@@ -89,8 +95,8 @@ async fn compare(
     peers: &[&'static Peer],
     scenarios: Vec<&'static Scenario>,
     running: &mut Vec<Running>,
-) -> Result<Report, CommandError> {
-    let mut report = Report::default();
+    report: &mut Report,
+) -> Result<(), CommandError> {
     // What the servers serve: it stays until they have been compared.
     let ground = Ground::make()?;
     let found = start(args, peers, &ground, running, &mut report.gaps).await?;
@@ -105,7 +111,7 @@ async fn compare(
         for Found { target, options, server } in &found {
             let options = Options { upload_bytes: LOAD_UPLOAD_BYTES, ..options.clone() };
             let before = running[*server].cpu();
-            let mut load = load::run(target, &options, &plan).await;
+            let mut load = load::run(target, &options, &plan, std::future::pending()).await;
             let spent =
                 running[*server].cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
             let requests = u32::try_from(load.requests()).unwrap_or(u32::MAX);
@@ -113,7 +119,7 @@ async fn compare(
             report.load.push(load);
         }
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn start(

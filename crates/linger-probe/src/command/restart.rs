@@ -75,7 +75,7 @@ pub(crate) async fn main(args: &RestartArgs) -> Result<bool, CommandError> {
     }
     args.output.prepare()?;
     let options = args.target.options();
-    let mut targets = args.target.find(&options).await?;
+    let mut targets = args.target.find(&options).await?.targets;
     let target = targets.first_mut().ok_or_else(|| CommandError("it takes one URL".to_owned()))?;
     eprintln!("{}: {} clients of each kind, then {}", target.name, args.clients, args.ended_by());
     discover(target, &options).await?;

@@ -204,6 +204,8 @@ impl Client {
                 None => None,
             };
             let mut connection = Connection::open(target, session, None, false, bound()).await?;
+            // Time is its only bound.
+            connection.received.limit = u64::MAX;
             connection.handshake(bound()).await;
             if connection.is_handshaking() {
                 return Err(io::Error::other("the handshake failed"));

@@ -37,11 +37,11 @@ impl Found {
     }
 }
 
-/// Workers that run. Dropping this stops them.
+/// Workers that run. Dropping this stops them, too.
 #[derive(Debug)]
 pub(super) struct Workers {
     results: mpsc::UnboundedReceiver<Found>,
-    _stop: watch::Sender<()>,
+    stop: watch::Sender<()>,
 }
 
 impl Workers {
@@ -54,23 +54,30 @@ impl Workers {
             let (own_result, mut stopped) = (result.clone(), stopped.clone());
             let clients = (first..shared.connections).step_by(number as usize);
             let work = move || {
-                let found = match runtime::Builder::new_current_thread().enable_all().build() {
+                let found = Arc::new(Mutex::new(Found::default()));
+                match runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime.block_on(async {
                         tokio::select! {
-                            found = run(&shared, &requests, clients) => found,
-                            _ = stopped.changed() => Found::default(),
+                            () = run(&shared, &requests, &found, clients) => {}
+                            _ = stopped.changed() => {}
                         }
                     }),
-                    Err(error) => failed(&error),
-                };
+                    Err(error) => lock(&found).openings.fail(&error),
+                }
                 // Nobody wants it where the load was dropped.
-                let _ = own_result.send(found);
+                let _ = own_result.send(std::mem::take(&mut *lock(&found)));
             };
             if let Err(error) = thread::Builder::new().name("load".to_owned()).spawn(work) {
                 let _ = result.send(failed(&error));
             }
         }
-        Self { results, _stop: stop }
+        Self { results, stop }
+    }
+
+    /// Ends all clients. What they have found so far is still told; requests that are under way are not.
+    pub(super) fn stop(&self) {
+        // There is nobody left to be stopped, otherwise.
+        let _ = self.stop.send(());
     }
 
     /// What the next worker that ends has found. None after the last.
@@ -86,8 +93,12 @@ fn failed(error: &io::Error) -> Found {
 }
 
 /// These clients, until each has ended.
-async fn run(shared: &Arc<Shared>, requests: &Arc<Requests>, numbers: impl Iterator<Item = u32>) -> Found {
-    let found = Arc::new(Mutex::new(Found::default()));
+async fn run(
+    shared: &Arc<Shared>,
+    requests: &Arc<Requests>,
+    found: &Arc<Mutex<Found>>,
+    numbers: impl Iterator<Item = u32>,
+) {
     let mut clients = JoinSet::new();
     for number in numbers {
         let client = Client::new(requests.clone(), shared.cut);
@@ -95,10 +106,9 @@ async fn run(shared: &Arc<Shared>, requests: &Arc<Requests>, numbers: impl Itera
     }
     while let Some(joined) = clients.join_next().await {
         if let Err(panic) = joined {
-            lock(&found).openings.fail(&panic);
+            lock(found).openings.fail(&panic);
         }
     }
-    std::mem::take(&mut lock(&found))
 }
 
 /// A client, until the time is up.
@@ -107,13 +117,16 @@ async fn drive(shared: Arc<Shared>, found: Arc<Mutex<Found>>, mut client: Client
     while let Some((kind, due)) = shared.next().await {
         let exchange = client.exchange(kind, due).await;
         shared.note(kind, exchange.came);
-        lock(&found).kinds[kind as usize].add(exchange);
+        {
+            let mut found = lock(&found);
+            found.kinds[kind as usize].add(exchange);
+            found.openings.merge(std::mem::take(&mut client.openings));
+        }
         if matches!(exchange.came, Came::Refused | Came::Unopened) {
             // A server that takes no connections is not asked as fast as one can.
             sleep_until((Instant::now() + super::UNOPENED_PAUSE).min(shared.end)).await;
         }
     }
-    lock(&found).openings.merge(client.openings);
 }
 
 /// Only the worker's own thread takes it, and not across an await: it never waits.

@@ -17,6 +17,16 @@ pub(crate) struct Head {
     pub(super) body: Body,
 }
 
+impl Head {
+    /// The length that it states.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self.body {
+            Body::Length(length) => Some(length),
+            Body::None | Body::Chunked | Body::ToEnd | Body::Invalid(_) => None,
+        }
+    }
+}
+
 /// What delimits a body (RFC 9112 §6.3). Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
