@@ -141,6 +141,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "error.headers_too_large",
         title: "Header fields of 64 KiB",
+        manner: WritesThenReads,
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
         steps: &[
@@ -223,10 +224,10 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "h2.garbage",
-        title: "HTTP/2: garbage after the preface",
+        title: "HTTP/2: a frame that is invalid",
         clause: "RFC 9113 §5.4.1",
         loss: "the client never learns what was wrong",
-        steps: &[SendBytes(PREFACE), SendBytes(&[0xff; 64]), AwaitEnd],
+        steps: &[SendBytes(PREFACE), SendBytes(SHORT_PING), AwaitEnd],
         ..GOES_AWAY
     },
     Scenario {
@@ -389,6 +390,9 @@ const FILLER: &[u8] = b"X-Filler: 0123456789012345678901234567890123456789\r\n";
 pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+/// A PING of one byte, which is an error of the connection (RFC 9113 §6.7). A frame of an unknown type is
+/// none.
+const SHORT_PING: &[u8] = &[0, 0, 1, 6, 0, 0, 0, 0, 0, 0];
 /// Close with code 1000, masked by zeros.
 const WEBSOCKET_CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 

@@ -75,11 +75,11 @@ pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Opt
     })
 }
 
-/// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that mostly wait, beside
-/// them, since a server's bounds are up to half a minute long.
+/// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that
+/// mostly wait, beside them, since a server's bounds are up to half a minute long.
 ///
-/// A server that takes no more connections is [lost](TargetReport::lost), and so is one whose check is not done at the options'
-/// deadline: what was found until then stands.
+/// A server that takes no more connections is [lost](TargetReport::lost), and so is one whose check is not
+/// done at the options' deadline: what was found until then stands.
 ///
 /// # Cancel safety
 /// Dropping it ends its connections.

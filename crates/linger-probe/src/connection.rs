@@ -1,5 +1,5 @@
-//! A client's connection that shows how it ends: plain TCP or TLS, driven by hand, so that a `close_notify`, a FIN and a
-//! reset are told apart and in order, and so that bytes can be sent while others arrive.
+//! A client's connection that shows how it ends: plain TCP or TLS, driven by hand, so that a `close_notify`,
+//! a FIN and a reset are told apart and in order, and so that bytes can be sent while others arrive.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -111,12 +111,14 @@ impl Connection {
         self.trace = Trace::begin();
     }
 
-    /// Whether the server has said that it will send nothing more: by `close_notify` or a fatal alert, by FIN, or by a reset.
+    /// Whether the server has said that it will send nothing more: by `close_notify` or a fatal alert, by
+    /// FIN, or by a reset.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.is_some() || self.close_notify || self.alert.is_some()
     }
 
-    /// Whether its data has an end that cannot be mistaken for a cut: over TLS that is `close_notify` alone (RFC 9112 §9.8).
+    /// Whether its data has an end that cannot be mistaken for a cut: over TLS that is `close_notify` alone
+    /// (RFC 9112 §9.8).
     pub(crate) fn ended_cleanly(&self) -> bool {
         if self.tls.is_some() { self.close_notify } else { self.ended == Some(Ended::Fin) }
     }
@@ -150,7 +152,8 @@ impl Connection {
         }
     }
 
-    /// Sends all of it; where `reading`, takes what arrives meanwhile. Ends early at a failed write, or when time is up.
+    /// Sends all of it; where `reading`, takes what arrives meanwhile. Ends early at a failed write, or when
+    /// time is up.
     pub(crate) async fn send(&mut self, mut bytes: &[u8], reading: bool, deadline: Instant) -> Moved {
         while (!bytes.is_empty() || self.wants_write()) && !self.write_failed {
             if self.exchange(&mut bytes, reading, deadline).await == Moved::TimedOut {
@@ -215,7 +218,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Says `close_notify`, as RFC 8446 §6.1 asks of a side that ends its data. Does nothing the second time, and on plain TCP.
+    /// Says `close_notify`, as RFC 8446 §6.1 asks of a side that ends its data. Does nothing the second time,
+    /// and on plain TCP.
     pub(crate) async fn say_close_notify(&mut self, deadline: Instant) {
         let Some(tls) = self.tls.as_mut().filter(|tls| !self.has_said_close_notify && !tls.is_handshaking())
         else {

@@ -18,12 +18,12 @@ use crate::scenario::Opening;
 use crate::target::{Options, Target};
 use crate::tls_words;
 
-/// What this server can do, once it has shown that it answers a request. Settles on the address that takes connections.
-/// It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
+/// What this server can do, once it has shown that it answers a request. Settles on the address that takes
+/// connections. It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
 ///
 /// # Errors
-/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does not answer. Each
-/// wait takes at most the options' timeout.
+/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does
+/// not answer. Each wait takes at most the options' timeout.
 pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
     timeout(options.timeout, reach(target))
         .await
@@ -138,7 +138,8 @@ impl Look<'_> {
         Ok(raw_alert(received).is_some() || received.first() == Some(&HANDSHAKE_RECORD))
     }
 
-    /// Whether its first frame is SETTINGS: over TLS by ALPN, otherwise by prior knowledge (RFC 9113 §3.3, §3.4).
+    /// Whether its first frame is SETTINGS: over TLS by ALPN, otherwise by prior knowledge (RFC 9113 §3.3,
+    /// §3.4).
     async fn speaks_http2(&self) -> Result<bool, Error> {
         let mut connection = self.open(Opening::Http2).await?;
         let negotiated = connection.session().is_none_or(|session| session.alpn_protocol() == Some(b"h2"));

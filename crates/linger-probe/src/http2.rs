@@ -34,7 +34,7 @@ pub(crate) struct Frames {
     pub(crate) body_bytes: u64,
     /// Whether the response is whole.
     pub(crate) ended: bool,
-    /// The code of the stream's `RST_STREAM`.
+    /// The code of the stream's first `RST_STREAM`.
     pub(crate) reset: Option<u32>,
     /// The code of its last GOAWAY.
     pub(crate) goaway: Option<u32>,
@@ -175,7 +175,8 @@ impl Frames {
             }
             kind::PING if flags & ACK == 0 => self.replies.extend(frame(kind::PING, ACK, 0, payload)),
             kind::GOAWAY => self.goaway = payload.get(4..8).map(code),
-            kind::RST_STREAM if stream == 1 => self.reset = payload.get(..4).map(code),
+            // The stream is over by the first; more of them answer what was under way.
+            kind::RST_STREAM if stream == 1 => self.reset = self.reset.or(payload.get(..4).map(code)),
             kind::WINDOW_UPDATE => {
                 let increment = i64::from(payload.get(..4).map_or(0, code) & 0x7fff_ffff);
                 match stream {
@@ -318,6 +319,7 @@ mod tests {
             headers(&[(":status", "413"), ("server", "x")], false),
             frame(kind::DATA, END_STREAM, 1, b"too big"),
             frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 0]),
+            frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 5]),
             frame(kind::PING, 0, 0, &[7; 8]),
             frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 11]),
         ]

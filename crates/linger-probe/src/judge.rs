@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use tokio_rustls::rustls::AlertDescription;
+
 use crate::connection::{Connection, Ended};
 use crate::http2::{self, NO_ERROR};
 use crate::model::{Attempt, End, Event, Side, What};
@@ -9,6 +11,7 @@ use crate::received::LIMIT;
 use crate::response::Response;
 use crate::run::Run;
 use crate::scenario::{Expect, Opening, Scenario, Step};
+use crate::tls_words;
 
 /// A judged try, and who sent what when.
 pub(crate) struct Judged {
@@ -106,7 +109,7 @@ impl<'a> Seen<'a> {
         let frames = connection.received.http2.as_ref();
         let end = phrase(&self.end);
         if self.run.gave_up {
-            return Some(self.lost("a write failed before the response was read"));
+            return Some(self.lost("a write failed before the answer was read"));
         }
         if self.wants_response() && !self.whole {
             return Some(self.missing());
@@ -166,7 +169,10 @@ impl<'a> Seen<'a> {
 
     /// The server's fatal alert, in the session or before there was one.
     fn alert(&self) -> Option<String> {
-        let raw = || raw_alert(&self.connection().received.prefix).map(|code| code.to_string());
+        let raw = || {
+            raw_alert(&self.connection().received.prefix)
+                .map(|code| tls_words::alert(AlertDescription::from(code)))
+        };
         self.connection().alert.clone().or_else(raw)
     }
 
@@ -217,7 +223,7 @@ impl<'a> Seen<'a> {
         let connection = self.connection();
         let fault = connection.received.http1.fault();
         let response = match self.response {
-            _ if self.run.gave_up => Some("a failed write, no response".to_owned()),
+            _ if self.run.gave_up => Some("a failed write, no answer".to_owned()),
             None if !self.wants_response() => None,
             None => Some(fault.unwrap_or("no response").to_owned()),
             Some(Response { status, complete: true, .. }) => Some(format!("{status}, whole")),

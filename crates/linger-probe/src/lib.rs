@@ -1,8 +1,9 @@
 //! Judges how an HTTP server ends its connections.
 //!
-//! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them, [`check`] runs them
-//! against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does it many times at once,
-//! [`restart`] ends it under a light load, and the [`model`] of what was found is what every [`report`] format is made from.
+//! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them,
+//! [`check`] runs them against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does
+//! it many times at once, [`restart`] ends it under a light load, and the [`model`] of what was found is what
+//! every [`report`] format is made from.
 
 pub mod authorization;
 pub mod baseline;

@@ -79,8 +79,8 @@ pub struct Live {
     pub lost: u64,
 }
 
-/// Loads a server, and tells how it goes, a few times a second. Once `stop` is ready, it ends early, and tells
-/// what was found until then.
+/// Loads a server, and tells how it goes, a few times a second. Once `stop` is ready, it ends early, and
+/// tells what was found until then.
 ///
 /// # Cancel safety
 /// Dropping it ends its connections.

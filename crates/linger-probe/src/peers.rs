@@ -1,5 +1,5 @@
-//! Servers that people run, each from a small configuration, for as long as they are compared: on free ports of 127.0.0.1, in
-//! process groups of their own, stopped when their value is dropped.
+//! Servers that people run, each from a small configuration, for as long as they are compared: on free ports
+//! of 127.0.0.1, in process groups of their own, stopped when their value is dropped.
 
 use std::fs;
 use std::io;
@@ -22,8 +22,9 @@ mod known;
 
 pub(crate) use known::ALL;
 
-/// A server, and how it is started. In its files and arguments, `{http}` and `{https}` stand for its ports, `{folder}` for a
-/// folder of its own, `{ground}` for one with certificates and `www`, and what `settings` names for what it says.
+/// A server, and how it is started. In its files and arguments, `{http}` and `{https}` stand for its ports,
+/// `{folder}` for a folder of its own, `{ground}` for one with certificates and `www`, and what `settings`
+/// names for what it says.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) name: &'static str,

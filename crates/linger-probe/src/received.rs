@@ -66,5 +66,6 @@ impl Received {
 }
 
 const PREFIX: usize = 16;
-/// Of what is taken on a connection. It is far more than a check has use for; a server that sends on has no end.
+/// Of what is taken on a connection. It is far more than a check has use for; a server that sends on has no
+/// end.
 pub(crate) const LIMIT: u64 = 256 << 20;

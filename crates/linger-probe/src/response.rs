@@ -1,4 +1,5 @@
-//! Is the whole response there? It is read as it arrives, in bounded memory: of a body only the length is kept.
+//! Is the whole response there? It is read as it arrives, in bounded memory: of a body only the length is
+//! kept.
 
 mod chunked;
 mod head;
@@ -91,7 +92,8 @@ impl Reader {
         }
     }
 
-    /// What has come. `ended`: whether a clean end followed, which delimits a body without a length (RFC 9112 §6.3).
+    /// What has come. `ended`: whether a clean end followed, which delimits a body without a length (RFC 9112
+    /// §6.3).
     pub(crate) fn response(&self, ended: bool) -> Option<Response> {
         let complete = match self.stage {
             Stage::Whole => true,

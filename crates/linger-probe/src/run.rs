@@ -25,8 +25,8 @@ pub(crate) struct Run {
     pub(crate) gave_up: bool,
     /// Whether nothing came before the last byte of an upload was sent, which was held back.
     pub(crate) read_everything: bool,
-    /// From the server's FIN, or from the response where there is none, to when its socket was known to be gone; none if it was
-    /// not, in time.
+    /// From the server's FIN, or from the response where there is none, to when its socket was known to be
+    /// gone; none if it was not, in time.
     pub(crate) released: Option<Duration>,
     /// Whether an idle connection was ended in time.
     pub(crate) idle_ended: bool,
@@ -174,8 +174,8 @@ impl Run {
         }
     }
 
-    /// Waits for the end of the server's data, answers a `close_notify` that is not followed by a FIN, as some servers wait for
-    /// it, and looks for the end of the connection.
+    /// Waits for the end of the server's data, answers a `close_notify` that is not followed by a FIN, as
+    /// some servers wait for it, and looks for the end of the connection.
     async fn await_end(&mut self, timeout: Duration) {
         self.connection.receive_to_end(Instant::now() + timeout).await;
         if self.connection.ended.is_some() || !self.connection.is_over() {
@@ -207,8 +207,8 @@ impl Run {
         }
     }
 
-    /// Sends a byte: over TLS in a record, so that nothing but patience speaks against it. Bytes that find no socket are answered
-    /// by a reset.
+    /// Sends a byte: over TLS in a record, so that nothing but patience speaks against it. Bytes that find no
+    /// socket are answered by a reset.
     async fn poke(&mut self, deadline: Instant) {
         if self.connection.can_encrypt() {
             self.connection.send(&[0], false, deadline).await;

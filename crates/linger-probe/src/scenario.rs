@@ -93,7 +93,8 @@ pub enum Manner {
     ReadsWhileWriting,
 }
 
-/// One thing that a client does. In a text, `{path}`, `{large}`, `{websocket}`, `{authority}`, `{method}`, `{headers}` and
+/// One thing that a client does. In a text, `{path}`, `{large}`, `{websocket}`, `{authority}`, `{method}`,
+/// `{headers}` and
 /// `{upload}` stand for the target's and the options'. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -120,7 +121,8 @@ pub enum Step {
     RepeatRaw(usize),
     /// Sends a request of HTTP/2.
     Http2Request,
-    /// Sends a request of HTTP/2 with a body of the upload's size, as the windows let it, and reads meanwhile.
+    /// Sends a request of HTTP/2 with a body of the upload's size, as the windows let it, and reads
+    /// meanwhile.
     Http2Upload,
     /// Waits a second for an interim response. A final one is the answer, and no upload follows it.
     AwaitContinue,

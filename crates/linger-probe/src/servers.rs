@@ -1,5 +1,5 @@
-//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. What the layer changes is the listener, or the
-//! service of a connection, and nothing else.
+//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. What the layer changes is the
+//! listener, or the service of a connection, and nothing else.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

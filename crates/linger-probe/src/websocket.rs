@@ -46,7 +46,8 @@ impl Closing {
     }
 }
 
-/// A frame's opcode, the length of its header and that of its payload (RFC 6455 §5.2); a server masks nothing.
+/// A frame's opcode, the length of its header and that of its payload (RFC 6455 §5.2); a server masks
+/// nothing.
 fn frame(bytes: &[u8]) -> Option<(u8, usize, u64)> {
     let [first, second, rest @ ..] = bytes else { return None };
     let (header, payload) = match second & 0x7f {

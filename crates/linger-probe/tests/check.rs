@@ -57,8 +57,8 @@ fn target(server: &Running, tls: Option<&Certs>) -> Target {
     }
 }
 
-/// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`, with or without
-/// the layer, so that row is left out, too.
+/// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`,
+/// with or without the layer, so that row is left out, too.
 async fn checked(target: &Target, abilities: &Abilities) -> TargetReport {
     let options = Options {
         large_path: Some("/large".into()),

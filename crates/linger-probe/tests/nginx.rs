@@ -1,5 +1,5 @@
-//! nginx, the model of a lingering close: it passes what it is known to pass, and where it is told not to linger, or does not
-//! by itself, it fails.
+//! nginx, the model of a lingering close: it passes what it is known to pass, and where it is told not to
+//! linger, or does not by itself, it fails.
 //!
 //! A suite of its own: `make nginx`. What it needs, `make needs` installs on Debian.
 

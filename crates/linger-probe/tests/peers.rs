@@ -42,7 +42,8 @@ fn failed<'a>(found: &'a Value, name: &str) -> Vec<&'a str> {
 /// Done when it tells bare axum, layered axum, nginx and Go apart in ten runs in a row.
 #[tokio::test(flavor = "multi_thread")]
 async fn axum_nginx_and_go_are_told_apart_every_time() {
-    // Without those that luck or a server's patience decides: an early response may still be read after a reset on loopback.
+    // Without those that luck or a server's patience decides: an early response may still be read after a
+    // reset on loopback.
     let only = "early.stops_at_error,early.chunked,large.unread_upload,close.requested,close.pipelined,error,flood.pipelined,flood.bad_request,flood.headers";
     // An upload of more than sockets buffer, whatever the kernel's limits are.
     let battery =

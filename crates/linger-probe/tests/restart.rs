@@ -1,5 +1,5 @@
-//! `linger-probe restart` as a user runs it, against servers of their own processes that die, or that end as they
-//! should.
+//! `linger-probe restart` as a user runs it, against servers of their own processes that die, or that end as
+//! they should.
 #![cfg(unix)]
 
 use std::path::Path;

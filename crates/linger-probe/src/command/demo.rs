@@ -1,4 +1,5 @@
-//! `linger-probe demo`: the same axum app bare and with tower-linger, under clients that behave as real ones do.
+//! `linger-probe demo`: the same axum app bare and with tower-linger, under clients that behave as real ones
+//! do.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 

@@ -52,7 +52,8 @@ enum Half {
     Load,
 }
 
-/// Compares them, and stops them all, also where it is interrupted. True: they did what they do, whatever that is.
+/// Compares them, and stops them all, also where it is interrupted. True: they did what they do, whatever
+/// that is.
 pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     let peers = args.peers()?;
     let scenarios = args.battery.scenarios()?;

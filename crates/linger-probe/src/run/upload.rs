@@ -1,5 +1,5 @@
-//! Uploads. The last bytes of each are held back for a moment: a server that refuses an upload says so before it has all of it,
-//! and one that says nothing until then has read everything.
+//! Uploads. The last bytes of each are held back for a moment: a server that refuses an upload says so before
+//! it has all of it, and one that says nothing until then has read everything.
 
 use std::time::Duration;
 

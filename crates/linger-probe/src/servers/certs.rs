@@ -20,7 +20,8 @@ pub(crate) struct Certs {
 }
 
 impl Certs {
-    /// Makes them, as files of a folder. `both.pem` is the server's certificate and key in one, as some servers want it.
+    /// Makes them, as files of a folder. `both.pem` is the server's certificate and key in one, as some
+    /// servers want it.
     pub(crate) fn make(folder: &Path) -> io::Result<Self> {
         let write = |name: &str, contents: &str| {
             let path = folder.join(name);
@@ -44,7 +45,8 @@ impl Certs {
     }
 }
 
-/// A server's configuration, HTTP/2 and HTTP/1.1; with a `client_authority` it asks for a certificate from it.
+/// A server's configuration, HTTP/2 and HTTP/1.1; with a `client_authority` it asks for a certificate from
+/// it.
 pub(crate) fn config(
     chain: &Path,
     key: &Path,

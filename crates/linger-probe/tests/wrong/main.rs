@@ -1,5 +1,5 @@
-//! Servers that are wrong on purpose: each is caught by the row that is about its fault, and the same server without the fault
-//! passes that row.
+//! Servers that are wrong on purpose: each is caught by the row that is about its fault, and the same server
+//! without the fault passes that row.
 
 use std::io;
 use std::sync::Arc;

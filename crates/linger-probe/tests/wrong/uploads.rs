@@ -34,7 +34,8 @@ async fn a_final_response_to_expect_is_the_answer() {
     assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::LosesResponses), "{found:#?}");
 }
 
-/// It reads the head, answers, and lets go: the rest of a small body makes that a reset, which Linux clients outlive.
+/// It reads the head, answers, and lets go: the rest of a small body makes that a reset, which Linux clients
+/// outlive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_a_reset_follows_passes_on_linux_only() {
     let server = |lingers: bool| {
