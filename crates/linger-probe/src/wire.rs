@@ -8,21 +8,20 @@
 //! let capture = Capture::start(port)?;
 //! // … connections come and go …
 //! let transcript = capture.finish()?;
-//! assert!(transcript.position(Side::Server, Part::Fin) < transcript.position(Side::Client, Part::Fin),
-//! "{transcript}"); assert_eq!(transcript.resets(Side::Server), 0, "{transcript}");
+//! assert!(transcript.position(Side::Server, Part::Fin) < transcript.position(Side::Client, Part::Fin), "{transcript}");
+//! assert_eq!(transcript.resets(Side::Server), 0, "{transcript}");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Loopback shows each packet twice, as it leaves and as it arrives; the copy that leaves is kept. It is
-//! taken while the sender holds its socket, so one side's packets are in order, and before the receiver can
-//! act, so what it causes comes later. It also means: packets dropped by an output rule or a lossy queue are
-//! not here, those dropped by an input rule are.
+//! Loopback shows each packet twice, as it leaves and as it arrives; the copy that leaves is kept. It is taken while the
+//! sender holds its socket, so one side's packets are in order, and before the receiver can act, so what it causes comes
+//! later. It also means: packets dropped by an output rule or a lossy queue are not here, those dropped by an input rule are.
 //!
-//! Nothing is lost silently. The kernel's count of dropped packets, bytes acknowledged but not seen, and
-//! packets that had left before [`Capture::finish`] was called but were not seen all end up in
-//! [`Transcript::problems`]. Only a process that is root outside user namespaces may have a queue larger than
-//! `net.core.rmem_max`; elsewhere, watch mass transfers through [`Capture::start_cut`].
+//! Nothing is lost silently. The kernel's count of dropped packets, bytes acknowledged but not seen, and packets that had
+//! left before [`Capture::finish`] was called but were not seen all end up in [`Transcript::problems`]. Only a process that
+//! is root outside user namespaces may have a queue larger than `net.core.rmem_max`; elsewhere, watch mass transfers
+//! through [`Capture::start_cut`].
 
 mod flow;
 mod ladder;
@@ -58,18 +57,17 @@ impl Capture {
     /// Captures whole packets to and from `port` from now on.
     ///
     /// # Errors
-    /// If the process may not open packet sockets: it needs root, `CAP_NET_RAW`, or a network namespace of
-    /// its own.
+    /// If the process may not open packet sockets: it needs root, `CAP_NET_RAW`, or a network namespace of its own.
     pub fn start(port: u16) -> io::Result<Self> {
         Self::start_cut(port, WHOLE)
     }
 
     /// Captures at most the first `limit` bytes of each packet, IP header included.
     ///
-    /// Cut packets take little room in the queue, so even a short one holds a mass transfer. Lengths, FIN and
-    /// RST stay right. TLS records that begin in a part that was cut off are not recognised; they count as
-    /// data, until a segment of the same side that is not cut holds whole records only. With a limit of about
-    /// 2000 an alert that follows an upload is usually such a segment.
+    /// Cut packets take little room in the queue, so even a short one holds a mass transfer. Lengths, FIN and RST stay
+    /// right. TLS records that begin in a part that was cut off are not recognised; they count as data, until a segment
+    /// of the same side that is not cut holds whole records only. With a limit of about 2000 an alert that follows an
+    /// upload is usually such a segment.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -77,8 +75,8 @@ impl Capture {
         Self::begin(port, limit, Seen::Leaving, Recorder::default())
     }
 
-    /// For ladders: what follows on the same of one side is summed up at once, so that memory stays small
-    /// however much is sent, and packets are cut.
+    /// For ladders: what follows on the same of one side is summed up at once, so that memory stays small however much is sent,
+    /// and packets are cut.
     pub(crate) fn start_compact(server: SocketAddr) -> io::Result<Self> {
         let seen = if server.ip().is_loopback() { Seen::Leaving } else { Seen::Both };
         Self::begin(server.port(), ALERT_BESIDE_DATA, seen, Recorder::compact())
@@ -98,11 +96,9 @@ impl Capture {
         Ok(Self { shared, reader: Some(reader), marker })
     }
 
-    /// Waits until what has been captured satisfies `done`, or for [a generous time](WAIT_BOUND), and says
-    /// whether it did.
+    /// Waits until what has been captured satisfies `done`, or for [a generous time](WAIT_BOUND), and says whether it did.
     ///
-    /// It blocks the thread: on a runtime with one thread use it only when the peers are threads or
-    /// processes.
+    /// It blocks the thread: on a runtime with one thread use it only when the peers are threads or processes.
     #[must_use]
     pub fn wait_until(&self, mut done: impl FnMut(&Transcript) -> bool) -> bool {
         let mut state = self.shared.lock();
@@ -115,8 +111,7 @@ impl Capture {
         }
     }
 
-    /// What was captured of this client's connection until now, once everything that left before this call
-    /// has been read.
+    /// What was captured of this client's connection until now, once everything that left before this call has been read.
     pub(crate) fn of(&self, client: SocketAddr) -> Vec<Event> {
         // Where it did not catch up, there is less to see.
         let number = self.shared.lock().marker.wrapping_add(1);
@@ -125,12 +120,11 @@ impl Capture {
         state.recorder.events.iter().filter(|event| event.client == client).cloned().collect()
     }
 
-    /// Ends the capture once everything that left before this call has been read and the wire has been quiet
-    /// for 50 ms.
+    /// Ends the capture once everything that left before this call has been read and the wire has been quiet for 50 ms.
     ///
-    /// A UDP packet to 127.0.0.1 tells that all has been read. A test's firewall rules must let it out; if
-    /// they do not, the transcript says that it may be incomplete. Nothing else is waited for, neither
-    /// timers, such as a retransmission, nor the processes at the two ends: let them finish first.
+    /// A UDP packet to 127.0.0.1 tells that all has been read. A test's firewall rules must let it out; if they do not, the
+    /// transcript says that it may be incomplete. Nothing else is waited for, neither timers, such as a retransmission,
+    /// nor the processes at the two ends: let them finish first.
     ///
     /// # Errors
     /// If reading packets failed.
@@ -161,8 +155,8 @@ impl Capture {
         false
     }
 
-    /// Sends a packet of our own through the same queue and waits until it comes out: all before it are then
-    /// read, and the number of dropped packets that it carries is final.
+    /// Sends a packet of our own through the same queue and waits until it comes out: all before it are then read, and
+    /// the number of dropped packets that it carries is final.
     fn catch_up(&self, number: u8) -> io::Result<bool> {
         // More than once, because a full queue drops it.
         for _ in 0..MARKER_TRIES {

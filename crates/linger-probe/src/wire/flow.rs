@@ -81,8 +81,7 @@ impl Recorder {
     pub(super) fn push(&mut self, segment: Segment<'_>) {
         let id = self.connection_of(&segment);
         let side = segment.side;
-        // Bytes that the receiver acknowledges have been on the wire: if they are not here, the capture lost
-        // them.
+        // Bytes that the receiver acknowledges have been on the wire: if they are not here, the capture lost them.
         if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
             let unseen = |next| is_before(next, ack);
             if self.direction(id, side.other()).next.is_some_and(unseen) {

@@ -6,8 +6,8 @@ use crate::trace::folded;
 
 /// What these packets of one connection say, in the words of a ladder.
 ///
-/// `noticed` is the ladder from the client's socket: in TLS 1.3 it knows what an encrypted alert is, and what
-/// a socket does that is not in a packet.
+/// `noticed` is the ladder from the client's socket: in TLS 1.3 it knows what an encrypted alert is, and what a socket does
+/// that is not in a packet.
 pub(crate) fn ladder(packets: &[Event], noticed: &[model::Event]) -> Vec<model::Event> {
     let Some(begin) = packets.first().map(|event| event.at) else { return Vec::new() };
     let alerts = |side| {

@@ -88,8 +88,7 @@ pub(super) fn read(packets: &OwnedFd, buffer: &mut [u8], flags: MsgFlags) -> nix
     Ok(received)
 }
 
-/// A classic BPF program: "if the packet type is outgoing (or, for both, to this host), keep `limit` bytes,
-/// else none".
+/// A classic BPF program: "if the packet type is outgoing (or, for both, to this host), keep `limit` bytes, else none".
 fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K

@@ -1,12 +1,12 @@
 //! Finds TLS records in one direction of a TCP stream and says, without keys, what they are.
 //!
-//! In TLS 1.3 the type of an encrypted record is hidden (RFC 8446 §5.2), so two facts stand in for it: an
-//! alert is two bytes, and the handshake's order is fixed. They mislead in these cases:
+//! In TLS 1.3 the type of an encrypted record is hidden (RFC 8446 §5.2), so two facts stand in for it: an alert is two
+//! bytes, and the handshake's order is fixed. They mislead in these cases:
 //! - application data of exactly two bytes in a 1.3 record counts as an alert;
-//! - session tickets, key updates and data that a server sends before the client's Finished cannot be told
-//! from each   other: before that moment all counts as handshake, afterwards as data;
-//! - a client that pads its Finished, or that packs it behind a certificate with data in the same segment,
-//! has that data   counted as handshake.
+//! - session tickets, key updates and data that a server sends before the client's Finished cannot be told from each
+//!   other: before that moment all counts as handshake, afterwards as data;
+//! - a client that pads its Finished, or that packs it behind a certificate with data in the same segment, has that data
+//!   counted as handshake.
 
 use super::transcript::{Part, Side};
 
@@ -58,8 +58,8 @@ struct Record {
 impl Scanner {
     /// Takes the next bytes of the stream, all from one segment, and describes them.
     ///
-    /// `missing` bytes follow them that the capture cut off. The answer is empty if all there was is the
-    /// beginning of a record header: those bytes count with the rest of their record.
+    /// `missing` bytes follow them that the capture cut off. The answer is empty if all there was is the beginning of a
+    /// record header: those bytes count with the rest of their record.
     pub(super) fn feed(
         &mut self,
         side: Side,
@@ -221,8 +221,7 @@ fn is_whole_records(mut bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether a handshake record begins with a `ServerHello` (or `HelloRetryRequest`) that settles on TLS 1.3:
-/// its
+/// Whether a handshake record begins with a `ServerHello` (or `HelloRetryRequest`) that settles on TLS 1.3: its
 /// `supported_versions` extension says so (RFC 8446 §4.2.1).
 fn chooses_tls13(record: &[u8]) -> bool {
     /// Splits off a vector whose length is written before it in `N` bytes.

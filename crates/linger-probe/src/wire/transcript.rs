@@ -70,9 +70,9 @@ pub struct Event {
 
 /// What was captured, in the order in which it left the hosts.
 ///
-/// `Display` gives one event per line, such as `server: alert + FIN`. Parts on one line left in one segment,
-/// except that data (and handshake records) of consecutive segments are summed up: `data 300 + FIN` may be
-/// two segments, of which the second holds data and FIN. [`exact`](Self::exact) shows each segment.
+/// `Display` gives one event per line, such as `server: alert + FIN`. Parts on one line left in one segment, except that
+/// data (and handshake records) of consecutive segments are summed up: `data 300 + FIN` may be two segments, of which the
+/// second holds data and FIN. [`exact`](Self::exact) shows each segment.
 #[derive(Debug, Clone)]
 pub struct Transcript {
     events: Vec<Event>,
@@ -174,9 +174,8 @@ impl Transcript {
         self.events.iter().filter(|event| event.has(side, part)).count()
     }
 
-    /// The number of connections that this side reset: the first reset on them is its own. A reset destroys
-    /// the receiver's socket too, whose kernel answers what is still on its way by resets that say nothing
-    /// about it.
+    /// The number of connections that this side reset: the first reset on them is its own. A reset destroys the receiver's
+    /// socket too, whose kernel answers what is still on its way by resets that say nothing about it.
     #[must_use]
     pub fn resets(&self, side: Side) -> usize {
         let mut seen = BTreeSet::new();
@@ -197,8 +196,7 @@ impl Transcript {
         &self.problems
     }
 
-    /// The lines of the text. Problems of the capture follow as lines of their own, so that a comparison
-    /// fails.
+    /// The lines of the text. Problems of the capture follow as lines of their own, so that a comparison fails.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let several = self.events.iter().any(|event| event.connection != self.events[0].connection);
