@@ -28,6 +28,8 @@ pub struct Abilities {
     pub alpn: bool,
     /// It asks for a client certificate.
     pub client_certificate: bool,
+    /// It answers a request while another connection is open.
+    pub concurrent: bool,
     /// What it calls itself, in its `Server` field.
     pub server: Option<String>,
 }
@@ -35,7 +37,14 @@ pub struct Abilities {
 impl Default for Abilities {
     /// Those of any server of HTTP/1.1.
     fn default() -> Self {
-        Self { http1: true, http2: false, alpn: false, client_certificate: false, server: None }
+        Self {
+            http1: true,
+            http2: false,
+            alpn: false,
+            client_certificate: false,
+            concurrent: true,
+            server: None,
+        }
     }
 }
 
@@ -100,13 +109,16 @@ pub async fn check(
             let row = blank(scenario, why.to_owned());
             progress(&row);
             rows.insert(index, row);
-        } else if scenario.mostly_waits() {
+        } else if scenario.mostly_waits() && abilities.concurrent {
             let shared = shared.clone();
-            waiting.spawn(async move { (index, in_time(deadline, tries(scenario, &shared, true)).await) });
+            let tries = async move { in_time(deadline, tries(scenario, &shared, Pace::AtOnce)).await };
+            waiting.spawn(async move { (index, tries.await) });
         } else {
             busy.push((index, scenario));
         }
     }
+    // A server of one connection at a time is asked to wait last, and once.
+    busy.sort_by_key(|(_, scenario)| scenario.mostly_waits());
     let mut note = |index, tried: Result<Tried, String>| match tried {
         Ok(Tried { mut row, client }) => {
             row.ladder = source.ladder(client, row.ladder);
@@ -120,7 +132,8 @@ pub async fn check(
         }
     };
     for (index, scenario) in busy {
-        if !note(index, in_time(deadline, tries(scenario, &shared, false)).await) {
+        let pace = if scenario.mostly_waits() { Pace::Once } else { Pace::OneByOne };
+        if !note(index, in_time(deadline, tries(scenario, &shared, pace)).await) {
             break;
         }
     }
@@ -156,17 +169,29 @@ struct Tried {
     client: Option<SocketAddr>,
 }
 
-/// All tries of a scenario, one after the other or beside each other.
+/// How the tries of a scenario follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    OneByOne,
+    AtOnce,
+    /// There is only one.
+    Once,
+}
+
+/// All tries of a scenario.
 async fn tries(
     scenario: &'static Scenario,
     shared: &Arc<(Target, Options)>,
-    at_once: bool,
+    pace: Pace,
 ) -> io::Result<Tried> {
     let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
-    for _ in 0..shared.1.repetitions {
+    let number = if pace == Pace::Once { 1 } else { shared.1.repetitions };
+    for _ in 0..number {
         let shared = shared.clone();
         runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
-        if !at_once && let Some(joined) = runs.join_next().await {
+        if pace == Pace::OneByOne
+            && let Some(joined) = runs.join_next().await
+        {
             tries.push(joined.map_err(io::Error::other)??);
             // What has read everything once does so again, and so does what has no end.
             let says_it_all = |judged: &Judged| match &judged.result {
@@ -277,6 +302,11 @@ fn why_not(why: NotApplicable, options: &Options) -> String {
                 .to_owned()
         }
         NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
+        NotApplicable::NoAnswer => {
+            let seconds = options.timeout.as_secs_f64();
+            format!("it does not answer such a request, and does not end the connection, for {seconds} s")
+        }
+        NotApplicable::NoHandshake => "its TLS handshake did not end in time".to_owned(),
         NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
         NotApplicable::TooLong => {
             format!(

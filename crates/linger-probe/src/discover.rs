@@ -63,6 +63,7 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
     Ok(Abilities {
         http1,
         http2,
+        concurrent: !http1 || look.serves_two_at_once().await?,
         alpn: is_tls && look.refuses_protocols().await?,
         client_certificate: is_tls && http1 && look.asks_for_certificate().await?,
         server: head.and_then(|head| head.server),
@@ -102,7 +103,7 @@ impl Look<'_> {
                 (None, None) => self.silent(),
             });
         }
-        self.request(&mut connection).await;
+        self.request(&mut connection, Instant::now() + self.options.timeout).await;
         if let Some(alert) = connection.alert.take() {
             return Err(Error::Refused { url: url(), alert });
         }
@@ -138,6 +139,30 @@ impl Look<'_> {
         Ok(raw_alert(received).is_some() || received.first() == Some(&HANDSHAKE_RECORD))
     }
 
+    /// Whether it answers a request while another connection is open, on which nothing comes.
+    async fn serves_two_at_once(&self) -> Result<bool, Error> {
+        let soon = || Instant::now() + self.options.timeout.min(BESIDE);
+        let idle = self.start(Opening::Plain).await?;
+        let mut other = self.start(Opening::Plain).await?;
+        other.handshake(self.options.timeout.min(BESIDE)).await;
+        if !other.is_handshaking() {
+            self.request(&mut other, soon()).await;
+        }
+        let answers = other.received.http1.head().is_some() || other.is_over();
+        drop(idle);
+        if !answers {
+            // So that it is done with this one before it is asked for more.
+            let deadline = Instant::now() + self.options.timeout;
+            if other.is_handshaking() {
+                other.handshake(self.options.timeout).await;
+                self.request(&mut other, deadline).await;
+            } else {
+                other.receive_to_end(deadline).await;
+            }
+        }
+        Ok(answers)
+    }
+
     /// Whether its first frame is SETTINGS: over TLS by ALPN, otherwise by prior knowledge (RFC 9113 §3.3,
     /// §3.4).
     async fn speaks_http2(&self) -> Result<bool, Error> {
@@ -146,7 +171,8 @@ impl Look<'_> {
         if connection.is_handshaking() || !negotiated {
             return Ok(false);
         }
-        let deadline = Instant::now() + self.options.timeout;
+        // It waits for nothing before its own (RFC 9113 §3.4).
+        let deadline = Instant::now() + self.options.timeout.min(BESIDE);
         connection.send(PREFACE, true, deadline).await;
         let told = |connection: &Connection| {
             let frames = connection.received.http2.as_ref();
@@ -172,17 +198,22 @@ impl Look<'_> {
         if connection.is_handshaking() {
             return Ok(true);
         }
-        self.request(&mut connection).await;
+        self.request(&mut connection, Instant::now() + self.options.timeout).await;
         Ok(connection.received.http1.head().is_none())
     }
 
     async fn open(&self, opening: Opening) -> Result<Connection, Error> {
+        let mut connection = self.start(opening).await?;
+        connection.handshake(self.options.timeout).await;
+        Ok(connection)
+    }
+
+    /// Before its handshake.
+    async fn start(&self, opening: Opening) -> Result<Connection, Error> {
         let tls = self.target.tls.as_ref();
         let session =
             tls.map(|tls| session(tls, opening)).transpose().map_err(|why| self.unreachable(why))?;
-        let mut connection = self.connect(session.flatten(), opening == Opening::Http2).await?;
-        connection.handshake(self.options.timeout).await;
-        Ok(connection)
+        self.connect(session.flatten(), opening == Opening::Http2).await
     }
 
     async fn connect(
@@ -195,10 +226,8 @@ impl Look<'_> {
     }
 
     /// Sends a request and reads to the end of its response's head, or of the connection.
-    async fn request(&self, connection: &mut Connection) {
-        let deadline = Instant::now() + self.options.timeout;
+    async fn request(&self, connection: &mut Connection, deadline: Instant) {
         connection.send(fill(GET_LAST, self.target, self.options).as_bytes(), true, deadline).await;
-        let deadline = Instant::now() + self.options.timeout;
         let http1 = |connection: &Connection| {
             let http1 = &connection.received.http1;
             http1.head().is_some() || http1.fault().is_some()
@@ -217,8 +246,10 @@ impl Look<'_> {
     }
 }
 
-/// One that is only opened, one request, a hello, and one for each ability.
-pub const LOOK_CONNECTIONS: u64 = 7;
+/// One that is only opened, one request, a hello, and one or two for each ability.
+pub const LOOK_CONNECTIONS: u64 = 9;
 const HANDSHAKE_RECORD: u8 = 22;
+/// For the first word of a server that has something to say at once.
+const BESIDE: Duration = Duration::from_secs(3);
 /// For the answer to a hello by a server that may wait for something else.
 const HELLO: Duration = Duration::from_secs(1);

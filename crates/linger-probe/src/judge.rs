@@ -28,6 +28,10 @@ pub(crate) enum NotApplicable {
     StaysIdle,
     /// It reads all of an upload before it answers.
     ReadsEverything,
+    /// It gives no answer at all, and keeps the connection: how it would end one is not to be seen.
+    NoAnswer,
+    /// Its TLS handshake takes longer than the probe waits.
+    NoHandshake,
     /// It takes the request that it was to refuse.
     Accepts(u16),
     /// It speaks the TLS version that it was to refuse.
@@ -79,6 +83,14 @@ impl<'a> Seen<'a> {
         let status = self.response.map_or(0, |response| response.status);
         if self.scenario.steps.contains(&Step::AwaitIdleEnd) && !self.run.idle_ended && self.whole {
             return Some(NotApplicable::StaysIdle);
+        }
+        if self.run.no_handshake {
+            return Some(NotApplicable::NoHandshake);
+        }
+        let awaits_refusal = matches!(self.scenario.expect, Expect::Response | Expect::Http2Response);
+        if awaits_refusal && self.end == End::TimedOut && connection.received.bytes == 0 && !self.run.gave_up
+        {
+            return Some(NotApplicable::NoAnswer);
         }
         if self.run.read_everything && passed {
             return Some(NotApplicable::ReadsEverything);

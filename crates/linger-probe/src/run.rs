@@ -17,12 +17,15 @@ mod upload;
 
 /// A connection after its last step, and what only the steps know.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Run {
     pub(crate) connection: Connection,
     /// Since the connection's beginning: when the first response was whole.
     pub(crate) answered: Option<Duration>,
     /// Whether a write failed before there was a response, and the client looked no further.
     pub(crate) gave_up: bool,
+    /// Whether the TLS handshake was still under way when its time was up.
+    pub(crate) no_handshake: bool,
     /// Whether nothing came before the last byte of an upload was sent, which was held back.
     pub(crate) read_everything: bool,
     /// From the server's FIN, or from the response where there is none, to when its socket was known to be
@@ -45,6 +48,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         connection,
         answered: None,
         gave_up: false,
+        no_handshake: false,
         read_everything: false,
         released: None,
         idle_ended: false,
@@ -54,7 +58,13 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         Opening::OldVersion => run.connection.send_raw(OLD_HELLO, deadline).await,
         // Its answer is what the scenario waits for.
         Opening::UnknownProtocol => _ = run.connection.send(&[], false, deadline).await,
-        _ => run.connection.handshake(options.timeout).await,
+        _ => {
+            run.connection.handshake(options.timeout).await;
+            run.no_handshake = run.connection.is_handshaking() && !run.connection.is_over();
+            if run.no_handshake {
+                return Ok(run);
+            }
+        }
     }
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;

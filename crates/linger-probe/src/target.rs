@@ -108,7 +108,8 @@ impl Default for Options {
             repetitions: 5,
             timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(120),
-            idle_timeout: Duration::from_secs(5),
+            // Not 5 s, which is where Apache, Node and uvicorn end one.
+            idle_timeout: Duration::from_secs(8),
             // nginx's total, and some.
             release_timeout: Duration::from_secs(35),
             route: Route::default(),

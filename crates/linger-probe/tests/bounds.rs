@@ -97,7 +97,7 @@ async fn a_check_ends_at_its_deadline() {
         listen().await,
         tower::service_fn(move |mut io: TcpStream| {
             // The first look, and one row.
-            let answers = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 4;
+            let answers = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 6;
             async move {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {

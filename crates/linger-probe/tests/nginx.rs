@@ -23,7 +23,7 @@ async fn checked(url: &str, certs: &Certs) -> TargetReport {
     let options = Options {
         repetitions: 3,
         idle_timeout: Duration::from_secs(10),
-        release_timeout: Duration::from_secs(6),
+        release_timeout: Duration::from_secs(8),
         ..Options::default()
     };
     let mut target = find(url, &Trust::default(), &options, false).await.expect("nginx is there");
@@ -53,7 +53,7 @@ async fn nginx_passes_what_it_is_known_to_pass() {
     let certs = Certs::make();
     let [always, tls, off] = ports().await;
     let common =
-        "lingering_timeout 1s; lingering_time 3s; keepalive_timeout 1s; location / { return 200 hello; }";
+        "lingering_timeout 1s; lingering_time 5s; keepalive_timeout 1s; location / { return 200 hello; }";
     let servers = format!(
         "server {{ listen 127.0.0.1:{always}; lingering_close always; {common} }}\n\
          server {{ listen 127.0.0.1:{off}; lingering_close off; {common} }}\n\

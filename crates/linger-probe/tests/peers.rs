@@ -72,8 +72,11 @@ async fn every_server_serves_what_the_others_do() {
     assert_eq!(targets.len(), 26);
     for target in targets {
         let attempt = |row: usize| &target["rows"][row]["attempts"][0];
-        let refused = attempt(0)["status"].as_u64().unwrap_or_default();
-        assert!((400..500).contains(&refused) && refused != 404, "{target:#}");
+        let refused = attempt(0)["status"].as_u64();
+        // Apache reads everything before it answers, so that this tells nothing of it.
+        let is_apache = target["name"].as_str().is_some_and(|name| name.starts_with("Apache"));
+        assert_eq!(refused.is_none(), is_apache, "{target:#}");
+        assert!(refused.is_none_or(|status| (400..500).contains(&status) && status != 404), "{target:#}");
         // HAProxy has no large response, and what is cut has a status, too.
         let large = attempt(1)["status"].as_u64();
         assert!(large.is_none_or(|status| status == 200), "{target:#}");
@@ -83,7 +86,7 @@ async fn every_server_serves_what_the_others_do() {
         let target = targets.iter().find(|target| target["name"] == name).expect("it is there");
         assert_eq!(target["rows"][1]["attempts"][0]["body_bytes"], 8 << 20, "{target:#}");
     };
-    ["nginx always", "Apache", "hyper layered"].into_iter().for_each(whole);
+    ["nginx always", "hyper layered"].into_iter().for_each(whole);
 }
 
 /// All of them start, and under load those that linger lose nothing.

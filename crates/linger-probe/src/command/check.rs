@@ -71,7 +71,7 @@ pub(crate) struct BatteryArgs {
     #[arg(long, value_enum, help_heading = "Battery")]
     http: Option<Http>,
     /// How long to wait for the server to end an idle connection, in seconds.
-    #[arg(long, default_value = "5", value_parser = seconds, help_heading = "Battery")]
+    #[arg(long, default_value = "8", value_parser = seconds, help_heading = "Battery")]
     idle_timeout: Duration,
     /// How long a server may keep its socket for a client that has everything and does not close, in seconds.
     #[arg(long, default_value = "35", value_parser = seconds, help_heading = "Battery")]

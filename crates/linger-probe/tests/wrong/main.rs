@@ -18,6 +18,7 @@ use tower_linger_tests::server::{Running, accept_loop, listen};
 
 mod framing;
 mod http2;
+mod serial;
 mod tls;
 mod uploads;
 mod websocket;
