@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::judge::{Judged, NotApplicable, judge};
-use crate::model::{Attempt, End, Row, Severity, TargetReport, Verdict};
-use crate::received::LIMIT;
+use crate::judge::{Judged, judge};
+use crate::model::{End, Row, TargetReport};
 use crate::run::run;
-use crate::scenario::{Expect, Need, Scenario, Step};
+use crate::scenario::{Need, Scenario, Step};
 use crate::source::Source;
 use crate::target::{Options, Target};
+
+mod sum;
+
+use sum::{Tried, blank, summed_up};
 
 /// What a server can do, so that what it cannot is not held against it.
 #[derive(Debug, Clone)]
@@ -163,12 +165,6 @@ async fn in_time(deadline: Instant, all: impl Future<Output = io::Result<Tried>>
     }
 }
 
-/// A row, whose ladder is what the socket of this client noticed.
-struct Tried {
-    row: Row,
-    client: Option<SocketAddr>,
-}
-
 /// How the tries of a scenario follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
@@ -230,104 +226,4 @@ fn missing(
         _ => None,
     };
     scenario.needs.iter().find_map(missing)
-}
-
-fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Tried {
-    let (mut attempts, mut shown, mut client, mut shows_failure) = (Vec::new(), Vec::new(), None, false);
-    let mut not_applicable = None;
-    for judged in tries {
-        let attempt = match judged.result {
-            Ok(attempt) => attempt,
-            Err(why) => {
-                not_applicable.get_or_insert(why);
-                continue;
-            }
-        };
-        // The first, or the first that fails.
-        if attempts.is_empty() || (!attempt.passed && !shows_failure) {
-            (shown, client, shows_failure) = (judged.ladder, judged.client, !attempt.passed);
-        }
-        attempts.push(attempt);
-    }
-    if let (true, Some(why)) = (attempts.iter().all(|attempt| attempt.passed), not_applicable) {
-        return Tried { row: blank(scenario, why_not(why, options)), client: None };
-    }
-    let (verdict, severity, reason) = verdict(scenario, &attempts);
-    let row = Row { verdict, severity, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
-    Tried { row, client }
-}
-
-/// What the tries come to, how bad that is, and why.
-fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, String) {
-    let failed: Vec<_> =
-        attempts.iter().filter_map(|attempt| attempt.fault.as_ref().map(|fault| (attempt, fault))).collect();
-    let was_reset = |attempt: &Attempt| attempt.end == End::Reset || attempt.reset_later;
-    let severity = match scenario.expect {
-        // Whoever has everything loses nothing by a reset.
-        Expect::CleanEnd | Expect::NoReset
-            if !failed.is_empty() && failed.iter().all(|(attempt, _)| attempt.complete) =>
-        {
-            let by_reset = failed.iter().all(|(attempt, _)| was_reset(attempt));
-            if by_reset { Severity::Harsh } else { Severity::BreaksProtocol }
-        }
-        _ => scenario.severity,
-    };
-    // What most of them met, in the words of the first.
-    let same = |fault: &String| failed.iter().filter(|(_, other)| *other == fault).count();
-    if let Some((_, fault)) = failed.iter().rev().max_by_key(|(_, fault)| same(fault)) {
-        return (Verdict::Fail, severity, format!("{} of {}: {fault}", failed.len(), attempts.len()));
-    }
-    let resets = attempts.iter().filter(|attempt| was_reset(attempt)).count();
-    match scenario.expect {
-        Expect::Response | Expect::ClientError if resets > 0 => {
-            let reason = format!(
-                "{resets} of {}: a reset followed the response. Linux clients keep what came before it; those of Windows, macOS \
-                 and the BSDs lose what they have not read yet",
-                attempts.len()
-            );
-            (Verdict::PassOnLinux, severity, reason)
-        }
-        _ => (Verdict::Pass, severity, "each try went as it should".to_owned()),
-    }
-}
-
-fn why_not(why: NotApplicable, options: &Options) -> String {
-    match why {
-        NotApplicable::StaysIdle => {
-            let seconds = options.idle_timeout.as_secs_f64();
-            format!("it keeps an idle connection for longer than {seconds} s: a longer --idle-timeout")
-        }
-        NotApplicable::ReadsEverything => {
-            "it read everything before it answered: name a request that it refuses (--method, --path)"
-                .to_owned()
-        }
-        NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
-        NotApplicable::NoAnswer => {
-            let seconds = options.timeout.as_secs_f64();
-            format!("it does not answer such a request, and does not end the connection, for {seconds} s")
-        }
-        NotApplicable::NoHandshake => "its TLS handshake did not end in time".to_owned(),
-        NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
-        NotApplicable::TooLong => {
-            format!(
-                "its response is longer than {} MiB: name a smaller one (--path, --large-path)",
-                LIMIT >> 20
-            )
-        }
-        NotApplicable::NotWhole => "its response did not arrive whole: see close.requested".to_owned(),
-        NotApplicable::NoCloseNotify => "it says no close_notify that could be answered".to_owned(),
-    }
-}
-
-fn blank(scenario: &'static Scenario, reason: String) -> Row {
-    Row {
-        scenario: scenario.name,
-        title: scenario.title,
-        clause: scenario.clause,
-        severity: scenario.severity,
-        verdict: Verdict::NotApplicable,
-        reason,
-        attempts: Vec::new(),
-        ladder: Vec::new(),
-    }
 }
