@@ -3,7 +3,7 @@
 TEST_PACKAGE := tower-linger-tests
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers portable windows bench-build counts table ci needs
+.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers zoo portable windows bench-build counts table ci needs
 
 demo: ## The side-by-side demo on a real upload
 	cargo run --release -p linger-probe -- demo
@@ -48,6 +48,10 @@ nginx: ## The probe against nginx: needs nginx
 
 peers: ## The probe starts servers of all kinds and tells them apart: needs Apache, Go, HAProxy, lighttpd and nginx
 	cargo test -p linger-probe --test peers
+
+zoo: ## Servers of Debian, PyPI and npm under the probe and under other clients, and the table in its README anew: installs what it needs (Debian, as root), half an hour; not in CI
+	cargo build --release -p linger-probe
+	python3 -B tests/zoo/run.py
 
 portable: ## The code of systems that are not Linux, tried on Linux, in a target directory of its own: three minutes from scratch
 	set -e; export CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-target}/portable" RUSTFLAGS="$$RUSTFLAGS --cfg tower_linger_portable"; \

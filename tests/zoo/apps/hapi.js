@@ -1,0 +1,8 @@
+// Its own limit of a body's size, 1 MiB, answers 413.
+const { http, https, pair } = require("./shared");
+for (const [port, tls] of [[http, undefined], [https, pair]]) {
+  const server = require("@hapi/hapi").server({ port, host: "127.0.0.1", tls });
+  server.route({ method: "GET", path: "/", handler: () => "hello\n" });
+  server.route({ method: "PUT", path: "/", handler: () => "" });
+  server.start();
+}

@@ -1,0 +1,2 @@
+const { answer, serve } = require("./shared");
+serve(answer);

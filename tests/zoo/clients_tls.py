@@ -1,0 +1,128 @@
+"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, and curl."""
+
+import socket
+import ssl
+import struct
+import time
+
+from clients import IDLE, LAST, NotApplicable, TIMEOUT, answer, curl_upload, head, said
+
+
+def close_notify(request, idle):
+    """Whether the end is one that OpenSSL takes for an end."""
+
+    def client(site):
+        connection = site.connect()
+        try:
+            connection.sendall(request)
+            answer(connection)
+            connection.settimeout(IDLE if idle else TIMEOUT)
+            while connection.recv(4096):
+                pass
+            return False, "close_notify"
+        except TimeoutError as late:
+            if idle:
+                raise NotApplicable from late
+            return True, said(late)
+        except OSError as error:
+            return True, said(error)
+        finally:
+            connection.close()
+
+    return client
+
+
+def close_notify_answered(site):
+    """Answers close_notify, and looks whether a reset follows."""
+    connection = site.connect()
+    try:
+        connection.sendall(LAST)
+        answer(connection)
+        while connection.recv(4096):
+            pass
+    except ssl.SSLEOFError as missing:
+        raise NotApplicable from missing
+    except OSError as error:
+        return True, said(error)
+    try:
+        plain = connection.unwrap()
+        time.sleep(0.15)
+        wrong = plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return wrong != 0, f"SO_ERROR {wrong}"
+    except OSError as error:
+        return True, said(error)
+
+
+def alert(prepare):
+    """Whether a handshake that cannot be ends in an alert, as OpenSSL names one."""
+
+    def client(site):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(site.certificate)
+        prepare(context)
+        try:
+            with context.wrap_socket(site.tcp(), server_hostname="127.0.0.1"):
+                raise NotApplicable
+        except OSError as error:
+            return "ALERT" not in said(error).upper().replace("_ALERT", " ALERT"), said(error)
+
+    return client
+
+
+def unknown_protocol(context):
+    context.set_alpn_protocols(["linger-probe"])
+
+
+def old_version(context):
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1_1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">I", 0)[1:] + bytes([4, 0]) + bytes(4)
+GOAWAY = 7
+# From HPACK's static table: GET, /, and an authority.
+GET = bytes([0x82, 0x84, 0x41, 9]) + b"127.0.0.1"
+SCHEMES = {False: b"\x86", True: b"\x87"}
+
+
+def frame(kind, flags, stream, payload):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def http2_get(site):
+    return frame(1, 5, 1, SCHEMES[site.tls] + GET)
+
+
+def http2_garbage(_):
+    return b"\xff" * 64
+
+
+def goes_away(what, idle):
+    """Whether a GOAWAY comes before the end."""
+
+    def client(site):
+        connection = site.connect("h2") if site.tls else site.tcp()
+        connection.settimeout(IDLE if idle else TIMEOUT)
+        received, kinds = b"", []
+        try:
+            connection.sendall(PREFACE + what(site))
+            while some := connection.recv(65536):
+                received += some
+                while len(received) >= 9 + int.from_bytes(received[:3], "big"):
+                    length = 9 + int.from_bytes(received[:3], "big")
+                    kinds.append(received[3])
+                    received = received[length:]
+        except TimeoutError as late:
+            if idle and GOAWAY not in kinds:
+                raise NotApplicable from late
+        except OSError as error:
+            return GOAWAY not in kinds, f"frames {kinds}, {said(error)}"
+        finally:
+            connection.close()
+        return GOAWAY not in kinds, f"frames {kinds}"
+
+    return client
+
+
+http2_upload = curl_upload("--http2-prior-knowledge")

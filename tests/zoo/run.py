@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Runs the probe against servers that people use, lets other clients confirm each row, and writes the table.
+
+run.py                   installs, runs everything, and rewrites the table in the probe's README
+run.py NAME ...          runs these servers alone, without installing, and prints what came of it
+run.py --no-install      everything, with what is there
+"""
+
+import argparse
+import concurrent.futures
+import json
+import subprocess
+import sys
+import time
+
+import installed
+import table
+from clients import NotApplicable, Site, UPLOAD
+from clients_by_row import BY_ROW
+from running import Failed, PROBE, ZOO, prepare, started
+from servers import ALL
+
+TRIES = 5
+# Where the probe and a client differ, both try so often before it counts.
+MORE = 20
+# These wait for the server; their tries go on at once.
+WAITING = {"early.slow", "close.idle", "tls.close_notify_idle", "h2.idle"}
+
+
+def probe(site, *arguments):
+    """The probe's rows by their names."""
+    command = [PROBE, "check", site.url(), "--ca", site.certificate, "--format", "json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 2 or not done.stdout:
+        raise Failed("the probe: " + done.stderr.strip().splitlines()[-1])
+    return {row["scenario"]: row for row in json.loads(done.stdout)["targets"][0]["rows"]}
+
+
+def losses(row):
+    return sum(not attempt["passed"] for attempt in row["attempts"]), len(row["attempts"])
+
+
+def ask(client, site, row, tries):
+    """How many of its tries lose, of how many, and what they saw. None of none: it has nothing to say."""
+    seen = []
+
+    def once(_):
+        try:
+            return client(site)
+        except NotApplicable:
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(tries if row in WAITING else 1) as pool:
+        seen = [one for one in pool.map(once, range(tries)) if one is not None]
+    return sum(lost for lost, _ in seen), len(seen), sorted({what for _, what in seen})
+
+
+def confirm(site, row, judged):
+    """What the row's client sees, beside what the probe saw."""
+    name, client = BY_ROW[row]
+    lost, tries = losses(judged)
+    client_lost, client_tries, saw = ask(client, site, row, TRIES)
+    if (lost > 0) != (client_lost > 0):
+        # A race may have gone well by chance.
+        again = probe(site, "--only", row, "-n", str(MORE)).get(row, judged)
+        lost, tries = (sum(pair) for pair in zip((lost, tries), losses(again)))
+        more = ask(client, site, row, MORE)
+        client_lost, client_tries = client_lost + more[0], client_tries + more[1]
+        saw = sorted({*saw, *more[2]})
+    return {
+        "row": row,
+        "tls": site.tls,
+        "verdict": judged["verdict"],
+        "severity": judged["severity"],
+        "reason": judged["reason"],
+        "lost": lost,
+        "tries": tries,
+        "client": name,
+        "client_lost": client_lost,
+        "client_tries": client_tries,
+        "client_saw": saw,
+        "agrees": client_tries > 0 and (lost > 0) == (client_lost > 0),
+    }
+
+
+def judge(server, ports):
+    """All rows of a server, plain and over TLS."""
+    rows, asides = [], []
+    for tls, port in enumerate(ports if server.tls else ports[:1]):
+        ground = ZOO / "ground"
+        site = Site(port, bool(tls), str(ground / "server.pem"), str(ground / "upload"))
+        for row, judged in probe(site, "--skip", "release,flood", "-n", "3").items():
+            if judged["verdict"] == "not_applicable":
+                asides.append({"row": row, "tls": bool(tls), "reason": judged["reason"]})
+            elif row in BY_ROW:
+                rows.append(confirm(site, row, judged))
+    return {"name": server.name, "version": installed.version(server), "rows": rows, "asides": asides}
+
+
+def tell(result):
+    for row in result["rows"]:
+        where = "TLS" if row["tls"] else "   "
+        word = "agrees" if row["agrees"] else "DISAGREES"
+        ours, theirs = f"{row['lost']}/{row['tries']}", f"{row['client_lost']}/{row['client_tries']}"
+        print(f"  {where} {row['row']:26} lost {ours:>5}, {row['client']} {theirs:>5}: {word}", flush=True)
+        if row["lost"] or not row["agrees"]:
+            print(f"        {row['reason']}")
+            print(f"        {row['client']}: {' | '.join(row['client_saw'])}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--no-install", action="store_true")
+    options = parser.parse_args()
+    chosen = [server for server in ALL if not options.names or server.name in options.names]
+    if unknown := set(options.names) - {server.name for server in ALL}:
+        sys.exit(f"no such server: {', '.join(sorted(unknown))}; there are: {', '.join(s.name for s in ALL)}")
+    gaps = []
+    if not options.names and not options.no_install:
+        installed.install(ALL)
+    prepare(UPLOAD)
+    results = []
+    for server in chosen:
+        begun = time.monotonic()
+        print(server.name, flush=True)
+        try:
+            with started(server) as ports:
+                result = judge(server, ports)
+        except (Failed, OSError) as why:
+            gaps.append({"name": server.name, "why": str(why)})
+            print(f"  a gap: {why}", flush=True)
+            continue
+        results.append(result)
+        tell(result)
+        print(f"  {time.monotonic() - begun:.0f} s", flush=True)
+    (ZOO / "results.json").write_text(json.dumps({"results": results, "gaps": gaps}, indent=1))
+    rows = [row for result in results for row in result["rows"]]
+    agreeing = sum(row["agrees"] for row in rows)
+    print(f"{len(results)} servers, {len(rows)} rows, {len(rows) - agreeing} disagreements, {len(gaps)} gaps")
+    if not options.names:
+        table.write(results, gaps)
+    sys.exit(agreeing < len(rows) or len(results) < 20)
+
+
+if __name__ == "__main__":
+    main()
