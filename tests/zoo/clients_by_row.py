@@ -1,28 +1,30 @@
 """Which client confirms which row of the probe. Rows that are not here are not confirmed."""
 
-import clients as c
+import clients_end as e
 import clients_tls as t
+import clients_upload as u
+from site_under_test import head
 
 # The probe's row: the client's name in the table, and the client.
 BY_ROW = {
-    "early.stops_at_error": ("http.client", c.python_upload(c.whole)),
-    "early.writes_then_reads": ("sockets", c.writes_then_reads),
-    "early.reads_while_writing": ("curl", c.curl_upload("--http1.1")),
-    "early.chunked": ("http.client", c.python_upload(c.chunked)),
-    "early.expect": ("sockets", c.asks_first),
-    "early.slow": ("http.client", c.python_upload(c.slow)),
-    "close.requested": ("sockets", c.close_requested),
-    "close.idle": ("sockets", c.close_idle),
-    "close.pipelined": ("sockets", c.close_pipelined),
-    "close.half_closed": ("sockets", c.close_half_closed),
-    "error.bad_request": ("sockets", c.refused_as_wrong(c.BAD)),
-    "error.headers_too_large": ("sockets", c.refused_as_wrong(c.LARGE)),
-    "tls.close_notify": ("ssl", t.close_notify(c.LAST, idle=False)),
-    "tls.close_notify_idle": ("ssl", t.close_notify(c.head(), idle=True)),
+    "early.stops_at_error": ("http.client", u.python_upload(u.whole)),
+    "early.writes_then_reads": ("sockets", u.writes_then_reads),
+    "early.reads_while_writing": ("curl", u.reads_while_writing),
+    "early.chunked": ("http.client", u.python_upload(u.chunked)),
+    "early.expect": ("sockets", u.asks_first),
+    "early.slow": ("http.client", u.python_upload(u.slow)),
+    "close.requested": ("sockets", e.close_requested),
+    "close.idle": ("sockets", e.close_idle),
+    "close.pipelined": ("sockets", e.close_pipelined),
+    "close.half_closed": ("sockets", e.close_half_closed),
+    "error.bad_request": ("sockets", e.refused_as_wrong(e.BAD)),
+    "error.headers_too_large": ("sockets", e.refused_as_wrong(e.LARGE)),
+    "tls.close_notify": ("ssl", t.close_notify(e.LAST, idle=False)),
+    "tls.close_notify_idle": ("ssl", t.close_notify(head(), idle=True)),
     "tls.answered": ("ssl", t.close_notify_answered),
     "alert.protocol": ("ssl", t.alert(t.unknown_protocol)),
     "alert.version": ("ssl", t.alert(t.old_version)),
-    "h2.refused_upload": ("curl", t.http2_upload),
+    "h2.refused_upload": ("Node, curl", t.http2_upload),
     "h2.idle": ("frames", t.goes_away(t.http2_get, idle=True)),
     "h2.garbage": ("frames", t.goes_away(t.http2_garbage, idle=False)),
 }

@@ -1,11 +1,15 @@
-"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, and curl."""
+"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, Node and curl."""
 
+import pathlib
 import socket
 import ssl
 import struct
+import subprocess
 import time
 
-from clients import IDLE, LAST, NotApplicable, TIMEOUT, answer, curl_upload, head, said
+from clients_end import LAST
+from clients_upload import curl_upload
+from site_under_test import IDLE, NotApplicable, TIMEOUT, answer, said
 
 
 def close_notify(request, idle):
@@ -125,4 +129,16 @@ def goes_away(what, idle):
     return client
 
 
-http2_upload = curl_upload("--http2-prior-knowledge")
+def http2_upload(site):
+    """Node, and where the stream ended in an error, curl beside it, since Node makes nothing of CANCEL.
+
+    curl alone would not do: Debian's 7.88 loses a response before RST_STREAM(NO_ERROR), which RFC 9113 §8.1 forbids.
+    """
+    program = pathlib.Path(__file__).with_name("http2_upload.js")
+    command = ["node", program, site.url(), site.upload, site.certificate]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    saw = (done.stdout + done.stderr).strip().splitlines()[0]
+    if done.returncode or saw.endswith("code 0"):
+        return done.returncode != 0, saw
+    lost, curl_saw = curl_upload("--http2-prior-knowledge" if not site.tls else "--http2")(site)
+    return lost, f"{saw}; curl: {curl_saw}"

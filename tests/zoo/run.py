@@ -9,22 +9,23 @@ run.py --no-install      everything, with what is there
 import argparse
 import concurrent.futures
 import json
+import os
 import subprocess
 import sys
 import time
 
 import installed
 import table
-from clients import NotApplicable, Site, UPLOAD
 from clients_by_row import BY_ROW
 from running import Failed, PROBE, ZOO, prepare, started
 from servers import ALL
+from site_under_test import NotApplicable, Site, UPLOAD
 
 TRIES = 5
 # Where the probe and a client differ, both try so often before it counts.
 MORE = 20
 # These wait for the server; their tries go on at once.
-WAITING = {"early.slow", "close.idle", "tls.close_notify_idle", "h2.idle"}
+WAITING = {"early.slow", "close.idle", "tls.close_notify_idle", "h2.idle", "h2.garbage"}
 
 
 def probe(site, *arguments):
@@ -134,7 +135,7 @@ def main():
         results.append(result)
         tell(result)
         print(f"  {time.monotonic() - begun:.0f} s", flush=True)
-    (ZOO / "results.json").write_text(json.dumps({"results": results, "gaps": gaps}, indent=1))
+    (ZOO / os.environ.get("ZOO_RESULTS", "results.json")).write_text(json.dumps({"results": results, "gaps": gaps}, indent=1))
     rows = [row for result in results for row in result["rows"]]
     agreeing = sum(row["agrees"] for row in rows)
     print(f"{len(results)} servers, {len(rows)} rows, {len(rows) - agreeing} disagreements, {len(gaps)} gaps")

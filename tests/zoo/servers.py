@@ -33,7 +33,7 @@ def nginx(lingering):
         f"nginx, lingering_close {lingering}",
         ("apt", "nginx"),
         words("nginx -p {folder} -c {folder}/nginx.conf"),
-        files={"nginx.conf": PEERS / "nginx.conf"},
+        files={"nginx.conf": APPS / "nginx.conf"},
         settings={"lingering": lingering},
     )
 
