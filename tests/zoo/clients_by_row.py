@@ -24,7 +24,7 @@ BY_ROW = {
     "tls.answered": ("ssl", t.close_notify_answered),
     "alert.protocol": ("ssl", t.alert(t.unknown_protocol)),
     "alert.version": ("ssl", t.alert(t.old_version)),
-    "h2.refused_upload": ("Node, curl", t.http2_upload),
+    "h2.refused_upload": ("h2", t.http2_upload),
     "h2.idle": ("frames", t.goes_away(t.http2_get, idle=True)),
     "h2.garbage": ("frames", t.goes_away(t.http2_garbage, idle=False)),
 }

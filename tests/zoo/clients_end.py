@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import io
 import socket
 import ssl
 
@@ -84,7 +85,17 @@ def close_half_closed_tls(site):
         return True, said(error)
     finally:
         tcp.close()
-    return not received.endswith(b"\n"), received[:12].decode() or "no response"
+    try:
+        return False, str(answer(Received(received)).status)
+    except (OSError, http.client.HTTPException) as error:
+        return True, said(error)
+
+
+class Received(io.BytesIO):
+    """As much of a socket as Python's parser of responses needs."""
+
+    def makefile(self, _):
+        return self
 
 
 def close_idle(site):
@@ -112,7 +123,9 @@ def refused_as_wrong(request):
     def client(site):
         connection = site.connect()
         try:
-            connection.sendall(request)
+            # What is refused in the middle may be answered all the same.
+            with contextlib.suppress(OSError):
+                connection.sendall(request)
             status = answer(connection).status
             if status < 400:
                 raise NotApplicable

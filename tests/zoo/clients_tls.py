@@ -1,4 +1,4 @@
-"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, Node and curl."""
+"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, and the library h2."""
 
 import pathlib
 import socket
@@ -8,8 +8,8 @@ import subprocess
 import time
 
 from clients_end import LAST
-from clients_upload import curl_upload
-from site_under_test import IDLE, NotApplicable, TIMEOUT, answer, said
+from running import ZOO
+from site_under_test import IDLE, NotApplicable, TIMEOUT, UPLOAD, answer, said
 
 
 def close_notify(request, idle):
@@ -130,15 +130,12 @@ def goes_away(what, idle):
 
 
 def http2_upload(site):
-    """Node, and where the stream ended in an error, curl beside it, since Node makes nothing of CANCEL.
+    """The library h2 of PyPI, which tells how the stream ended.
 
-    curl alone would not do: Debian's 7.88 loses a response before RST_STREAM(NO_ERROR), which RFC 9113 §8.1 forbids.
+    curl would not do: Debian's 7.88 loses a response before RST_STREAM(NO_ERROR), which RFC 9113 §8.1 forbids; nor
+    Node, which takes CANCEL for a good end.
     """
-    program = pathlib.Path(__file__).with_name("http2_upload.js")
-    command = ["node", program, site.url(), site.upload, site.certificate]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    saw = (done.stdout + done.stderr).strip().splitlines()[0]
-    if done.returncode or saw.endswith("code 0"):
-        return done.returncode != 0, saw
-    lost, curl_saw = curl_upload("--http2-prior-knowledge" if not site.tls else "--http2")(site)
-    return lost, f"{saw}; curl: {curl_saw}"
+    program = pathlib.Path(__file__).with_name("http2_upload.py")
+    command = [ZOO / "venv" / "bin" / "python", program, str(site.port), site.certificate if site.tls else "-"]
+    done = subprocess.run([*command, str(UPLOAD)], capture_output=True, text=True, check=False)
+    return done.returncode != 0, (done.stdout + done.stderr).strip().splitlines()[-1]

@@ -14,7 +14,7 @@ ZOO = ROOT / "target" / "zoo"
 APPS = ROOT / "tests" / "zoo" / "apps"
 # What `linger-probe peers` starts its servers from.
 PEERS = ROOT / "crates" / "linger-probe" / "src" / "peers"
-PROBE = pathlib.Path(os.environ.get("ZOO_PROBE", "/tmp/linger-probe-before"))
+PROBE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "linger-probe"
 START = 40
 
 

@@ -150,7 +150,8 @@ ALL = [
         "Puma",
         ("apt", "puma"),
         words(
-            "puma -q -t 4:4 -b tcp://127.0.0.1:{http} -b ssl://127.0.0.1:{https}?key={key}&cert={cert} {apps}/config.ru"
+            "puma -q -t 4:4 -b tcp://127.0.0.1:{http} -b ssl://127.0.0.1:{https}?key={key}&cert={cert}"
+            " {apps}/config.ru"
         ),
     ),
     Server(
@@ -181,13 +182,14 @@ ALL = [
         "Granian",
         "granian",
         "{venv}/granian --interface asgi --no-log --port {http} asgi:app",
-        "{venv}/granian --interface asgi --no-log --port {https} --ssl-certificate {cert} --ssl-keyfile {key} asgi:app",
+        "{venv}/granian --interface asgi --no-log --port {https} --ssl-certificate {cert} --ssl-keyfile {key}"
+        " asgi:app",
     ),
     python(
         "Daphne",
         "daphne",
-        "{venv}/daphne -v 0 -b 127.0.0.1 -p {http} -e ssl:{https}:interface=127.0.0.1:privateKey={key}:certKey={cert}"
-        " asgi:app",
+        "{venv}/daphne -v 0 -b 127.0.0.1 -p {http}"
+        " -e ssl:{https}:interface=127.0.0.1:privateKey={key}:certKey={cert} asgi:app",
     ),
     script("Sanic", "sanic", "sanic_app.py"),
     python("Waitress", "waitress", "{venv}/waitress-serve --listen=127.0.0.1:{http} wsgi:app", tls=False),

@@ -1,3 +1,5 @@
 run lambda { |env|
-  env["REQUEST_METHOD"] == "PUT" ? [413, { "content-length" => "4" }, ["big\n"]] : [200, { "content-length" => "6" }, ["hello\n"]]
+  refused = env["REQUEST_METHOD"] == "PUT"
+  body = refused ? "big\n" : "hello\n"
+  [refused ? 413 : 200, { "content-length" => body.bytesize.to_s }, [body]]
 }
