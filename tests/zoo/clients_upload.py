@@ -5,8 +5,9 @@ the probe. `clients_by_row` names the client of each row.
 """
 
 import http.client
+import io
 import select
-import socket
+import ssl
 import subprocess
 import time
 
@@ -67,40 +68,54 @@ def writes_then_reads(site):
 
 
 def asks_first(site):
-    """Expect: 100-continue; waits a second, then sends, and stops at a failed write."""
+    """Expect: 100-continue; waits a second, then sends, unless a final answer is there, and stops at a failed write."""
     connection = site.connect()
     try:
         connection.sendall(head("PUT", f"Content-Length: {UPLOAD}", "Expect: 100-continue"))
-        connection.settimeout(1)
-        try:
-            peeked = connection.recv(12, socket.MSG_PEEK) if not site.tls else connection.read(12)
-        except TimeoutError:
-            peeked = b""
-        connection.settimeout(TIMEOUT)
-        if peeked[9:12] in (b"", b"100"):
+        received = what_is_there(connection)
+        if b"\r\n\r\n" not in received or received.endswith(b"\r\n\r\n") and received[9:12] == b"100":
             for _ in range(UPLOAD // len(ZEROS)):
                 connection.sendall(ZEROS)
-            if site.tls and peeked:
-                return read_status(connection)
-            return False, str(answer(connection, "PUT").status)
-        if site.tls:
-            return False, peeked[9:12].decode()
-        return False, str(answer(connection, "PUT").status)
+        return False, str(answer(Ahead(received, connection), "PUT").status)
     except (OSError, http.client.HTTPException) as error:
         return True, said(error)
     finally:
         connection.close()
 
 
-def read_status(connection):
-    """The final status behind `100 Continue`, whose first bytes are read already."""
+def what_is_there(connection):
+    """Waits a second for something, and takes all that has come by then."""
     received = b""
-    while b"\r\n\r\nHTTP/1.1 " not in received or received.count(b"\r\n\r\n") < 2:
-        some = connection.recv(4096)
-        if not some:
-            return True, "an end without a response"
-        received += some
-    return False, received.split(b"\r\n\r\nHTTP/1.1 ")[1][:3].decode()
+    connection.settimeout(1)
+    try:
+        while some := connection.recv(65536):
+            received += some
+            connection.setblocking(False)
+    # An end without close_notify is of no interest here.
+    except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLEOFError):
+        pass
+    connection.settimeout(TIMEOUT)
+    return received
+
+
+class Ahead(io.RawIOBase):
+    """A connection of which something has been read already, as Python's parser of responses takes it."""
+
+    def __init__(self, received, connection):
+        super().__init__()
+        self.received, self.connection = received, connection
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        some = self.received[: len(buffer)] or self.connection.recv(len(buffer))
+        self.received = self.received[len(buffer) :]
+        buffer[: len(some)] = some
+        return len(some)
+
+    def makefile(self, _):
+        return io.BufferedReader(self)
 
 
 def curl_upload(*options):

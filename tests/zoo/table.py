@@ -1,6 +1,5 @@
 """The table in the probe's README."""
 
-import datetime
 import re
 
 from running import ROOT
@@ -41,14 +40,14 @@ def line(result):
 
 
 def render(results, gaps):
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    dates = " to ".join(sorted({edge([one["date"] for one in results]) for edge in (min, max)}))
     rows = [row for result in results for row in result["rows"]]
     disagreements = [
         f"{result['name']} {row['row']}" for result in results for row in result["rows"] if not row["agrees"]
     ]
     lines = [
         BEGIN,
-        f"{today}: {len(results)} servers, {len(rows)} rows compared, {len(disagreements)} disagreements.",
+        f"{dates}: {len(results)} servers, {len(rows)} rows compared, {len(disagreements)} disagreements.",
         "",
         "| Server | Version | Loses responses | Other failing rows | Confirmed by | Rows that agree |",
         "|---|---|---|---|---|---|",

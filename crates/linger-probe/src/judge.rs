@@ -195,8 +195,13 @@ impl<'a> Seen<'a> {
 
     /// In what way the response is not whole, and where an end cut it off, what that means.
     fn missing(&self) -> String {
-        let (connection, end) = (self.connection(), phrase(&self.end));
+        let connection = self.connection();
         let fault = connection.received.http1.fault();
+        let reset = connection.received.http2.as_ref().and_then(|frames| frames.reset);
+        let end = match reset {
+            Some(code) => format!("RST_STREAM({})", http2::error_name(code)),
+            None => phrase(&self.end).to_owned(),
+        };
         match self.response {
             _ if connection.ended == Some(Ended::Endless) => {
                 format!("the response has no end within {} MiB", LIMIT >> 20)
