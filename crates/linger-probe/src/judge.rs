@@ -120,6 +120,11 @@ impl<'a> Seen<'a> {
         let connection = self.connection();
         let frames = connection.received.http2.as_ref();
         let end = phrase(&self.end);
+        if self.run.gave_up && self.run.stalled {
+            let what = "the server took no more of what was sent, and did not end the connection";
+            let means = "a client that reads behind its writes waits until its own time is up, and gives up";
+            return Some(format!("{what}: {means}"));
+        }
         if self.run.gave_up {
             return Some(self.lost("a write failed before the answer was read"));
         }
@@ -240,6 +245,7 @@ impl<'a> Seen<'a> {
         let connection = self.connection();
         let fault = connection.received.http1.fault();
         let response = match self.response {
+            _ if self.run.gave_up && self.run.stalled => Some("a write without end, no answer".to_owned()),
             _ if self.run.gave_up => Some("a failed write, no answer".to_owned()),
             None if !self.wants_response() => None,
             None => Some(fault.unwrap_or("no response").to_owned()),

@@ -26,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) gave_up: bool,
     /// Whether the TLS handshake was still under way when its time was up.
     pub(crate) no_handshake: bool,
+    /// Whether the server took none of an upload any more, and kept the connection.
+    pub(crate) stalled: bool,
     /// Whether nothing came before the last byte of an upload was sent, which was held back.
     pub(crate) read_everything: bool,
     /// From the server's FIN, or from the response where there is none, to when its socket was known to be
@@ -49,6 +51,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         answered: None,
         gave_up: false,
         no_handshake: false,
+        stalled: false,
         read_everything: false,
         released: None,
         idle_ended: false,
@@ -69,7 +72,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;
         let stops = scenario.manner == Manner::StopsAtError && run.answered.is_none();
-        if run.connection.write_failed && stops {
+        if (run.connection.write_failed || run.stalled) && stops {
             run.gave_up = true;
             break;
         }
@@ -153,10 +156,14 @@ impl Run {
     /// Sends this again and again, up to a sum of bytes.
     async fn repeat(&mut self, block: &[u8], sum: u64, reading: bool, deadline: Instant) {
         let mut sent = 0;
+        let whole = deadline.saturating_duration_since(Instant::now());
         while sent < sum && !self.connection.write_failed {
             let done = reading && (self.is_answered() || self.connection.is_over());
             let some = usize::try_from(sum - sent).unwrap_or(usize::MAX).min(block.len());
+            let begun = Instant::now();
             if done || self.connection.send(&block[..some], reading, deadline).await == Moved::TimedOut {
+                // Other than slow: a block alone took half of the time.
+                self.stalled = !done && begun.elapsed() * 2 > whole;
                 return;
             }
             sent += some as u64;
