@@ -144,8 +144,6 @@ pub const ALL: &[Scenario] = &[
         manner: WritesThenReads,
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
-        // Clients send a head in one write, and then read.
-        manner: WritesThenReads,
         steps: &[
             Send("GET {path} HTTP/1.1\r\nHost: {authority}\r\n"),
             Repeat(FILLER, 64 << 10),
