@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import datetime
 import json
+import signal
 import subprocess
 import sys
 
@@ -145,6 +146,8 @@ def main():
     if not options.names and not options.no_install:
         installed.install(ALL)
     prepare(UPLOAD)
+    # So that the servers are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     # Most of the time is spent on waiting.
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
