@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use linger_probe::load::{Plan, load};
+use linger_probe::load::{Plan, Statuses, load};
 use linger_probe::target::{Options, Target, Tls};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
@@ -121,25 +121,20 @@ async fn round(
     tls: Option<Arc<ClientConfig>>,
     duration: Duration,
 ) -> Found {
-    let target = Target {
-        name: String::new(),
-        url: String::new(),
-        address,
-        others: Vec::new(),
-        authority: address.to_string(),
-        path: "/".to_owned(),
-        tls: tls.map(|config| Tls { name: "localhost".try_into().expect("a name"), config }),
-    };
+    let tls = tls.map(|config| Tls { name: "localhost".try_into().expect("a name"), config });
+    let target = Target::at(address, tls);
     let plan = Plan {
         mix: "get".parse().expect("a mix"),
         connections: CONNECTIONS,
         duration,
+        ramp_up: Duration::ZERO,
         rate: None,
         keep_alive: false,
         resume: false,
+        allowed: Statuses::default(),
     };
     let before = cpu(process);
-    let report = load(&target, &Options::default(), &plan, |_| {}).await;
+    let report = load(&target, &Options::default(), &plan, std::future::pending(), |_| {}).await;
     let spent = cpu(process).saturating_sub(before);
     assert!(report.passed(), "a response is lost: {report:?}");
     #[expect(clippy::cast_precision_loss, reason = "thousands")]

@@ -140,13 +140,13 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "error.headers_too_large",
-        title: "Header fields of 64 KiB",
+        title: "Header fields of 100 KiB",
         manner: WritesThenReads,
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
         steps: &[
             Send("GET {path} HTTP/1.1\r\nHost: {authority}\r\n"),
-            Repeat(FILLER, 64 << 10),
+            Repeat(FILLER, 100 << 10),
             SendBytes(b"\r\n\r\n"),
             AwaitResponse,
             LookForReset,

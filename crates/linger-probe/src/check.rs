@@ -32,6 +32,8 @@ pub struct Abilities {
     pub client_certificate: bool,
     /// It answers a request while another connection is open.
     pub concurrent: bool,
+    /// The status of its answer to an ordinary request, where that is known.
+    pub status: Option<u16>,
     /// What it calls itself, in its `Server` field.
     pub server: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Default for Abilities {
             alpn: false,
             client_certificate: false,
             concurrent: true,
+            status: None,
             server: None,
         }
     }
@@ -103,7 +106,8 @@ pub async fn check(
 ) -> TargetReport {
     let deadline = Instant::now() + options.deadline;
     let source = Source::open(target, options);
-    let shared = Arc::new((target.clone(), options.clone()));
+    let shared =
+        Arc::new(Shared { target: target.clone(), options: options.clone(), usual: abilities.status });
     let (mut rows, mut busy, mut waiting) = (BTreeMap::new(), Vec::new(), JoinSet::new());
     let mut lost = None;
     for (index, scenario) in scenarios.into_iter().enumerate() {
@@ -165,6 +169,14 @@ async fn in_time(deadline: Instant, all: impl Future<Output = io::Result<Tried>>
     }
 }
 
+/// What all tries have in common.
+struct Shared {
+    target: Target,
+    options: Options,
+    /// The status of an ordinary request.
+    usual: Option<u16>,
+}
+
 /// How the tries of a scenario follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
@@ -175,23 +187,22 @@ enum Pace {
 }
 
 /// All tries of a scenario.
-async fn tries(
-    scenario: &'static Scenario,
-    shared: &Arc<(Target, Options)>,
-    pace: Pace,
-) -> io::Result<Tried> {
+async fn tries(scenario: &'static Scenario, shared: &Arc<Shared>, pace: Pace) -> io::Result<Tried> {
     let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
-    let number = if pace == Pace::Once { 1 } else { shared.1.repetitions };
+    let number = if pace == Pace::Once { 1 } else { shared.options.repetitions };
     for _ in 0..number {
         let shared = shared.clone();
-        runs.spawn(async move { run(scenario, &shared.0, &shared.1).await.map(|run| judge(scenario, run)) });
+        runs.spawn(async move {
+            let run = run(scenario, &shared.target, &shared.options).await?;
+            io::Result::Ok(judge(scenario, run, shared.usual))
+        });
         if pace == Pace::OneByOne
             && let Some(joined) = runs.join_next().await
         {
             tries.push(joined.map_err(io::Error::other)??);
             // What has read everything once does so again, and so does what has no end.
             let says_it_all = |judged: &Judged| match &judged.result {
-                Ok(attempt) => attempt.end == End::Endless,
+                Ok((attempt, _)) => attempt.end == End::Endless,
                 Err(_) => true,
             };
             if tries.len() == 1 && says_it_all(&tries[0]) {
@@ -202,7 +213,7 @@ async fn tries(
     while let Some(joined) = runs.join_next().await {
         tries.push(joined.map_err(io::Error::other)??);
     }
-    Ok(summed_up(scenario, &shared.1, tries))
+    Ok(summed_up(scenario, &shared.options, tries))
 }
 
 fn missing(

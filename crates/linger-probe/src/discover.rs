@@ -66,6 +66,7 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
         concurrent: !http1 || look.serves_two_at_once().await?,
         alpn: is_tls && look.refuses_protocols().await?,
         client_certificate: is_tls && http1 && look.asks_for_certificate().await?,
+        status: head.as_ref().map(|head| head.status),
         server: head.and_then(|head| head.server),
     })
 }

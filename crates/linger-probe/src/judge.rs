@@ -6,7 +6,7 @@ use tokio_rustls::rustls::AlertDescription;
 
 use crate::connection::{Connection, Ended};
 use crate::http2::{self, NO_ERROR};
-use crate::model::{Attempt, End, Event, Side, What};
+use crate::model::{Attempt, End, Event, Severity, Side, What};
 use crate::received::LIMIT;
 use crate::response::Response;
 use crate::run::Run;
@@ -15,7 +15,8 @@ use crate::tls_words;
 
 /// A judged try, and who sent what when.
 pub(crate) struct Judged {
-    pub(crate) result: Result<Attempt, NotApplicable>,
+    /// With what a failure means.
+    pub(crate) result: Result<(Attempt, Severity), NotApplicable>,
     pub(crate) ladder: Vec<Event>,
     /// The client's own address, by which its packets are known.
     pub(crate) client: Option<SocketAddr>,
@@ -49,29 +50,31 @@ struct Seen<'a> {
     scenario: &'a Scenario,
     run: &'a Run,
     response: Option<Response>,
+    usual: Option<u16>,
     /// Whether the whole response arrived, and the client read it.
     whole: bool,
     end: End,
 }
 
-pub(crate) fn judge(scenario: &Scenario, run: Run) -> Judged {
-    let seen = Seen::of(scenario, &run);
+/// Judges a try. `usual`: the status of an ordinary request, where that is known.
+pub(crate) fn judge(scenario: &Scenario, run: Run, usual: Option<u16>) -> Judged {
+    let seen = Seen::of(scenario, &run, usual);
     let fault = seen.fault();
     let result = match seen.not_applicable(fault.is_none()) {
         Some(why) => Err(why),
-        None => Ok(seen.attempt(fault)),
+        None => Ok((seen.attempt(fault), seen.severity())),
     };
     let client = run.connection.local_address();
     Judged { result, ladder: run.connection.trace.into_ladder(), client }
 }
 
 impl<'a> Seen<'a> {
-    fn of(scenario: &'a Scenario, run: &'a Run) -> Self {
+    fn of(scenario: &'a Scenario, run: &'a Run, usual: Option<u16>) -> Self {
         let response = run.connection.response();
         let is_upgrade = scenario.expect == Expect::WebsocketClose;
         let counts = |response: Response| response.complete && (response.status != 101 || is_upgrade);
         let whole = response.is_some_and(counts) && !run.gave_up;
-        Self { scenario, run, response, whole, end: end(&run.connection) }
+        Self { scenario, run, response, usual, whole, end: end(&run.connection) }
     }
 
     fn connection(&self) -> &Connection {
@@ -87,9 +90,9 @@ impl<'a> Seen<'a> {
         if self.run.no_handshake {
             return Some(NotApplicable::NoHandshake);
         }
+        let failed_write = self.run.gave_up && !self.run.stalled;
         let awaits_refusal = matches!(self.scenario.expect, Expect::Response | Expect::Http2Response);
-        if awaits_refusal && self.end == End::TimedOut && connection.received.bytes == 0 && !self.run.gave_up
-        {
+        if awaits_refusal && self.end == End::TimedOut && connection.received.bytes == 0 && !failed_write {
             return Some(NotApplicable::NoAnswer);
         }
         if self.run.read_everything && passed {
@@ -138,6 +141,10 @@ impl<'a> Seen<'a> {
             Expect::ClientError if (400..500).contains(&status) => None,
             Expect::ClientError => {
                 Some(format!("the answer is {status}, which does not say that the client is wrong"))
+            }
+            Expect::CleanEnd if status == 400 && self.usual.is_some_and(|usual| usual != status) => {
+                let usual = self.usual.unwrap_or_default();
+                Some(self.lost(&format!("the answer is 400, and such a request alone is answered {usual}")))
             }
             Expect::CleanEnd | Expect::NoReset if self.end == End::Reset => {
                 and_then("a reset: systems other than Linux drop what the client has not read by then")
@@ -215,6 +222,10 @@ impl<'a> Seen<'a> {
             Some(Response { status, .. }) if fault.is_some() => {
                 format!("the {status} has {}, so that no client can read it", fault.unwrap_or_default())
             }
+            Some(Response { status, .. }) if self.is_unannounced() => format!(
+                "the {status} states no length, and a FIN without close_notify does not tell its end from a cut \
+                 (RFC 9112 §9.8)"
+            ),
             Some(Response { status, body_bytes, .. }) if self.end == End::TimedOut => {
                 format!("the {status} stopped after {body_bytes} bytes of body, and {end}")
             }
@@ -230,6 +241,28 @@ impl<'a> Seen<'a> {
                 _ => self.lost(&format!("no response, but {end}")),
             },
         }
+    }
+
+    /// Whether a FIN alone ends a body over TLS that only the end delimits.
+    fn is_unannounced(&self) -> bool {
+        let connection = self.connection();
+        connection.session().is_some() && self.end == End::Fin && connection.received.http1.reads_to_the_end()
+    }
+
+    /// What a failure means.
+    fn severity(&self) -> Severity {
+        let least = match self.scenario.expect {
+            // Whoever has everything loses nothing by a reset.
+            Expect::CleanEnd | Expect::NoReset if self.whole && self.was_reset() => Severity::Harsh,
+            Expect::CleanEnd | Expect::NoReset
+                if self.whole && !matches!(self.end, End::Fin | End::CloseNotify) =>
+            {
+                Severity::BreaksProtocol
+            }
+            _ if !self.whole && !self.run.gave_up && self.is_unannounced() => Severity::BreaksProtocol,
+            _ => Severity::LosesResponses,
+        };
+        self.scenario.severity.max(least)
     }
 
     fn was_reset(&self) -> bool {

@@ -109,6 +109,11 @@ impl Reader {
         self.interim > 0 || self.found.is_some()
     }
 
+    /// Whether only the end delimits its body.
+    pub(crate) fn reads_to_the_end(&self) -> bool {
+        matches!(self.stage, Stage::ToEnd)
+    }
+
     /// The head of the final response.
     pub(crate) fn head(&self) -> Option<&Head> {
         self.found.as_ref()

@@ -22,7 +22,7 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
     /// Since the connection's beginning: when the first response was whole.
     pub(crate) answered: Option<Duration>,
-    /// Whether a write failed before there was a response, and the client looked no further.
+    /// Whether a write failed, or was never done, before there was a response, and the client looked no further.
     pub(crate) gave_up: bool,
     /// Whether the TLS handshake was still under way when its time was up.
     pub(crate) no_handshake: bool,
@@ -71,9 +71,14 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
     }
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;
-        let stops = scenario.manner == Manner::StopsAtError && run.answered.is_none();
-        if (run.connection.write_failed || run.stalled) && stops {
+        let stops = run.connection.write_failed && scenario.manner == Manner::StopsAtError;
+        let waits = run.stalled && scenario.manner != Manner::ReadsWhileWriting;
+        if (stops || waits) && run.answered.is_none() {
             run.gave_up = true;
+            if waits {
+                // Whether there was something to be read, all the same.
+                run.connection.receive(Instant::now() + LATE).await;
+            }
             break;
         }
     }

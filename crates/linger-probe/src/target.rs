@@ -38,6 +38,25 @@ pub struct Target {
 }
 
 impl Target {
+    /// The server at an address, called by it, and asked for `/`.
+    #[must_use]
+    pub fn at(address: SocketAddr, tls: Option<Tls>) -> Self {
+        let authority = address.to_string();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        Self {
+            name: authority.clone(),
+            url: format!("{scheme}://{authority}/"),
+            address,
+            others: Vec::new(),
+            authority,
+            path: "/".to_owned(),
+            tls,
+            authorization: None,
+            via: Via::Tcp,
+            proxy_protocol: None,
+        }
+    }
+
     /// Where it listens, for a sentence.
     #[must_use]
     pub fn place(&self) -> String {

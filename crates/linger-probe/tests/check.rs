@@ -1,6 +1,5 @@
 //! The battery against axum, bare and with tower-linger, plain and over TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
 use linger_probe::model::{Report, TargetReport, Verdict};
 use linger_probe::report::{Format, render};
-use linger_probe::route::Via;
 use linger_probe::target::{Options, Target, Tls};
 use tokio_rustls::TlsAcceptor;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
@@ -36,25 +34,11 @@ async fn until_closed(mut socket: WebSocket) {
 }
 
 fn target(server: &Running, tls: Option<&Certs>) -> Target {
-    let scheme = if tls.is_some() { "https" } else { "http" };
     let tls = tls.map(|certs| Tls {
         name: server.address.ip().into(),
         config: Arc::new(certs.client(&[Version::Tls13])),
     });
-    let (address, authority): (SocketAddr, _) = (server.address, server.address.to_string());
-    let url = format!("{scheme}://{authority}/");
-    Target {
-        name: authority.clone(),
-        url,
-        address,
-        others: Vec::new(),
-        authority,
-        path: "/".into(),
-        tls,
-        authorization: None,
-        via: Via::Tcp,
-        proxy_protocol: None,
-    }
+    Target::at(server.address, tls)
 }
 
 /// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`,

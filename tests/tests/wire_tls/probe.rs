@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
-use linger_probe::discover::find;
+use linger_probe::find::find;
 use linger_probe::model::{Event, Ladders, Side, What};
 use linger_probe::target::Options;
 use linger_probe::trust::Trust;
@@ -49,7 +49,7 @@ async fn ladder(server: &Running, certs: &Certs, version: Version, scenario: &st
         tls.config = Arc::new(certs.client(&[version]));
     }
     let scenarios = battery::ALL.iter().filter(|found| found.name == scenario);
-    let report = check(&target, &options, Abilities::default(), scenarios, |_| ()).await;
+    let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
     assert_eq!(report.ladders, Ladders::Packets);
     report.rows.into_iter().next().expect("the scenario is known").ladder
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::judge::{Judged, NotApplicable};
-use crate::model::{Attempt, End, Row, Severity, Verdict};
+use crate::model::{Attempt, End, Row, Verdict};
 use crate::received::LIMIT;
 use crate::scenario::{Expect, Scenario};
 use crate::target::Options;
@@ -17,10 +17,10 @@ pub(super) struct Tried {
 /// The row of these tries.
 pub(super) fn summed_up(scenario: &'static Scenario, options: &Options, tries: Vec<Judged>) -> Tried {
     let (mut attempts, mut shown, mut client, mut shows_failure) = (Vec::new(), Vec::new(), None, false);
-    let mut not_applicable = None;
+    let (mut not_applicable, mut severity) = (None, None);
     for judged in tries {
-        let attempt = match judged.result {
-            Ok(attempt) => attempt,
+        let (attempt, means) = match judged.result {
+            Ok(judged) => judged,
             Err(why) => {
                 not_applicable.get_or_insert(why);
                 continue;
@@ -30,35 +30,29 @@ pub(super) fn summed_up(scenario: &'static Scenario, options: &Options, tries: V
         if attempts.is_empty() || (!attempt.passed && !shows_failure) {
             (shown, client, shows_failure) = (judged.ladder, judged.client, !attempt.passed);
         }
+        if !attempt.passed {
+            severity = severity.or(Some(means)).min(Some(means));
+        }
         attempts.push(attempt);
     }
     if let (true, Some(why)) = (attempts.iter().all(|attempt| attempt.passed), not_applicable) {
         return Tried { row: blank(scenario, why_not(why, options)), client: None };
     }
-    let (verdict, severity, reason) = verdict(scenario, &attempts);
+    let (verdict, reason) = verdict(scenario, &attempts);
+    // The worst of what failed.
+    let severity = severity.unwrap_or(scenario.severity);
     let row = Row { verdict, severity, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
     Tried { row, client }
 }
 
-/// What the tries come to, how bad that is, and why.
-fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, String) {
-    let failed: Vec<_> =
-        attempts.iter().filter_map(|attempt| attempt.fault.as_ref().map(|fault| (attempt, fault))).collect();
+/// What the tries come to, and why.
+fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, String) {
+    let failed: Vec<_> = attempts.iter().filter_map(|attempt| attempt.fault.as_ref()).collect();
     let was_reset = |attempt: &Attempt| attempt.end == End::Reset || attempt.reset_later;
-    let severity = match scenario.expect {
-        // Whoever has everything loses nothing by a reset.
-        Expect::CleanEnd | Expect::NoReset
-            if !failed.is_empty() && failed.iter().all(|(attempt, _)| attempt.complete) =>
-        {
-            let by_reset = failed.iter().all(|(attempt, _)| was_reset(attempt));
-            if by_reset { Severity::Harsh } else { Severity::BreaksProtocol }
-        }
-        _ => scenario.severity,
-    };
     // What most of them met, in the words of the first.
-    let same = |fault: &String| failed.iter().filter(|(_, other)| *other == fault).count();
-    if let Some((_, fault)) = failed.iter().rev().max_by_key(|(_, fault)| same(fault)) {
-        return (Verdict::Fail, severity, format!("{} of {}: {fault}", failed.len(), attempts.len()));
+    let same = |fault: &String| failed.iter().filter(|other| **other == fault).count();
+    if let Some(fault) = failed.iter().rev().max_by_key(|fault| same(fault)) {
+        return (Verdict::Fail, format!("{} of {}: {fault}", failed.len(), attempts.len()));
     }
     let resets = attempts.iter().filter(|attempt| was_reset(attempt)).count();
     match scenario.expect {
@@ -68,9 +62,9 @@ fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, Severity, Str
                  and the BSDs lose what they have not read yet",
                 attempts.len()
             );
-            (Verdict::PassOnLinux, severity, reason)
+            (Verdict::PassOnLinux, reason)
         }
-        _ => (Verdict::Pass, severity, "each try went as it should".to_owned()),
+        _ => (Verdict::Pass, "each try went as it should".to_owned()),
     }
 }
 

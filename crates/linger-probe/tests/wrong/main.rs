@@ -8,7 +8,6 @@ use std::time::Duration;
 use linger_probe::battery;
 use linger_probe::check::{Abilities, check};
 use linger_probe::model::{Row, Verdict};
-use linger_probe::route::Via;
 use linger_probe::target::{Options, Target, Tls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -137,23 +136,21 @@ async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
     row_of(server, certs, name, &Abilities::default()).await
 }
 
+/// The one row of this name, of a client with little patience.
+async fn row_in(server: &Running, name: &str, timeout: Duration) -> Row {
+    let target = Target::at(server.address, None);
+    let options = Options { repetitions: 1, timeout, ..Options::default() };
+    let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
+    let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
+    report.rows.into_iter().next().expect("there is a scenario of this name")
+}
+
 async fn row_of(server: &Running, certs: Option<&Certs>, name: &str, abilities: &Abilities) -> Row {
-    let (address, authority) = (server.address, server.address.to_string());
-    let tls = certs
-        .map(|certs| Tls { name: address.ip().into(), config: Arc::new(certs.client(&[Version::Tls13])) });
-    let url = format!("http://{authority}/");
-    let target = Target {
-        name: authority.clone(),
-        url,
-        address,
-        others: Vec::new(),
-        authority,
-        path: "/".into(),
-        tls,
-        authorization: None,
-        via: Via::Tcp,
-        proxy_protocol: None,
-    };
+    let tls = certs.map(|certs| Tls {
+        name: server.address.ip().into(),
+        config: Arc::new(certs.client(&[Version::Tls13])),
+    });
+    let target = Target::at(server.address, tls);
     let options = Options {
         repetitions: 3,
         timeout: Duration::from_secs(10),

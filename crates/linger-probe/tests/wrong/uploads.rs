@@ -5,7 +5,7 @@ use std::time::Duration;
 use linger_probe::model::{Severity, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{RESPONSE, head, linger, raw, reset, row};
+use super::{RESPONSE, head, linger, raw, reset, row, row_in};
 
 /// The answer comes before any of the body is sent, and the server goes.
 #[tokio::test(flavor = "multi_thread")]
@@ -105,4 +105,46 @@ async fn a_socket_that_goes_by_a_reset_is_released() {
             assert!(released.into_iter().all(|time| time < Duration::from_secs(4)), "{found:#?}");
         }
     }
+}
+
+/// It answers at once, and then reads nothing more and keeps the connection: whoever writes first never gets to read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_reading_and_stays_loses_clients_that_write_first() {
+    let server = raw(|mut io| async move {
+        if head(&mut io).await.is_some() {
+            io.write_all(RESPONSE).await?;
+            // The connection ends with the server.
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    })
+    .await;
+    for (name, verdict) in
+        [("early.stops_at_error", Verdict::Fail), ("early.reads_while_writing", Verdict::Pass)]
+    {
+        let found = row_in(&server, name, Duration::from_secs(2)).await;
+        assert_eq!(found.verdict, verdict, "{found:#?}");
+        assert!(verdict == Verdict::Pass || found.reason.contains("took no more"), "{}", found.reason);
+    }
+}
+
+/// A server that takes a pipelined request for a bad one answers, but not what it was asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_request_alone_would_not_have_is_lost() {
+    let server = raw(|mut io| async move {
+        let mut bytes = [0; 4096];
+        let size = io.read(&mut bytes).await?;
+        let several = bytes[..size].windows(4).filter(|end| end == b"\r\n\r\n").count() > 1;
+        let status = if several { "400 Bad Request" } else { "200 OK" };
+        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        io.write_all(response.as_bytes()).await?;
+        io.shutdown().await?;
+        linger(&mut io).await;
+        Ok(())
+    })
+    .await;
+    let usual = linger_probe::check::Abilities { status: Some(200), ..Default::default() };
+    assert_eq!(super::row_of(&server, None, "close.requested", &usual).await.verdict, Verdict::Pass);
+    let found = super::row_of(&server, None, "close.pipelined", &usual).await;
+    assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::LosesResponses), "{found:#?}");
 }
