@@ -99,7 +99,8 @@ def http2_get(site):
 
 
 def http2_garbage(_):
-    return b"\xff" * 64
+    """A PING of one byte."""
+    return frame(6, 0, 0, b"\0")
 
 
 def goes_away(what, idle):

@@ -26,7 +26,7 @@ TRIES = 5
 MORE = 20
 ROUNDS = 3
 # Servers at a time.
-JOBS = 2
+JOBS = 4
 # These wait for the server; their tries go on at once.
 WAITING = {"early.slow", "close.idle", "tls.close_notify_idle", "h2.idle", "h2.garbage"}
 

@@ -7,7 +7,7 @@ import ssl
 
 UPLOAD = 32 << 20
 TIMEOUT = 10
-IDLE = 5
+IDLE = 8
 ZEROS = bytes(64 << 10)
 
 

@@ -117,6 +117,8 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "close.pipelined",
+        // It should not have sent them (RFC 9112 §9.6).
+        severity: Harsh,
         title: "Two more requests behind one with Connection: close",
         loss: "a client that pipelines loses the one response that it was due",
         steps: &[Send(LAST_OF_THREE), AwaitEnd],
