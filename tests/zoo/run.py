@@ -68,7 +68,7 @@ def confirm(site, row, judged):
         if (lost > 0) == (client_lost > 0):
             break
         # A race may have gone well by chance.
-        again = probe(site, "--only", row, "-n", str(MORE)).get(row, judged)
+        again = probe(site, "--only", row, "-n", str(MORE), "--deadline", "600").get(row, judged)
         lost, tries = (sum(pair) for pair in zip((lost, tries), losses(again)))
         judged = again if losses(again)[0] else judged
         more = ask(client, site, row, MORE)
