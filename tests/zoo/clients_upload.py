@@ -50,13 +50,15 @@ def slow():
     return pieces(), {"Content-Length": str(20 * (16 << 10))}
 
 
-def writes_then_reads(site):
-    """Writes until that fails, then reads what there is."""
+def writes_then_reads(site, stops=lambda connection: False):
+    """Writes until that fails, or until there is a reason to stop, then reads what there is."""
     connection = site.connect()
     try:
         connection.sendall(head("PUT", f"Content-Length: {UPLOAD}"))
         try:
             for _ in range(UPLOAD // len(ZEROS)):
+                if stops(connection):
+                    break
                 connection.sendall(ZEROS)
         except OSError:
             pass
@@ -144,18 +146,4 @@ def reads_while_writing(site):
 
 def reads_on(site):
     """Reads whatever is there before each write, and after a write that fails."""
-    connection = site.connect()
-    try:
-        connection.sendall(head("PUT", f"Content-Length: {UPLOAD}"))
-        try:
-            for _ in range(UPLOAD // len(ZEROS)):
-                if select.select([connection], [], [], 0)[0]:
-                    break
-                connection.sendall(ZEROS)
-        except OSError:
-            pass
-        return False, str(answer(connection, "PUT").status)
-    except (OSError, http.client.HTTPException) as error:
-        return True, said(error)
-    finally:
-        connection.close()
+    return writes_then_reads(site, lambda connection: select.select([connection], [], [], 0)[0])

@@ -24,7 +24,8 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "early.stops_at_error",
         title: "A large upload is refused; the client stops at a failed write",
-        loss: "such clients (Python's http.client and many others) report a broken pipe instead of the response",
+        loss: "such clients (Python's http.client and many others) report a broken pipe instead of the \
+               response",
         steps: &[Send(UPLOAD), Upload, AwaitResponse, LookForReset],
         ..EARLY
     },
@@ -50,7 +51,8 @@ pub const ALL: &[Scenario] = &[
         loss: "streaming clients report a broken pipe instead of the response",
         steps: &[
             Send(
-                "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Transfer-Encoding: chunked\r\n\r\n",
+                "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\
+                 Transfer-Encoding: chunked\r\n\r\n",
             ),
             UploadChunked,
             AwaitResponse,
@@ -65,7 +67,8 @@ pub const ALL: &[Scenario] = &[
         loss: "a client that asks, and does not wait for ever, loses the answer",
         steps: &[
             Send(
-                "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Expect: 100-continue\r\nContent-Length: {upload}\r\n\r\n",
+                "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\
+                 Expect: 100-continue\r\nContent-Length: {upload}\r\n\r\n",
             ),
             AwaitContinue,
             Upload,
@@ -391,7 +394,8 @@ const BAD: &str = "GET {path} HTTP/1.1\r\nHost: {authority}\r\nno colon here\r\n
 const FILLER: &[u8] = b"X-Filler: 0123456789012345678901234567890123456789\r\n";
 pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
-const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\n\
+     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 /// A PING of one byte, which is an error of the connection (RFC 9113 §6.7). A frame of an unknown type is
 /// none.
 const SHORT_PING: &[u8] = &[0, 0, 1, 6, 0, 0, 0, 0, 0, 0];

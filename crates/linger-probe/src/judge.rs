@@ -223,8 +223,8 @@ impl<'a> Seen<'a> {
                 format!("the {status} has {}, so that no client can read it", fault.unwrap_or_default())
             }
             Some(Response { status, .. }) if self.is_unannounced() => format!(
-                "the {status} states no length, and a FIN without close_notify does not tell its end from a cut \
-                 (RFC 9112 §9.8)"
+                "the {status} states no length, and a FIN without close_notify does not tell its end from a \
+                 cut (RFC 9112 §9.8)"
             ),
             Some(Response { status, body_bytes, .. }) if self.end == End::TimedOut => {
                 format!("the {status} stopped after {body_bytes} bytes of body, and {end}")

@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn chunks_delimit() {
-        let bytes =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
+        let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+            3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
         assert_eq!(whole(bytes, false), Response { status: 200, body_bytes: 13, complete: true });
         for cut in 1..=34 {
             assert!(!whole(&bytes[..bytes.len() - cut], true).complete, "{cut} bytes");

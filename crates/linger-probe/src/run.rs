@@ -22,7 +22,7 @@ pub(crate) struct Run {
     pub(crate) connection: Connection,
     /// Since the connection's beginning: when the first response was whole.
     pub(crate) answered: Option<Duration>,
-    /// Whether a write failed, or was never done, before there was a response, and the client looked no further.
+    /// Whether a write failed or never ended before there was a response, and the client looked no further.
     pub(crate) gave_up: bool,
     /// Whether the TLS handshake was still under way when its time was up.
     pub(crate) no_handshake: bool,

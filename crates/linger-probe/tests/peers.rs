@@ -44,7 +44,8 @@ fn failed<'a>(found: &'a Value, name: &str) -> Vec<&'a str> {
 async fn axum_nginx_and_go_are_told_apart_every_time() {
     // Without those that luck or a server's patience decides: an early response may still be read after a
     // reset on loopback.
-    let only = "early.stops_at_error,early.chunked,large.unread_upload,close.requested,close.pipelined,error,flood.pipelined,flood.bad_request,flood.headers";
+    let only = "early.stops_at_error,early.chunked,large.unread_upload,close.requested,close.pipelined,error,\
+                flood.pipelined,flood.bad_request,flood.headers";
     // An upload of more than sockets buffer, whatever the kernel's limits are.
     let battery =
         ["--just", "check", "--scheme", "http", "--only", only, "-n", "2", "--upload-size", "64MiB"];

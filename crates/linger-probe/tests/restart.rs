@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tower_linger_tests::certs::Certs;
+use tower_linger_tests::until::until;
 
 /// A probe or a server that does not end by itself fails the test.
 const BOUND: Duration = Duration::from_secs(120);
@@ -190,10 +191,16 @@ async fn a_new_server_at_the_same_address_is_seen_and_the_gap_before_it() {
     let server = Server::start(&["--layered", "--graceful"]).await;
     let (url, pid) = (server.plain.clone(), server.pid());
     let port = url.trim_end_matches('/').rsplit_once(':').expect("a port").1.to_owned();
+    let number: u16 = port.parse().expect("a port");
     let supervised = async move {
         assert_eq!(server.ended().await, Some(0));
-        // So that there is a gap.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // So that there is a gap: the probe is refused while this client is, a hundred times.
+        let mut refused = 0;
+        until("new clients are refused", || {
+            refused += u32::from(std::net::TcpStream::connect(("127.0.0.1", number)).is_err());
+            refused > 100
+        })
+        .await;
         Server::start(&["--http", &port]).await
     };
     let mut command = probe();

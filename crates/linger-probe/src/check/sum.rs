@@ -58,8 +58,8 @@ fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, String) {
     match scenario.expect {
         Expect::Response | Expect::ClientError if resets > 0 => {
             let reason = format!(
-                "{resets} of {}: a reset followed the response. Linux clients keep what came before it; those of Windows, macOS \
-                 and the BSDs lose what they have not read yet",
+                "{resets} of {}: a reset followed the response. Linux clients keep what came before it; \
+                 those of Windows, macOS and the BSDs lose what they have not read yet",
                 attempts.len()
             );
             (Verdict::PassOnLinux, reason)

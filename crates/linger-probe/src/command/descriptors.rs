@@ -23,8 +23,8 @@ pub(crate) fn ensure(number: u32, each: u32, option: &str) -> Result<(), Command
         most => format!(", or at most {most} {option}"),
     };
     Err(CommandError(format!(
-        "{option} {number} needs {needed} open files, and this process may have {hard} (RLIMIT_NOFILE, hard limit): \
-         `ulimit -n {needed}` in the shell as root{fewer}"
+        "{option} {number} needs {needed} open files, and this process may have {hard} (RLIMIT_NOFILE, hard \
+         limit): `ulimit -n {needed}` in the shell as root{fewer}"
     )))
 }
 

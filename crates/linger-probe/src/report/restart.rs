@@ -196,7 +196,8 @@ mod tests {
             (uploads.lost, sentence(&uploads).as_str()),
             (
                 2,
-                "2 of 3 lost: 2 reset after 64 to 65 KiB; 1 answered 200 after 256 KiB; the connections: 2 reset, 1 FIN"
+                "2 of 3 lost: 2 reset after 64 to 65 KiB; 1 answered 200 after 256 KiB; the connections: 2 \
+                 reset, 1 FIN"
             )
         );
         let idle = KindReport::new(Kind::Idle, vec![client(Fate::Reset, Ending::Reset, 0)]);

@@ -179,8 +179,8 @@ pub(super) fn trouble(load: &LoadReport) -> Option<String> {
         if kind.unexpected > 0 {
             let (statuses, name) = (statuses(kind), kind.kind);
             parts.push(format!(
-                "{} whole responses to {name} have a status that it does not expect ({statuses}): --allow-status \
-                 takes more",
+                "{} whole responses to {name} have a status that it does not expect ({statuses}): \
+                 --allow-status takes more",
                 kind.unexpected
             ));
         }
@@ -189,8 +189,8 @@ pub(super) fn trouble(load: &LoadReport) -> Option<String> {
     let (retried, unfinished) = (sum(|kind| kind.retried), sum(|kind| kind.unfinished));
     if retried > 0 {
         parts.push(format!(
-            "{retried} requests met a kept connection that the server had ended without a response, and were sent \
-             again on a new one"
+            "{retried} requests met a kept connection that the server had ended without a response, and \
+             were sent again on a new one"
         ));
     }
     if unfinished > 0 {
@@ -198,7 +198,8 @@ pub(super) fn trouble(load: &LoadReport) -> Option<String> {
     }
     if load.unsent > 0 {
         parts.push(format!(
-            "{} requests were due and found no free connection before the end: more --connections, or a lower --rate",
+            "{} requests were due and found no free connection before the end: more --connections, or a \
+             lower --rate",
             load.unsent
         ));
     }

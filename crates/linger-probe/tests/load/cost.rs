@@ -1,10 +1,10 @@
 //! What a load takes of this machine: open files and memory.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
+use tower_linger_tests::until::until;
 
 use super::{layered, url};
 
@@ -32,8 +32,8 @@ async fn the_limit_of_open_files_is_raised_or_told() {
     let output = limited("ulimit -n 80", &args).await;
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{said}");
-    let line = "error: --connections 100 needs 164 open files, and this process may have 80 (RLIMIT_NOFILE, hard \
-                limit): `ulimit -n 164` in the shell as root, or at most 16 --connections\n";
+    let line = "error: --connections 100 needs 164 open files, and this process may have 80 (RLIMIT_NOFILE, \
+                hard limit): `ulimit -n 164` in the shell as root, or at most 16 --connections\n";
     assert_eq!(said, line);
     // The advice is right.
     let output = limited("ulimit -n 80", &[&args[..8], &["-c", "16"]].concat()).await;
@@ -50,15 +50,16 @@ async fn peak(url: &str, connections: &str) -> u64 {
     let mut probe = command.spawn().expect("it starts");
     let status = format!("/proc/{}/status", probe.id().expect("it runs"));
     let mut peak = 0;
-    while probe.try_wait().expect("it is a child").is_none() {
+    until("the probe ends", || {
         // Between its end and the next look there is nothing to read.
         let status = std::fs::read_to_string(&status).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kibibytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
             peak = kibibytes.parse().expect("a number");
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        probe.try_wait().expect("it is a child").is_some()
+    })
+    .await;
     let output = probe.wait_with_output().await.expect("it has ended");
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found["load"][0]["connections"].to_string(), connections, "{found:#}");

@@ -3,15 +3,14 @@
 use linger_probe::model::{Severity, Verdict};
 use tokio::io::AsyncWriteExt;
 
-use super::{head, linger, raw, row};
+use super::{end, head, raw, row};
 
 /// A server that says this to every request.
 async fn says(response: &'static [u8]) -> tower_linger_tests::server::Running {
     raw(move |mut io| async move {
         if head(&mut io).await.is_some() {
             io.write_all(response).await?;
-            io.shutdown().await?;
-            linger(&mut io).await;
+            end(&mut io).await?;
         }
         Ok(())
     })

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_linger_tests::server::Running;
 
-use super::{linger, raw, row_of};
+use super::{end, linger, raw, row_of};
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// `:status: 400`, the end of the stream.
@@ -35,9 +35,7 @@ async fn says(frames: Vec<u8>) -> Running {
             // The preface, with the client's SETTINGS, and the first frame's head.
             io.read_exact(&mut [0; 24 + 9 + 9]).await?;
             io.write_all(&frames).await?;
-            io.shutdown().await?;
-            linger(&mut io).await;
-            Ok(())
+            end(&mut io).await
         }
     })
     .await

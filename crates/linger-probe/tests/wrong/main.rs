@@ -65,6 +65,13 @@ async fn linger<IO: AsyncRead + Unpin>(io: &mut IO) {
     let _ = tokio::time::timeout(Duration::from_millis(500), all).await;
 }
 
+/// Ends its own side, and reads what comes.
+async fn end<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> io::Result<()> {
+    io.shutdown().await?;
+    linger(io).await;
+    Ok(())
+}
+
 /// Makes its end a reset.
 fn reset(io: &TcpStream) {
     socket2::SockRef::from(io).set_linger(Some(Duration::ZERO)).expect("it is open");
@@ -136,21 +143,7 @@ async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
     row_of(server, certs, name, &Abilities::default()).await
 }
 
-/// The one row of this name, of a client with little patience.
-async fn row_in(server: &Running, name: &str, timeout: Duration) -> Row {
-    let target = Target::at(server.address, None);
-    let options = Options { repetitions: 1, timeout, ..Options::default() };
-    let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
-    let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
-    report.rows.into_iter().next().expect("there is a scenario of this name")
-}
-
 async fn row_of(server: &Running, certs: Option<&Certs>, name: &str, abilities: &Abilities) -> Row {
-    let tls = certs.map(|certs| Tls {
-        name: server.address.ip().into(),
-        config: Arc::new(certs.client(&[Version::Tls13])),
-    });
-    let target = Target::at(server.address, tls);
     let options = Options {
         repetitions: 3,
         timeout: Duration::from_secs(10),
@@ -159,6 +152,21 @@ async fn row_of(server: &Running, certs: Option<&Certs>, name: &str, abilities: 
         websocket_path: Some("/".into()),
         ..Options::default()
     };
+    judged(server, certs, name, abilities, options).await
+}
+
+async fn judged(
+    server: &Running,
+    certs: Option<&Certs>,
+    name: &str,
+    abilities: &Abilities,
+    options: Options,
+) -> Row {
+    let tls = certs.map(|certs| Tls {
+        name: server.address.ip().into(),
+        config: Arc::new(certs.client(&[Version::Tls13])),
+    });
+    let target = Target::at(server.address, tls);
     let scenarios = battery::ALL.iter().filter(|scenario| scenario.name == name);
     let report = check(&target, &options, abilities, scenarios, |_| ()).await;
     report.rows.into_iter().next().expect("there is a scenario of this name")

@@ -12,7 +12,7 @@ use linger_probe::trust::Trust;
 use tokio::io::AsyncWriteExt;
 use tower_linger_tests::server::listen;
 
-use super::{RESPONSE, head, linger};
+use super::{RESPONSE, end, head};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_one_connection_at_a_time_is_asked_for_one_at_a_time() {
@@ -21,8 +21,7 @@ async fn a_server_of_one_connection_at_a_time_is_asked_for_one_at_a_time() {
     let server = tokio::spawn(async move {
         while let Ok((mut io, _)) = listener.accept().await {
             if head(&mut io).await.is_some() && io.write_all(RESPONSE).await.is_ok() {
-                let _ = io.shutdown().await;
-                linger(&mut io).await;
+                let _ = end(&mut io).await;
             }
         }
     });

@@ -115,9 +115,7 @@ async fn an_old_version_is_refused_by_an_alert_or_is_spoken() {
         raw(move |mut io| async move {
             io.read_u8().await?;
             io.write_all(answer).await?;
-            io.shutdown().await?;
-            super::linger(&mut io).await;
-            Ok(())
+            super::end(&mut io).await
         })
     };
     let certs = Certs::make();

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use linger_probe::check::Abilities;
 use linger_probe::model::{Severity, Verdict};
+use linger_probe::target::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{RESPONSE, head, linger, raw, reset, row, row_in};
+use super::{RESPONSE, end, head, judged, linger, raw, reset, row};
 
 /// The answer comes before any of the body is sent, and the server goes.
 #[tokio::test(flavor = "multi_thread")]
@@ -79,27 +81,45 @@ async fn a_server_that_drains_for_half_a_second_fails_the_slow_upload_every_time
     assert!(found.attempts.iter().all(|attempt| !attempt.passed), "{found:#?}");
 }
 
-/// By a reset two seconds after the end, or right behind the response: the socket is gone.
+/// What a server sees of the client before it resets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resets {
+    /// Nothing: right behind the response.
+    AtOnce,
+    /// Nothing, but behind its own FIN.
+    AfterFin,
+    /// A byte that came after its FIN.
+    AtAByte,
+}
+
+/// Right behind the response, behind a FIN, or at a byte that comes later: the socket is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_goes_by_a_reset_is_released() {
-    let server = |wait: Duration| {
+    let server = |resets: Resets| {
         raw(move |mut io| async move {
             if head(&mut io).await.is_some() {
                 io.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await?;
-                if wait > Duration::ZERO {
+                if resets != Resets::AtOnce {
                     io.shutdown().await?;
                 }
-                tokio::time::sleep(wait).await;
+                if resets == Resets::AtAByte {
+                    io.read_u8().await?;
+                }
             }
             reset(&io);
             Ok(())
         })
     };
-    for wait in [Duration::from_secs(2), Duration::ZERO] {
-        let server = server(wait).await;
-        for name in ["release.silent", "release.trickle"] {
+    let cases = [
+        (Resets::AtOnce, &["release.silent", "release.trickle"][..]),
+        (Resets::AfterFin, &["release.silent", "release.trickle"]),
+        (Resets::AtAByte, &["release.trickle"]),
+    ];
+    for (resets, names) in cases {
+        let server = server(resets).await;
+        for name in names {
             let found = row(&server, None, name).await;
-            assert_eq!(found.verdict, Verdict::Pass, "{wait:?}: {found:#?}");
+            assert_eq!(found.verdict, Verdict::Pass, "{resets:?}: {found:#?}");
             let released = found.attempts.iter().filter_map(|attempt| attempt.release);
             assert!(released.clone().count() == 3, "{found:#?}");
             assert!(released.into_iter().all(|time| time < Duration::from_secs(4)), "{found:#?}");
@@ -107,7 +127,7 @@ async fn a_socket_that_goes_by_a_reset_is_released() {
     }
 }
 
-/// It answers at once, and then reads nothing more and keeps the connection: whoever writes first never gets to read.
+/// It answers at once, reads nothing more and keeps the connection: whoever writes first never gets to read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_reading_and_stays_loses_clients_that_write_first() {
     let server = raw(|mut io| async move {
@@ -119,10 +139,11 @@ async fn a_server_that_stops_reading_and_stays_loses_clients_that_write_first() 
         Ok(())
     })
     .await;
+    let impatient = Options { repetitions: 1, timeout: Duration::from_secs(2), ..Options::default() };
     for (name, verdict) in
         [("early.stops_at_error", Verdict::Fail), ("early.reads_while_writing", Verdict::Pass)]
     {
-        let found = row_in(&server, name, Duration::from_secs(2)).await;
+        let found = judged(&server, None, name, &Abilities::default(), impatient.clone()).await;
         assert_eq!(found.verdict, verdict, "{found:#?}");
         assert!(verdict == Verdict::Pass || found.reason.contains("took no more"), "{}", found.reason);
     }
@@ -138,12 +159,10 @@ async fn an_answer_that_a_request_alone_would_not_have_is_lost() {
         let status = if several { "400 Bad Request" } else { "200 OK" };
         let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         io.write_all(response.as_bytes()).await?;
-        io.shutdown().await?;
-        linger(&mut io).await;
-        Ok(())
+        end(&mut io).await
     })
     .await;
-    let usual = linger_probe::check::Abilities { status: Some(200), ..Default::default() };
+    let usual = Abilities { status: Some(200), ..Default::default() };
     assert_eq!(super::row_of(&server, None, "close.requested", &usual).await.verdict, Verdict::Pass);
     let found = super::row_of(&server, None, "close.pipelined", &usual).await;
     assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::Harsh), "{found:#?}");

@@ -4,7 +4,7 @@ use linger_probe::model::Verdict;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_linger_tests::server::Running;
 
-use super::{head, linger, raw, row};
+use super::{end, head, raw, row};
 
 /// A server that answers the client's Close by these bytes.
 async fn closes(answer: &'static [u8]) -> Running {
@@ -16,8 +16,7 @@ async fn closes(answer: &'static [u8]) -> Running {
             .await?;
             io.read_exact(&mut [0; 8]).await?;
             io.write_all(answer).await?;
-            io.shutdown().await?;
-            linger(&mut io).await;
+            end(&mut io).await?;
         }
         Ok(())
     })

@@ -33,7 +33,8 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
             div.scroll role="region" tabindex="0" aria-label="Each server under load" { (servers(loads)) }
             @for load in loads { @if let Some(why) = words::trouble(load) { p { strong { (load.name) } ": " (why) "." } } }
             h3.above { "By request" }
-            div.scroll role="region" tabindex="0" aria-label="What became of each server's requests under load" {
+            div.scroll role="region" tabindex="0"
+                aria-label="What became of each server's requests under load" {
                 (requests(loads))
             }
             h3.above { "Times" }
@@ -41,12 +42,13 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
                 (latencies(loads))
             }
             p.under {
-                "Latency is as measured: from the moment when a client began a request, connecting included, to its "
-                "response's last byte. Corrected is the same, corrected for coordinated omission: in an open loop from "
-                "when the request was due, in a closed loop with the requests that a connection would have made "
-                "meanwhile. End is from the response's last byte to the end of the server's data. Resets are "
-                "connections that ended in one, after the response or instead of it. Held is how long the server's "
-                "process keeps a socket after its end, on average. Processor time is of a request."
+                "Latency is as measured: from the moment when a client began a request, connecting "
+                "included, to its response's last byte. Corrected is the same, corrected for coordinated "
+                "omission: in an open loop from when the request was due, in a closed loop with the "
+                "requests that a connection would have made meanwhile. End is from the response's last "
+                "byte to the end of the server's data. Resets are connections that ended in one, after "
+                "the response or instead of it. Held is how long the server's process keeps a socket "
+                "after its end, on average. Processor time is of a request."
             }
             div.histograms {
                 @for kind in kinds {
@@ -200,7 +202,8 @@ fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) ->
             h3 { "Latency of " code { (kind) } }
             svg viewBox={ "0 0 " (WIDTH) " " (key(found.len())) } role="img" aria-labelledby={ (id) "-title" } {
                 title id={ (id) "-title" } {
-                    "Latency of " (kind) ", in milliseconds, by the part of the requests that it does not exceed"
+                    "Latency of " (kind) ", in milliseconds, by the part of the requests that it does not "
+                    "exceed"
                 }
                 @for value in scale.decades() {
                     @let y = scale.y(value);
