@@ -10,8 +10,8 @@ use crate::check::Abilities;
 use crate::connection::{Connection, Moved};
 use crate::dial::dial;
 use crate::error::Error;
+use crate::guess::speaks_tls;
 use crate::http2::PREFACE;
-use crate::judge::raw_alert;
 use crate::response::{Head, NOT_HTTP};
 use crate::run::{fill, session};
 use crate::scenario::Opening;
@@ -111,7 +111,7 @@ impl Look<'_> {
         let http1 = &connection.received.http1;
         // A TLS server's word to a plain client is 400, too.
         let suspicious = http1.head().is_none_or(|head| head.status == 400);
-        if suspicious && self.target.tls.is_none() && self.hides_tls().await? {
+        if suspicious && self.target.tls.is_none() && self.hides_tls().await {
             return Err(Error::NotPlain { url: url() });
         }
         match (http1.head(), http1.fault()) {
@@ -130,14 +130,10 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a TLS hello has an answer in TLS. Any hello will do: that is alert or handshake.
-    async fn hides_tls(&self) -> Result<bool, Error> {
-        let mut connection = self.connect(None, false).await?;
-        let deadline = Instant::now() + self.options.timeout.min(HELLO);
-        connection.send_raw(crate::run::OLD_HELLO, deadline).await;
-        while connection.received.bytes == 0 && connection.receive(deadline).await == Moved::Some {}
-        let received = &connection.received.prefix;
-        Ok(raw_alert(received).is_some() || received.first() == Some(&HANDSHAKE_RECORD))
+    /// Whether it speaks TLS all the same. A server that says nothing to a hello does not.
+    async fn hides_tls(&self) -> bool {
+        let hello = timeout(self.options.timeout.min(HELLO), speaks_tls(self.target));
+        matches!(hello.await, Ok(Ok(true)))
     }
 
     /// Whether it answers a request while another connection is open, on which nothing comes.
@@ -249,7 +245,6 @@ impl Look<'_> {
 
 /// One that is only opened, one request, a hello, and one or two for each ability.
 pub const LOOK_CONNECTIONS: u64 = 9;
-const HANDSHAKE_RECORD: u8 = 22;
 /// For the first word of a server that has something to say at once.
 const BESIDE: Duration = Duration::from_secs(3);
 /// For the answer to a hello by a server that may wait for something else.

@@ -7,6 +7,7 @@ use crate::authorization::without_user;
 use crate::dial::dial;
 use crate::error::Error;
 use crate::find::{find, split_name};
+use crate::judge::{ALERT_RECORD, HANDSHAKE_RECORD};
 use crate::run::OLD_HELLO;
 use crate::shown::shown;
 use crate::target::{Options, Target};
@@ -68,7 +69,7 @@ pub async fn guess(
 
 /// Whether a TLS hello has an answer in TLS: a handshake or an alert. Two line ends follow it, which make a
 /// plain server answer at once.
-async fn speaks_tls(target: &Target) -> std::io::Result<bool> {
+pub(crate) async fn speaks_tls(target: &Target) -> std::io::Result<bool> {
     let mut connection = dial(target, None).await?;
     let mut first = [0];
     // A server that ends the connection at once has answered, too.
@@ -89,9 +90,6 @@ fn is_host_and_port(text: &str) -> bool {
             .rsplit_once(':')
             .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
-
-const ALERT_RECORD: u8 = 21;
-const HANDSHAKE_RECORD: u8 = 22;
 
 #[cfg(test)]
 mod tests {

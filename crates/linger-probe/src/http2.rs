@@ -1,4 +1,7 @@
 //! As much of HTTP/2 as it takes to see how a server ends a connection of it (RFC 9113).
+//!
+//! `restart` uses the crate h2. A check cannot: it sends frames that are invalid, and it has to see the codes
+//! of `RST_STREAM` and GOAWAY behind a whole response, which that crate does not tell.
 
 use std::fmt;
 use std::io::Write as _;

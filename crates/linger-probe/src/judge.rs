@@ -371,12 +371,13 @@ fn phrase(end: &End) -> &str {
 }
 
 /// A fatal alert in plaintext (RFC 8446 §5.1, §6): what a server says to a hello that it cannot take.
-pub(crate) fn raw_alert(received: &[u8]) -> Option<u8> {
+fn raw_alert(received: &[u8]) -> Option<u8> {
     match received {
         [ALERT_RECORD, _, _, 0, 2, 2, code, ..] => Some(*code),
         _ => None,
     }
 }
 
-const ALERT_RECORD: u8 = 21;
-const HANDSHAKE_RECORD: u8 = 22;
+/// Content types of TLS records (RFC 8446 §5.1).
+pub(crate) const ALERT_RECORD: u8 = 21;
+pub(crate) const HANDSHAKE_RECORD: u8 = 22;

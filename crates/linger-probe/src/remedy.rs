@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::{TargetReport, Verdict};
+use crate::scenario::is_in;
 
 mod table;
 
@@ -166,9 +167,7 @@ pub fn advise(target: &mut TargetReport, asked: Option<Server>) {
 #[must_use]
 pub fn entry(server: Server, scenario: &str) -> Option<&'static Entry> {
     let closeness = |entry: &&Entry| {
-        let covers = |wanted: &&&str| {
-            scenario.strip_prefix(**wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let covers = |wanted: &&&str| is_in(scenario, wanted);
         entry.rows.iter().filter(covers).map(|wanted| wanted.len()).max().unwrap_or(0)
     };
     let of_server = ALL.iter().filter(|entry| entry.servers.contains(&server));
@@ -214,10 +213,7 @@ mod tests {
         for entry in ALL {
             assert!(!entry.servers.is_empty() && !entry.change.is_empty() && !entry.documentation.is_empty());
             for rows in entry.rows {
-                let has = |name: &str| {
-                    name.strip_prefix(rows).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                };
-                let is_there = crate::battery::ALL.iter().any(|scenario| has(scenario.name));
+                let is_there = crate::battery::ALL.iter().any(|scenario| is_in(scenario.name, rows));
                 assert!(is_there, "{rows}: {}", entry.change);
             }
         }

@@ -244,6 +244,20 @@ mod tests {
         assert_eq!(read(&many).fault(), Some("interim responses without end"));
     }
 
+    #[test]
+    fn a_connection_is_kept_as_its_response_says() {
+        for (head, kept) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nconnection: x, close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", false),
+        ] {
+            assert_eq!(read(head.as_bytes()).head().is_some_and(|head| !head.closes), kept, "{head}");
+        }
+    }
+
     /// Each is whole to a client that reads numbers carelessly.
     #[test]
     fn framing_that_is_invalid_is_never_whole() {

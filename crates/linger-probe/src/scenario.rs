@@ -46,6 +46,12 @@ impl Scenario {
     }
 }
 
+/// Whether a scenario of this name is meant by `wanted`, which is its name or its group's: `early`, `close.idle`.
+#[must_use]
+pub fn is_in(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// What a server must have. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {

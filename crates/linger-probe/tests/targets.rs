@@ -79,6 +79,7 @@ async fn a_user_in_a_url_is_sent_and_never_printed() {
         (&["check", &url, "--format", "json"], 0),
         (&["check", &url, "--format", "junit", "--report", page], 0),
         (&load, 0),
+        (&["restart", &url, "--command", "true", "--timeout", "1"], 0),
         (&["check", &unreachable], 2),
         (&["check", "http://Aladdin:open%20sesame@ho st/"], 2),
         (&["check", "http://Aladdin:open/sesame@host/"], 2),
@@ -144,6 +145,9 @@ async fn a_unix_socket_is_probed() {
     // Nobody looks this name up.
     passes(&["http://probed.example/", "--unix-socket", path]).await;
     all_are(&seen, "probed.example");
+    let restart = ["restart", "http://probed.example/", "--unix-socket", path, "--command", "true"];
+    let output = probe(&[&restart[..], &["--timeout", "1"]].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     let missing = format!("{path}-missing");
     let line = format!("{missing} cannot be reached");
     assert_refused(&["check", "http://probed.example/", "--unix-socket", &missing], &line).await;

@@ -9,7 +9,7 @@ use linger_probe::check::cost;
 use linger_probe::discover::LOOK_CONNECTIONS;
 use linger_probe::model::Report;
 use linger_probe::remedy::Server;
-use linger_probe::scenario::{Opening, Scenario};
+use linger_probe::scenario::{Opening, Scenario, is_in};
 use linger_probe::target::{Options, Target};
 
 use self::gate::GateArgs;
@@ -127,10 +127,7 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
 
 impl BatteryArgs {
     pub(crate) fn scenarios(&self) -> Result<Vec<&'static Scenario>, CommandError> {
-        let names = |wanted: &String, scenario: &Scenario| {
-            let group = scenario.name.strip_prefix(wanted.as_str());
-            group.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let names = |wanted: &String, scenario: &Scenario| is_in(scenario.name, wanted);
         for wanted in self.only.iter().chain(&self.skip) {
             if !battery::ALL.iter().any(|scenario| names(wanted, scenario)) {
                 let line = format!("there is no scenario or group {wanted:?}: see `linger-probe scenarios`");

@@ -30,7 +30,7 @@ pub(super) fn head(
     length: Option<u64>,
 ) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", target.authority);
-    for field in &options.headers {
+    for field in target.header_fields(options) {
         head += field;
         head += "\r\n";
     }
@@ -100,13 +100,12 @@ pub(super) async fn drain(reader: &mut (impl AsyncRead + Unpin)) {
 
 /// Reads a response, until it is whole or the connection ends.
 pub(super) async fn outcome(reader: &mut (impl AsyncRead + Unpin), seen: &Seen) -> Outcome {
-    let (mut response, mut head, mut bytes) = (Reader::new(), Vec::new(), vec![0; 16 << 10]);
+    let (mut response, mut bytes) = (Reader::new(), vec![0; 16 << 10]);
     let mut is_empty = true;
     loop {
         let read = reader.read(&mut bytes).await.unwrap_or(0);
         is_empty &= read == 0;
         response.take(&bytes[..read]);
-        head.extend_from_slice(&bytes[..read.min(HEAD_LIMIT - head.len())]);
         let end = seen.end().filter(|_| read == 0).map(|end| end.ending);
         let found = response.response(end == Some(Ending::Fin));
         let status = found.map(|found| found.status);
@@ -118,50 +117,8 @@ pub(super) async fn outcome(reader: &mut (impl AsyncRead + Unpin), seen: &Seen) 
             _ if is_empty => Fate::Unanswered,
             _ => Fate::Cut,
         };
-        let is_kept = fate == Fate::Answered && end.is_none() && is_kept(&head);
+        let takes_more = response.head().is_some_and(|head| !head.closes);
+        let is_kept = fate == Fate::Answered && end.is_none() && takes_more;
         return Outcome { fate, status, is_kept };
-    }
-}
-
-/// Whether another request may follow (RFC 9112 §9.3).
-fn is_kept(mut bytes: &[u8]) -> bool {
-    loop {
-        let mut headers = [httparse::EMPTY_HEADER; 128];
-        let mut response = httparse::Response::new(&mut headers);
-        let Ok(httparse::Status::Complete(head)) = response.parse(bytes) else { return false };
-        if response.code.is_some_and(|code| (100..200).contains(&code)) {
-            bytes = &bytes[head..];
-            continue;
-        }
-        let says = |option: &str| {
-            let connection = |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case("connection");
-            response.headers.iter().filter(connection).any(|header| {
-                let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
-                value.split(',').any(|word| word.trim() == option)
-            })
-        };
-        return if response.version == Some(1) { !says("close") } else { says("keep-alive") };
-    }
-}
-
-/// Of what is kept to look for `Connection`.
-const HEAD_LIMIT: usize = 64 << 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_is_kept_as_its_response_says() {
-        for (head, kept) in [
-            ("HTTP/1.1 200 OK\r\n\r\n", true),
-            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
-            ("HTTP/1.1 200 OK\r\nconnection: x, close\r\n\r\n", false),
-            ("HTTP/1.0 200 OK\r\n\r\n", false),
-            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", false),
-        ] {
-            assert_eq!(is_kept(head.as_bytes()), kept, "{head}");
-        }
     }
 }

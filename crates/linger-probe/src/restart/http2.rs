@@ -119,7 +119,7 @@ async fn ask(scene: &Scene, sender: &mut SendRequest<Bytes>, path: &str) -> Answ
     let target = &scene.target;
     let scheme = if target.tls.is_some() { "https" } else { "http" };
     let mut request = Request::get(format!("{scheme}://{}{path}", target.authority));
-    for field in &scene.options.headers {
+    for field in target.header_fields(&scene.options) {
         let (name, value) = field.split_once(':').unwrap_or((field, ""));
         request = request.header(name.trim(), value.trim());
     }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use crate::dial::dial;
 use crate::model::restart::Ending;
 use crate::target::Target;
 
@@ -53,8 +53,7 @@ impl Stream {
     /// Connects, and shakes hands over TLS. With `http2` the handshake offers it, and it is an error if the
     /// server does not take it.
     pub(super) async fn open(target: &Target, http2: bool) -> io::Result<Self> {
-        let tcp = TcpStream::connect(target.address).await?;
-        tcp.set_nodelay(true)?;
+        let tcp = dial(target, None).await?;
         let seen = Seen::default();
         let Some(tls) = &target.tls else { return Ok(Self { io: Box::new(tcp), is_tls: false, seen }) };
         let mut config = tls.config.clone();

@@ -43,7 +43,7 @@ fn request(scene: &Scene) -> Result<Request<()>, String> {
     let path = scene.plan.websocket_path.as_deref().unwrap_or_default();
     let url = format!("{scheme}://{}{path}", target.authority);
     let mut request = url.into_client_request().map_err(|error| error.to_string())?;
-    for field in &scene.options.headers {
+    for field in target.header_fields(&scene.options) {
         let (name, value) = field.split_once(':').unwrap_or((field, ""));
         let name: HeaderName = name.trim().parse().map_err(|_| format!("-H '{field}' is no header field"))?;
         let value: HeaderValue =

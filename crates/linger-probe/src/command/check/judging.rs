@@ -8,6 +8,7 @@ use linger_probe::remedy::{Server, advise};
 use linger_probe::report;
 use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};
+use tokio::time::{Instant, timeout};
 
 /// A run, as far as it has come.
 pub(super) struct Judging {
@@ -33,17 +34,23 @@ impl Judging {
         let mut targets = Vec::new();
         for mut target in found {
             bar.set_message(format!("looking at {}", target.name));
-            match discover(&mut target, options).await {
-                Ok(abilities) => targets.push((target, abilities)),
-                Err(error) => {
-                    bar.inc(scenarios.len() as u64);
-                    self.report.gaps.push(Gap { name: target.name, why: error.to_string() });
+            let begun = Instant::now();
+            let why = match timeout(options.deadline, discover(&mut target, options)).await {
+                Ok(Ok(abilities)) => {
+                    // What is left of its time is for the rows.
+                    let deadline = options.deadline.saturating_sub(begun.elapsed());
+                    targets.push((target, abilities, Options { deadline, ..options.clone() }));
+                    continue;
                 }
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("{}: the first look took all of its time: a longer --deadline", target.url),
+            };
+            bar.inc(scenarios.len() as u64);
+            self.report.gaps.push(Gap { name: target.name, why });
         }
         let several = targets.len() > 1;
-        for (target, abilities) in targets {
-            self.one(&target, &abilities, scenarios, options, bar, several).await;
+        for (target, abilities, options) in targets {
+            self.one(&target, &abilities, scenarios, &options, bar, several).await;
         }
     }
 
