@@ -259,6 +259,7 @@ impl<'a> Seen<'a> {
             {
                 Severity::BreaksProtocol
             }
+            Expect::ClientError if self.whole => Severity::BreaksProtocol,
             _ if !self.whole && !self.run.gave_up && self.is_unannounced() => Severity::BreaksProtocol,
             _ => Severity::LosesResponses,
         };

@@ -246,9 +246,10 @@ impl Run {
     async fn watch(&mut self, until: Instant) {
         while self.released.is_none() {
             self.connection.receive_to_fin(until.min(Instant::now() + WATCH)).await;
+            // Bytes that are no TLS end the session, and say nothing of the socket.
             let gone = self.connection.was_reset_late()
                 || self.connection.write_failed
-                || matches!(self.connection.ended, Some(Ended::Reset | Ended::Failed(_)));
+                || self.connection.ended == Some(Ended::Reset);
             if gone {
                 let begin = self.connection.trace.server_fin().or(self.answered).unwrap_or_default();
                 self.connection.trace.add(Side::Server, What::Release);

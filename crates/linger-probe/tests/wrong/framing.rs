@@ -45,6 +45,14 @@ async fn framing_that_is_invalid_is_not_a_whole_response() {
     }
 }
 
+/// A response that puts the blame on the server has arrived all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_request_that_is_answered_by_500_breaks_the_protocol() {
+    let server = says(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n").await;
+    let row = row(&server, None, "error.bad_request").await;
+    assert_eq!((row.verdict, row.severity), (Verdict::Fail, Severity::BreaksProtocol), "{row:#?}");
+}
+
 /// The reason is what was seen, and does not speak of what was not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_response_before_a_reset_is_not_called_lost() {
