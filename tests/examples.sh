@@ -14,7 +14,8 @@ trap stop EXIT
 
 start() { # NAME
     : >"$log"
-    timeout 60 "${CARGO_TARGET_DIR:-target}/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
+    # In the foreground: else timeout passes a signal on twice, and a second one cuts what is being served.
+    timeout --foreground 60 "${CARGO_TARGET_DIR:-target}/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
     server=$!
     tries=0
     until grep -q '^listening on ' "$log"; do
