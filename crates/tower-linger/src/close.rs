@@ -6,3 +6,4 @@ mod progress;
 pub(crate) mod settings;
 mod stream;
 pub(crate) mod ticket;
+pub(crate) mod verdict;

@@ -19,9 +19,10 @@ use tower_service::Service;
 use crate::clock::{after, now};
 use crate::close::driver::Close;
 use crate::close::log;
+use crate::close::verdict::Verdict;
 use crate::layer::LingerLayer;
 use crate::serve::connection::Side;
-use crate::serve::observed::{Observed, Verdict};
+use crate::serve::observed::Observed;
 use crate::serve::served::Served;
 use crate::tracker::state::Alarmed;
 use crate::transport::Transport;
@@ -274,9 +275,9 @@ impl<T: Transport> Future for Handshake<T> {
         log::failed_handshake(&error);
         let close = match (&error, io, this.served.take_if(|_| matches!(error, HandshakeError::Failed(_)))) {
             (HandshakeError::Failed(cause), Some(io), Some(served)) => {
-                let observed = Observed::failed_handshake(cause);
+                let start = Observed::failed_handshake(cause).start;
                 let policy = this.tls.failure_policy.clone();
-                Some(Close::new(io, observed, Verdict::WHOLE, policy, served.begin_close()))
+                Some(Close::new(io, start, Verdict::WHOLE, policy, served.begin_close()))
             }
             _ => None,
         };

@@ -1,5 +1,6 @@
 //! All connections of a server: served, closing, ended.
 
+mod entry_id;
 mod eviction;
 pub(crate) mod shutdown;
 pub(crate) mod state;

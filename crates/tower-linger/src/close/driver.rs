@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use linger_proto::{
-    Action, CloseMachine, ClosePolicy, CloseReport, CutShownBy, Event, Outcome, Phase, Release,
+    Action, CloseMachine, ClosePolicy, CloseReport, CutShownBy, Event, Outcome, Phase, Release, Start,
 };
 
 use crate::classify::Ending;
@@ -19,7 +19,7 @@ use crate::close::progress::Progress;
 use crate::close::settings::Settings;
 use crate::close::stream::Stream;
 use crate::close::ticket::Ticket;
-use crate::serve::observed::{Ends, Observed, Verdict};
+use crate::close::verdict::{Ends, Verdict};
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -67,7 +67,7 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     let policy = Arc::new(*policy);
     let settings = Settings { policy: policy.clone(), tracker, wants_report: true, ..Settings::default() };
     let ticket = Ticket::of_unknown(Arc::new(settings));
-    Close::new(io, Observed::default(), Verdict::WHOLE, policy, ticket)
+    Close::new(io, Start::default(), Verdict::WHOLE, policy, ticket)
 }
 
 /// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own
@@ -92,12 +92,12 @@ impl<T: Transport> Drop for Close<T> {
 impl<T: Transport> Close<T> {
     pub(crate) fn new(
         io: T,
-        observed: Observed,
+        start: Start,
         verdict: Verdict,
         policy: Arc<ClosePolicy>,
         ticket: Ticket,
     ) -> Self {
-        Self { closing: Some(Closing::new(io, observed, verdict, policy, ticket)) }
+        Self { closing: Some(Closing::new(io, start, verdict, policy, ticket)) }
     }
 
     /// Takes the word of somebody who has seen the service's result. Before the first poll.
@@ -194,9 +194,10 @@ const GATHERED_BYTES: u32 = 256 << 10;
 const STEPS_PER_POLL: usize = 16;
 
 impl<T: Transport> Closing<T> {
-    fn new(io: T, observed: Observed, verdict: Verdict, policy: Arc<ClosePolicy>, ticket: Ticket) -> Self {
+    fn new(io: T, mut start: Start, verdict: Verdict, policy: Arc<ClosePolicy>, ticket: Ticket) -> Self {
+        start.cut = verdict.cut();
         Self {
-            machine: CloseMachine::new(policy, observed.into_start(verdict), now()),
+            machine: CloseMachine::new(policy, start, now()),
             stream: Stream::Session(Box::new(io)),
             ticket,
             progress: Progress::default(),

@@ -34,7 +34,7 @@ pub(crate) fn outcome(report: &CloseReport) {
 }
 
 #[cfg(all(feature = "tracing", feature = "rustls"))]
-pub(crate) fn failed_handshake(error: &crate::HandshakeError) {
+pub(crate) fn failed_handshake(error: &dyn std::fmt::Display) {
     tracing::debug!(target: TARGET, %error, "handshake");
 }
 
@@ -45,4 +45,4 @@ pub(crate) fn phase(_: Phase, _: Phase) {}
 pub(crate) fn outcome(_: &CloseReport) {}
 
 #[cfg(all(feature = "rustls", not(feature = "tracing")))]
-pub(crate) fn failed_handshake(_: &crate::HandshakeError) {}
+pub(crate) fn failed_handshake(_: &dyn std::fmt::Display) {}

@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::response_body::ResponseBody;
 use crate::serve::exchanges::{Exchanges, current};
-use crate::serve::observed::Framing;
+use crate::serve::framing::Framing;
 
 /// One exchange from its request to its response's head.
 #[derive(Debug)]

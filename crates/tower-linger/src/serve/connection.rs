@@ -8,6 +8,8 @@ use std::task::Waker;
 
 use linger_proto::ClosePolicy;
 
+use crate::tracker::state::Tracked;
+
 /// One for each served connection, shared by its `LingerIo`, the tracker, and its handlers.
 ///
 /// A read or a write pays one load of the flags; the lock is for what happens once in a connection's life.
@@ -88,12 +90,6 @@ impl Connection {
         self.set(PASSED_ON);
     }
 
-    /// Ends reads and writes from now on. Returns who has to be woken for that.
-    pub(crate) fn cut(&self) -> impl Iterator<Item = Waker> + use<> {
-        self.set(CUT);
-        std::mem::take(&mut self.lock().wakers).into_iter().flatten()
-    }
-
     /// Nobody polls it any more. Its handlers may still hold it, and need not hold a task with it.
     pub(crate) fn end(&self) {
         let wakers = std::mem::take(&mut self.lock().wakers);
@@ -126,6 +122,13 @@ impl Connection {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so a poisoned state is still a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tracked for Connection {
+    fn cut(&self) -> [Option<Waker>; 2] {
+        self.set(CUT);
+        std::mem::take(&mut self.lock().wakers)
     }
 }
 

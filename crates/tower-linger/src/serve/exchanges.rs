@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::task;
 
-use crate::serve::observed::Framing;
+use crate::serve::framing::Framing;
 
 /// The exchanges of one connection. HTTP/1 has one at a time, so the last one is what is remembered.
 #[derive(Debug, Default)]

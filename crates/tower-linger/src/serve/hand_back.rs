@@ -38,7 +38,7 @@ impl<T: Transport> HandBack<T> {
             Override::Policy(policy) => policy,
             Override::None | Override::Abort | Override::Reset => ticket.settings().policy.clone(),
         };
-        let close = Close::new(io, observed, verdict, policy, ticket);
+        let close = Close::new(io, observed.start, verdict, policy, ticket);
         let undelivered = match self.future {
             Some(future) => future.send(close).err(),
             None => Some(close),

@@ -6,7 +6,9 @@ use std::task::Poll;
 use linger_proto::{Alert, Cut, CutShownBy, Failure, Outcome, Start};
 use tokio::io::ReadBuf;
 
+use crate::close::verdict::{Ends, Verdict};
 use crate::serve::connection::{Connection, Override};
+use crate::serve::framing::Framing;
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
@@ -34,57 +36,6 @@ pub(crate) enum Writes {
     Failed,
     /// None was taken for as long as the policy allows.
     TimedOut,
-}
-
-/// How the end of what was sent can be told.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    #[default]
-    Unknown,
-    /// By a length, chunks or frames.
-    Framed,
-    /// By the connection's end.
-    UntilClose,
-}
-
-/// What a connection's end means, when its service lets go of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ends {
-    /// The service has half-closed, or asked for it: what the peer sees of the end is decided.
-    Told,
-    /// Nothing is unanswered.
-    Whole,
-    /// Something is unanswered, or only half sent.
-    Busy,
-    /// Nobody can tell. It is not called clean.
-    Unknown(Cut),
-    /// It was decided that it ends unclean: by a panic, a handler, a deadline.
-    Cut(Cut),
-}
-
-/// How the end looks to those who saw the connection, before its service's result is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Verdict {
-    pub(crate) ends: Ends,
-    pub(crate) shown_by: CutShownBy,
-}
-
-impl Verdict {
-    /// Of a connection that nobody served.
-    pub(crate) const WHOLE: Self = Self { ends: Ends::Whole, shown_by: CutShownBy::LateReset };
-
-    pub(crate) const fn aborted(shown_by: CutShownBy) -> Cut {
-        Cut { shown_by, outcome: Some(Outcome::Aborted) }
-    }
-
-    /// How to end it where nobody says more. What cannot be told is not called clean.
-    pub(crate) fn cut(self) -> Option<Cut> {
-        match self.ends {
-            Ends::Told | Ends::Whole => None,
-            Ends::Busy => Some(Self::aborted(self.shown_by)),
-            Ends::Unknown(cut) | Ends::Cut(cut) => Some(cut),
-        }
-    }
 }
 
 #[cfg(feature = "rustls")]
@@ -165,12 +116,6 @@ impl Observed {
     /// Whether everything that the service wrote was taken.
     fn is_written(&self) -> bool {
         matches!(self.writes, Writes::None | Writes::Taken)
-    }
-
-    /// What the close begins with.
-    pub(crate) fn into_start(mut self, verdict: Verdict) -> Start {
-        self.start.cut = verdict.cut();
-        self.start
     }
 
     /// Whether the connection is in other hands than HTTP's, as far as its own writes tell.

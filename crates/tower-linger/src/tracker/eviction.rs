@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 
-use crate::tracker::timers::EntryId;
+use crate::tracker::entry_id::EntryId;
 
 /// How many closes may wait at once: all together, and for one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use slab::Slab;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::serve::connection::Connection;
+use crate::tracker::entry_id::EntryId;
 use crate::tracker::eviction::{Eviction, Limits};
 use crate::tracker::summary::Summary;
-use crate::tracker::timer_task;
-use crate::tracker::timers::{EntryId, Timer, Timers};
+use crate::tracker::timer_task::{self, LockTimers};
+use crate::tracker::timers::{Timer, Timers};
 
 pub(crate) struct Inner {
     state: Mutex<State>,
@@ -22,14 +22,20 @@ pub(crate) struct Inner {
 }
 
 pub(crate) struct State {
-    served: Slab<Arc<Connection>>,
+    served: Slab<Arc<dyn Tracked>>,
     closing: usize,
-    pub(super) timers: Timers,
+    timers: Timers,
     eviction: Eviction,
     deadline: Option<Instant>,
     /// Where a connection was served last. It goes on with a close that is dropped where there is no runtime.
     runtime: Option<Handle>,
     pub(super) ended: Summary,
+}
+
+/// What the tracker does to a connection that is served.
+pub(crate) trait Tracked: Send + Sync {
+    /// Ends reads and writes from now on. Returns the tasks to wake for that.
+    fn cut(&self) -> [Option<Waker>; 2];
 }
 
 /// A served connection's place.
@@ -90,7 +96,7 @@ impl Inner {
     }
 
     /// Counts a connection as served. One that comes after the deadline is cut at once.
-    pub(crate) fn serve(&self, connection: &Arc<Connection>) -> ServedId {
+    pub(crate) fn serve(&self, connection: &Arc<impl Tracked + 'static>) -> ServedId {
         let runtime = Handle::try_current().ok();
         let mut state = self.lock();
         let id = ServedId(state.served.insert(connection.clone()));
@@ -103,7 +109,7 @@ impl Inner {
         drop(state);
         drop(replaced);
         if is_late {
-            connection.cut().for_each(Waker::wake);
+            connection.cut().into_iter().flatten().for_each(Waker::wake);
         }
         id
     }
@@ -166,7 +172,7 @@ impl Inner {
     /// Cuts everything that is served.
     pub(super) fn cut_served(&self) {
         let served: Vec<_> = self.lock().served.iter().map(|(_, connection)| connection.clone()).collect();
-        served.iter().flat_map(|connection| connection.cut()).for_each(Waker::wake);
+        served.iter().flat_map(|connection| connection.cut()).flatten().for_each(Waker::wake);
     }
 
     /// A close waits: it counts against the limits.
@@ -241,6 +247,12 @@ impl Inner {
     }
 }
 
+impl LockTimers for Inner {
+    fn with_timers<R>(&self, act: impl FnOnce(&mut Timers) -> R) -> R {
+        act(&mut self.lock().timers)
+    }
+}
+
 /// Wakes a task at a time, and when the server's shutdown deadline is set or moved, by the tracker's own
 /// timer.
 pub(crate) struct Alarmed {
@@ -274,3 +286,25 @@ impl Drop for Alarmed {
 
 /// The timers are made for the bounds of closes, which are a day at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    /// Like the entry of a [`Slab`], which is private.
+    #[expect(dead_code, reason = "only its size is of interest")]
+    enum SlabEntry<T> {
+        Vacant(usize),
+        Occupied(T),
+    }
+
+    /// What a served connection costs the tracker. A vacant entry has its number in the room of the vtable, so
+    /// that the trait object costs as much as a thin pointer.
+    #[test]
+    fn a_served_connection_costs_the_tracker_16_bytes() {
+        assert_eq!(size_of::<SlabEntry<Arc<dyn Tracked>>>(), 16);
+        assert_eq!(size_of::<SlabEntry<Arc<()>>>(), 16);
+    }
+}

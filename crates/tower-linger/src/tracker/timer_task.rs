@@ -15,14 +15,19 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::Sleep;
 
 use crate::clock::{now, park_until, sleep_until};
-use crate::tracker::state::Inner;
+use crate::tracker::timers::Timers;
+
+/// Timers and the lock that they are under.
+pub(crate) trait LockTimers: Send + Sync + 'static {
+    fn with_timers<R>(&self, act: impl FnOnce(&mut Timers) -> R) -> R;
+}
 
 /// Starts the timer of the current runtime: a task, or a thread where the runtime has no timers. It ends when
 /// nobody waits for it any more. Returns whether it was started: a runtime that is shutting down takes no
 /// tasks.
-pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
+pub(crate) fn start(runtime: &Handle, tracker: Arc<impl LockTimers>) -> bool {
     let refused = Arc::new(AtomicBool::new(false));
-    let sleep = sleep_in(runtime.id(), &tracker);
+    let sleep = sleep_in(runtime.id(), &*tracker);
     let state = State::NotStarted { refused: refused.clone() };
     let served = Served { tracker, runtime: runtime.id(), state };
     match sleep {
@@ -35,13 +40,13 @@ pub(crate) fn start(runtime: &Handle, tracker: Arc<Inner>) -> bool {
 /// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so each runtime is
 /// asked once; the panic hook, which prints a message, sees that. Where panics abort the process, this one
 /// does too.
-fn sleep_in(runtime: Id, tracker: &Inner) -> Option<Sleep> {
-    if tracker.lock().timers.is_timeless(runtime) {
+fn sleep_in(runtime: Id, tracker: &impl LockTimers) -> Option<Sleep> {
+    if tracker.with_timers(|timers| timers.is_timeless(runtime)) {
         return None;
     }
     let sleep = panic::catch_unwind(|| sleep_until(now())).ok();
     if sleep.is_none() {
-        tracker.lock().timers.set_timeless(runtime);
+        tracker.with_timers(|timers| timers.set_timeless(runtime));
     }
     sleep
 }
@@ -50,12 +55,12 @@ fn sleep_in(runtime: Id, tracker: &Inner) -> Option<Sleep> {
     clippy::disallowed_methods,
     reason = "it ends with the last close that waits, and when its runtime does"
 )]
-fn spawn_task(runtime: &Handle, served: Served, sleep: Sleep) {
+fn spawn_task(runtime: &Handle, served: Served<impl LockTimers>, sleep: Sleep) {
     drop(runtime.spawn(TimerTask { served, sleep }));
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with the last close that waits")]
-fn spawn_thread(mut served: Served) {
+fn spawn_thread(mut served: Served<impl LockTimers>) {
     let name = "tower-linger".to_owned();
     // If there can be no thread, dropping `served` says so.
     let _ = thread::Builder::new().name(name).spawn(move || {
@@ -75,14 +80,14 @@ impl Wake for Unpark {
 }
 
 pin_project! {
-    struct TimerTask {
-        served: Served,
+    struct TimerTask<L: LockTimers> {
+        served: Served<L>,
         #[pin]
         sleep: Sleep,
     }
 }
 
-impl Future for TimerTask {
+impl<L: LockTimers> Future for TimerTask<L> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -96,8 +101,8 @@ impl Future for TimerTask {
 }
 
 /// The closes of one runtime, as served by its timer.
-struct Served {
-    tracker: Arc<Inner>,
+struct Served<L: LockTimers> {
+    tracker: Arc<L>,
     runtime: Id,
     state: State,
 }
@@ -108,11 +113,11 @@ enum State {
     Done,
 }
 
-impl Served {
+impl<L: LockTimers> Served<L> {
     /// Wakes those whose time is up. Returns when to do it again; none if nobody waits any more.
     fn expire(&mut self, timer: &Waker) -> Option<Instant> {
         self.state = State::Running;
-        let (due, next) = self.tracker.lock().timers.expire(self.runtime, now(), timer);
+        let (due, next) = self.tracker.with_timers(|timers| timers.expire(self.runtime, now(), timer));
         if next.is_none() {
             // Before anybody is woken: who waits again finds no timer and starts another.
             self.state = State::Done;
@@ -122,7 +127,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl<L: LockTimers> Drop for Served<L> {
     fn drop(&mut self) {
         match &self.state {
             State::NotStarted { refused } => refused.store(true, Ordering::Release),
@@ -130,7 +135,7 @@ impl Drop for Served {
             State::Done => return,
         }
         // The runtime ends. Who waits in it is about to be dropped, but a close may be polled elsewhere.
-        let waiting = self.tracker.lock().timers.remove_runtime(self.runtime);
+        let waiting = self.tracker.with_timers(|timers| timers.remove_runtime(self.runtime));
         waiting.into_iter().for_each(Waker::wake);
     }
 }

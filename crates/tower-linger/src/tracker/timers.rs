@@ -3,12 +3,13 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::mem;
-use std::num::NonZeroU32;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tokio::runtime;
+
+use crate::tracker::entry_id::EntryId;
 
 /// The entries of all closes that wait, and one schedule for each runtime that they wait in.
 #[derive(Default)]
@@ -19,10 +20,6 @@ pub(crate) struct Timers {
     /// Runtimes known to lack tokio's timers (`enable_time`), so that each of them is tried only once.
     timeless: Vec<runtime::Id>,
 }
-
-/// The entry of one close, for as long as it exists. Ids are used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EntryId(NonZeroU32);
 
 /// Whom to wake. There is one for each connection that lingers, so it is kept small.
 struct Entry {
@@ -271,23 +268,6 @@ impl Ord for Moment {
 impl PartialOrd for Moment {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl EntryId {
-    pub(crate) fn of(index: usize) -> Self {
-        // No process has so many descriptors.
-        Self(NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
-    }
-
-    /// Small: as many as there were entries at once.
-    pub(crate) fn index(self) -> usize {
-        self.link() as usize
-    }
-
-    /// The same in four bytes.
-    pub(crate) fn link(self) -> u32 {
-        self.0.get() - 1
     }
 }
 
