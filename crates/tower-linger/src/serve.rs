@@ -4,8 +4,10 @@ pub(crate) mod close_handle;
 pub(crate) mod connection;
 #[cfg(feature = "http")]
 pub(crate) mod exchanges;
+mod half_close;
 pub(crate) mod hand_back;
 pub(crate) mod io;
+mod loan;
 pub(crate) mod observed;
 pub(crate) mod served;
 pub(crate) mod stall;

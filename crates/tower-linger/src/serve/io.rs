@@ -3,18 +3,16 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll};
 
-use linger_proto::{Alert, ClosePolicy, Notified};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::serve::close_handle::CloseHandle;
-use crate::serve::connection::{CUT, ENDED_WRITES, FRESH, Override, Side};
+use crate::serve::connection::{CUT, Side};
 use crate::serve::hand_back::HandBack;
-use crate::serve::observed::{Observed, Writes};
+use crate::serve::loan::Loan;
 use crate::serve::served::Served;
-use crate::serve::stall::Stall;
-use crate::transport::{self, Transport, poll_half_close};
+use crate::transport::Transport;
 
 /// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
 ///
@@ -50,44 +48,9 @@ pub struct LingerIo<T: Transport> {
     loan: Option<Loan<T>>,
 }
 
-struct Loan<T: Transport> {
-    io: T,
-    back: HandBack<T>,
-    served: Served,
-    observed: Observed,
-    /// Whose wakers the connection has, by direction.
-    polled_by: [WakerId; 2],
-    stall: Stall,
-    #[cfg(feature = "http")]
-    registration: Option<crate::serve::exchanges::Registration>,
-}
-
-/// What tells one waker from another without holding it. Nothing is reached through these addresses, and
-/// while the connection holds a clone of a waker, no other can have its address. None has the default's.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct WakerId(usize, usize);
-
-impl WakerId {
-    #[inline]
-    fn of(waker: &Waker) -> Self {
-        Self(waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
-    }
-}
-
 impl<T: Transport> LingerIo<T> {
     pub(crate) fn new(io: T, back: HandBack<T>, served: Served) -> Self {
-        Self {
-            loan: Some(Loan {
-                io,
-                back,
-                served,
-                observed: Observed::default(),
-                polled_by: [WakerId::default(); 2],
-                stall: Stall::default(),
-                #[cfg(feature = "http")]
-                registration: None,
-            }),
-        }
+        Self { loan: Some(Loan::new(io, back, served)) }
     }
 
     /// The connection.
@@ -217,230 +180,6 @@ impl<T: Transport> AsyncWrite for LingerIo<T> {
         Poll::Ready(loan.end_writes(cx))
     }
 }
-
-impl<T: Transport> Loan<T> {
-    /// Whether this task is not yet known to poll this half: it has to be woken when the connection is cut.
-    #[inline]
-    fn is_polled_anew(&self, side: Side, cx: &Context<'_>) -> bool {
-        self.polled_by[side as usize] != WakerId::of(cx.waker())
-    }
-
-    /// Registers whoever polls, and fails where the connection is cut.
-    #[cold]
-    #[inline(never)]
-    fn look_for_the_cut(&mut self, side: Side, cx: &Context<'_>) -> io::Result<()> {
-        let connection = self.served.connection();
-        if self.is_polled_anew(side, cx) {
-            connection.register(side, cx.waker());
-            self.polled_by[side as usize] = WakerId::of(cx.waker());
-        }
-        if connection.is_cut() {
-            Err(io::Error::new(io::ErrorKind::ConnectionAborted, CutByShutdown))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// What every read pays: a look at whether bytes came, and, where none did, at why.
-    #[inline]
-    fn poll_read_noted(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let room = buf.remaining();
-        match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read(result, buf),
-            polled => polled,
-        }
-    }
-
-    /// A read by another task than before, before the first bytes, after our own half-close, or after the
-    /// cut.
-    #[cold]
-    #[inline(never)]
-    fn poll_read_unusual(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.look_for_the_cut(Side::Read, cx)?;
-        let flags = self.served.connection().flags();
-        if flags & ENDED_WRITES != 0 && self.observed.owes_half_close && !self.must_not_notify() {
-            // Who goes on reading is a tunnel. Its failure is recorded: the other direction has nothing to
-            // do with it.
-            let _ = self.half_close(cx);
-        }
-        let before = buf.filled().len();
-        let polled = self.poll_read_noted(cx, buf);
-        if flags & FRESH != 0 {
-            self.note_first_read(&buf.filled()[before..]);
-        }
-        polled
-    }
-
-    fn note_first_read(&mut self, bytes: &[u8]) {
-        #[cfg(feature = "http")]
-        if self.registration.is_none() {
-            self.registration = Some(crate::serve::exchanges::register(self.served.connection().exchanges()));
-        }
-        if !bytes.is_empty() {
-            self.observed.note_first_bytes(bytes);
-            self.served.connection().clear(FRESH);
-        }
-    }
-
-    #[inline]
-    fn before_write(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        let unusual = self.served.connection().flags() & (CUT | ENDED_WRITES) != 0;
-        if unusual || self.is_polled_anew(Side::Write, cx) { self.before_unusual_write(cx) } else { Ok(()) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn before_unusual_write(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        self.look_for_the_cut(Side::Write, cx).inspect_err(|_| self.observed.writes = Writes::Blocked)?;
-        if self.served.connection().flags() & ENDED_WRITES != 0 {
-            // The service's own mistake, and none of the peer's: nothing is recorded.
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn after_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Ready(Ok(_)) if self.observed.writes == Writes::Taken && !self.stall.is_running() => {
-                written
-            }
-            written => self.after_unusual_write(cx, written),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn after_unusual_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Ready(Ok(_)) => {
-                if !matches!(self.observed.writes, Writes::Failed | Writes::TimedOut) {
-                    self.observed.writes = Writes::Taken;
-                }
-                self.stall.end();
-                written
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record_write(error))),
-            Poll::Pending => {
-                self.observed.writes = Writes::Blocked;
-                Poll::Ready(Err(ready!(self.poll_stalled(cx))))
-            }
-        }
-    }
-
-    /// A flush that has to wait, or failed.
-    #[cold]
-    #[inline(never)]
-    fn after_unusual_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        flushed: Poll<io::Result<()>>,
-    ) -> Poll<io::Result<()>> {
-        match flushed {
-            // A write that waits goes on waiting: most transports have nothing to flush.
-            Poll::Ready(Ok(())) if self.observed.writes == Writes::Blocked => flushed,
-            Poll::Ready(Ok(())) => {
-                self.stall.end();
-                flushed
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record(error))),
-            Poll::Pending => Poll::Ready(Err(ready!(self.poll_stalled(cx)))),
-        }
-    }
-
-    /// Waits until the peer has taken nothing for as long as the policy allows.
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let settings = self.served.settings();
-        let limit = settings.policy.write_idle_timeout();
-        ready!(self.stall.poll(limit, &settings.tracker, cx, || transport::unacked(&self.io)));
-        self.observed.writes = Writes::TimedOut;
-        Poll::Ready(io::ErrorKind::TimedOut.into())
-    }
-
-    /// The service ends its writes.
-    fn end_writes(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.observed.start.half_closed.is_some() || self.observed.owes_half_close {
-            return Ok(());
-        }
-        let result = if self.holds_fin_back() {
-            self.observed.owes_half_close = true;
-            Ok(())
-        } else {
-            self.half_close(cx)
-        };
-        self.served.connection().set(ENDED_WRITES);
-        if self.observed.owes_half_close {
-            // Who reads in another task is asked to read again, which sends it, or waits until it can be
-            // sent.
-            self.served.connection().wake_other_reader(cx.waker());
-        }
-        result
-    }
-
-    /// A handler wants no clean end, or the peer's alert ended the session: what follows is for the close.
-    fn must_not_notify(&self) -> bool {
-        self.observed.start.fatal_alert == Some(Alert::Received)
-            || matches!(self.served.connection().wanted(), Override::Abort | Override::Reset)
-    }
-
-    fn holds_fin_back(&self) -> bool {
-        let holds_back = |policy: &ClosePolicy| policy.holds_fin_back() && !self.observed.is_upgraded();
-        let by_policy = match self.served.connection().wanted() {
-            Override::Policy(policy) => holds_back(&policy),
-            _ => holds_back(&self.served.settings().policy),
-        };
-        by_policy || self.must_not_notify()
-    }
-
-    /// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.
-    fn half_close(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.observed.start.half_closed.is_some() {
-            return Ok(());
-        }
-        let polled = poll_end_of_writes(&mut self.io, self.observed.start.fatal_alert.is_some(), cx);
-        self.observed.owes_half_close = polled.is_pending();
-        match polled {
-            Poll::Pending => Ok(()),
-            Poll::Ready(Ok(notified)) => {
-                self.observed.start.half_closed = Some(notified);
-                Ok(())
-            }
-            Poll::Ready(Err(error)) => Err(self.observed.record(error)),
-        }
-    }
-}
-
-fn poll_end_of_writes<T: Transport>(
-    io: &mut T,
-    fatal_alert: bool,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<Notified>> {
-    let notified = if fatal_alert { Notified::Nothing } else { ready!(io.poll_notify(cx))? };
-    if notified != Notified::CloseNotifyAndFin {
-        ready!(poll_half_close(io, cx))?;
-    }
-    Poll::Ready(Ok(notified))
-}
-
-/// Why reads and writes fail after the server's shutdown deadline.
-#[derive(Debug)]
-struct CutByShutdown;
-
-impl fmt::Display for CutByShutdown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server's shutdown deadline cut the connection")
-    }
-}
-
-impl std::error::Error for CutByShutdown {}
 
 impl<T: Transport + fmt::Debug> fmt::Debug for LingerIo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
