@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::serve::close_handle::CloseHandle;
-use crate::serve::connection::{CUT, Side};
+use crate::serve::connection::{CUT, Connection, Side};
 use crate::serve::hand_back::HandBack;
 use crate::serve::loan::Loan;
 use crate::serve::served::Served;
@@ -86,16 +87,11 @@ impl<T: Transport> LingerIo<T> {
     /// A handle for those who handle this connection's requests, to override its close.
     #[must_use]
     pub fn close_handle(&self) -> CloseHandle {
-        CloseHandle::new(self.loan_ref().served.connection().clone())
+        CloseHandle::new(self.connection().clone())
     }
 
-    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from
-    /// busy. For engines that are given a service for each connection; [`RequestLayer`](crate::RequestLayer)
-    /// finds its connection by itself where the engine serves one connection in one task, as hyper does in
-    /// most loops.
-    #[cfg(feature = "http")]
-    pub fn watch<S>(&self, service: S) -> crate::Watched<S> {
-        crate::Watched::new(service, self.loan_ref().served.connection().exchanges().clone())
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.loan_ref().served.connection()
     }
 
     fn loan_ref(&self) -> &Loan<T> {
