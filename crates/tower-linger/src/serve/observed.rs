@@ -7,6 +7,7 @@ use linger_proto::{Alert, Cut, CutShownBy, Failure, Outcome, Start};
 use tokio::io::ReadBuf;
 
 use crate::serve::connection::{Connection, Override};
+use crate::transport::is_received_alert;
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
@@ -85,14 +86,6 @@ impl Verdict {
             Ends::Unknown(cut) | Ends::Cut(cut) => Some(cut),
         }
     }
-}
-
-#[cfg(feature = "rustls")]
-use crate::transport::is_received_alert;
-
-#[cfg(not(feature = "rustls"))]
-fn is_received_alert(_: &io::Error) -> bool {
-    false
 }
 
 impl Observed {
