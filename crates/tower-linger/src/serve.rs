@@ -1,4 +1,4 @@
-//! A connection while it is served.
+//! A connection while it is served: from its accept until its service drops it.
 
 pub(crate) mod close_handle;
 pub(crate) mod connection;

@@ -1,9 +1,9 @@
-//! The service ends its writes: when `close_notify` and FIN go out.
+//! What `poll_shutdown` does: sends `close_notify` and FIN, or leaves them to a later read or to the close.
 
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use linger_proto::{Alert, ClosePolicy, Notified};
+use linger_proto::{Alert, Notified};
 
 use crate::serve::connection::{ENDED_WRITES, Override};
 use crate::serve::loan::Loan;
@@ -23,29 +23,33 @@ impl<T: Transport> Loan<T> {
         };
         self.served.connection().set(ENDED_WRITES);
         if self.observed.owes_half_close {
-            // Who reads in another task is asked to read again, which sends it, or waits until it can be
-            // sent.
+            // If another task reads, it is woken to read again. That sends the half-close, or waits until it
+            // can be sent.
             self.served.connection().wake_other_reader(cx.waker());
         }
         result
     }
 
-    /// A handler wants no clean end, or the peer's alert ended the session: what follows is for the close.
+    /// Whether a handler wants no clean end, or the peer's alert has ended the session. Then the close
+    /// decides what the peer sees.
     pub(super) fn must_not_notify(&self) -> bool {
-        self.observed.start.fatal_alert == Some(Alert::Received)
-            || matches!(self.served.connection().wanted(), Override::Abort | Override::Reset)
+        let wants_no_clean_end = match self.served.connection().wanted() {
+            Override::Abort | Override::Reset => true,
+            Override::None | Override::Policy(_) => false,
+        };
+        wants_no_clean_end || self.observed.start.fatal_alert == Some(Alert::Received)
     }
 
     fn holds_fin_back(&self) -> bool {
-        let holds_back = |policy: &ClosePolicy| policy.holds_fin_back() && !self.observed.is_upgraded();
-        let by_policy = match self.served.connection().wanted() {
-            Override::Policy(policy) => holds_back(&policy),
-            _ => holds_back(&self.served.settings().policy),
+        let wanted = self.served.connection().wanted();
+        let policy = match &wanted {
+            Override::Policy(policy) => policy,
+            Override::None | Override::Abort | Override::Reset => &self.served.settings().policy,
         };
-        by_policy || self.must_not_notify()
+        policy.holds_fin_back() && !self.observed.is_upgraded() || self.must_not_notify()
     }
 
-    /// Sends the closure alert and the FIN, or notes that they are owed. Does nothing once they are sent.
+    /// Sends `close_notify` and FIN, or notes that they are owed. Does nothing once they are sent.
     pub(super) fn half_close(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.observed.start.half_closed.is_some() {
             return Ok(());
@@ -69,8 +73,9 @@ fn poll_end_of_writes<T: Transport>(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Notified>> {
     let notified = if fatal_alert { Notified::Nothing } else { ready!(io.poll_notify(cx))? };
-    if notified != Notified::CloseNotifyAndFin {
-        ready!(poll_half_close(io, cx))?;
+    match notified {
+        Notified::Nothing | Notified::CloseNotify => ready!(poll_half_close(io, cx))?,
+        Notified::CloseNotifyAndFin => {}
     }
     Poll::Ready(Ok(notified))
 }

@@ -1,4 +1,4 @@
-//! The connection while it is served.
+//! The connection as its service sees it.
 
 use std::fmt;
 use std::io;
@@ -15,35 +15,38 @@ use crate::serve::loan::Loan;
 use crate::serve::served::Served;
 use crate::transport::Transport;
 
-/// A connection on loan to its service. Dropping it hands the connection back, to be closed properly.
+/// A connection that is lent to its service. Dropping it hands the connection back, to be closed properly.
 ///
 /// Reads and writes pass straight through, without a lock or an allocation.
 ///
-/// It is what the HTTP engine owns, so an upgrade can get it back, as a `TokioIo<LingerIo<T>>`. Behind
-/// `axum::serve`, axum-server and hyper-util's `auto` connection, use
-/// `hyper_util::server::conn::auto::upgrade::downcast`: `auto` wraps the connection once more in a private
-/// type, so that `Upgraded::downcast` fails. With hyper's own `http1::Builder`,
-/// `Upgraded::downcast` is right. Either way, handle `read_buf` first: the client may have sent it before
-/// the upgrade was done. [`into_inner`](Self::into_inner) ends the loan.
+/// # Upgrades
+///
+/// An upgraded connection is a `TokioIo<LingerIo<T>>`. Behind `axum::serve`, axum-server and hyper-util's
+/// `auto` connection, get it with `hyper_util::server::conn::auto::upgrade::downcast`: `auto` wraps the
+/// connection in a private type, so that `Upgraded::downcast` fails. With hyper's own `http1::Builder`, use
+/// `Upgraded::downcast`. In both cases handle `read_buf` first: the client may have sent it before the
+/// upgrade was complete.
 ///
 /// # What a drop means
 ///
-/// A connection whose service ended its writes (`poll_shutdown`) ends cleanly. So does one that is dropped
-/// idle: nothing was written yet, every request is answered to its end, or it was upgraded. One that is
-/// dropped *busy* has failed: a request is unanswered, a response is not at its end, a write failed or was
-/// not taken. The same goes for a panic, and for what the tracker cuts. It then ends unclean: without
-/// `close_notify`, and by a RST after everything was acknowledged where the response has no end of its own.
-/// Where nobody can tell idle from busy (no [`RequestLayer`](crate::RequestLayer), no service result) it
-/// ends unclean too.
+/// The connection ends cleanly if its service ended its writes (`poll_shutdown`), or if it is idle when it is
+/// dropped: nothing was written yet, every response is complete, or it was upgraded.
+///
+/// A connection that is dropped *busy* has failed: a request is unanswered, a response is incomplete, or a
+/// write failed or was not taken. So has one that is dropped by a panic, or cut by the tracker. Such a
+/// connection ends uncleanly: without `close_notify`, and, where only the end of the connection ends the
+/// response, by a RST after the peer has acknowledged everything. So does a connection that may be busy:
+/// without [`RequestLayer`](crate::RequestLayer) and without a service result, nobody knows.
 ///
 /// # Half-close
 ///
-/// `poll_shutdown` sends `close_notify` and FIN at that moment, so that a tunnel can half-close and go on
-/// reading. What cannot be sent at once (the peer takes nothing) is left to later reads and to the close,
-/// which has bounds; the engine, which has none, is not made to wait for it. Where the policy holds the FIN
-/// back (`peer_closes_first`, `without_half_close`), or a handler has aborted the connection, nothing is
-/// sent until the drop; a service that goes on reading is a tunnel, and its half-close goes out with that
-/// read.
+/// `poll_shutdown` sends `close_notify` and FIN at once, so that a tunnel can half-close and go on reading.
+/// It never waits: if the peer takes nothing, later reads and the close send what is left. The close has
+/// bounds for that; the engine has none.
+///
+/// If the policy holds the FIN back (`peer_closes_first`, `without_half_close`), or a handler has aborted the
+/// connection, `poll_shutdown` sends nothing and the drop decides. If the service goes on reading, it is a
+/// tunnel, and its next read sends the half-close.
 pub struct LingerIo<T: Transport> {
     /// Present until `into_inner` or drop takes it.
     loan: Option<Loan<T>>,
@@ -60,14 +63,14 @@ impl<T: Transport> LingerIo<T> {
         &self.loan_ref().io
     }
 
-    /// The connection. What is done to it here goes unseen by the close.
+    /// The connection. The close does not see what is read or written here.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.loan_mut().io
     }
 
-    /// Takes the connection away for good: the layer's future completes without closing it, the tracker
-    /// forgets it, and there is no report.
+    /// Takes the connection for good: the layer's future completes without closing it, the tracker forgets
+    /// it, and there is no report.
     #[must_use = "dropping the connection closes its descriptor without a lingering close"]
     #[expect(clippy::missing_panics_doc, reason = "it cannot")]
     pub fn into_inner(mut self) -> T {
@@ -84,7 +87,7 @@ impl<T: Transport> LingerIo<T> {
         self.close_handle().reset();
     }
 
-    /// A handle for those who handle this connection's requests, to override its close.
+    /// A handle with which a request handler can override how this connection closes.
     #[must_use]
     pub fn close_handle(&self) -> CloseHandle {
         CloseHandle::new(self.connection().clone())
@@ -103,7 +106,7 @@ impl<T: Transport> LingerIo<T> {
     }
 }
 
-/// Only `into_inner`, which consumes the wrapper, and drop take the connection out.
+/// Only drop and `into_inner`, which consumes the wrapper, take the connection out.
 const ON_LOAN: &str = "the connection is there until `into_inner` or drop";
 
 impl<T: Transport> Drop for LingerIo<T> {
@@ -115,7 +118,7 @@ impl<T: Transport> Drop for LingerIo<T> {
 }
 
 impl<T: Transport> AsyncRead for LingerIo<T> {
-    // Inlined into hyper-util's wrapper it would keep that from being inlined into hyper: see
+    // If this were inlined into hyper-util's wrapper, that would be too large to be inlined into hyper: see
     // benches/README.md.
     #[inline(never)]
     fn poll_read(
@@ -193,8 +196,8 @@ mod tests {
     use crate::serve::connection::Connection;
     use crate::serve::exchanges::Exchanges;
 
-    /// What a connection costs while it is served, beside its own stream: `benches/README.md` tells it. Two
-    /// counters come with each of what is shared, 16 bytes.
+    /// What a served connection costs in addition to its stream, as `benches/README.md` says. Each shared
+    /// part has two reference counters, 16 bytes.
     #[test]
     fn a_served_connection_costs_few_bytes() {
         let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();

@@ -1,4 +1,5 @@
-//! A connection on loan to its service: what each of its reads and writes pays.
+//! The reads and writes of a connection that is served. What every one of them pays is inlined; the rest is
+//! in cold functions.
 
 use std::fmt;
 use std::io;
@@ -14,20 +15,21 @@ use crate::serve::served::Served;
 use crate::serve::stall::Stall;
 use crate::transport::{self, Transport};
 
+/// A connection that its service has.
 pub(super) struct Loan<T: Transport> {
     pub(super) io: T,
     pub(super) back: HandBack<T>,
     pub(super) served: Served,
     pub(super) observed: Observed,
-    /// Whose wakers the connection has, by direction.
+    /// Whose wakers the connection has, by side.
     polled_by: [WakerId; 2],
     pub(super) stall: Stall,
     #[cfg(feature = "http")]
     registration: Option<crate::serve::exchanges::Registration>,
 }
 
-/// What tells one waker from another without holding it. Nothing is reached through these addresses, and
-/// while the connection holds a clone of a waker, no other can have its address. None has the default's.
+/// Tells wakers apart without holding one. These addresses are only compared. They are unique, because the
+/// connection holds a clone of the waker for as long. No waker has the addresses of the default.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct WakerId(usize, usize);
 
@@ -52,13 +54,14 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// Whether this task is not yet known to poll this half: it has to be woken when the connection is cut.
+    /// Whether another task than before polls this side. It has to be registered, to be woken when the
+    /// connection is cut.
     #[inline]
     pub(super) fn is_polled_anew(&self, side: Side, cx: &Context<'_>) -> bool {
         self.polled_by[side as usize] != WakerId::of(cx.waker())
     }
 
-    /// Registers whoever polls, and fails where the connection is cut.
+    /// Registers the task that polls, and fails if the connection is cut.
     #[cold]
     #[inline(never)]
     pub(super) fn look_for_the_cut(&mut self, side: Side, cx: &Context<'_>) -> io::Result<()> {
@@ -74,7 +77,7 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// What every read pays: a look at whether bytes came, and, where none did, at why.
+    /// What every read pays: a look at whether bytes came, and, if none did, at why.
     #[inline]
     pub(super) fn poll_read_noted(
         &mut self,
@@ -100,8 +103,8 @@ impl<T: Transport> Loan<T> {
         self.look_for_the_cut(Side::Read, cx)?;
         let flags = self.served.connection().flags();
         if flags & ENDED_WRITES != 0 && self.observed.owes_half_close && !self.must_not_notify() {
-            // Who goes on reading is a tunnel. Its failure is recorded: the other direction has nothing to
-            // do with it.
+            // A service that goes on reading is a tunnel. A failure is only recorded, since this read is of
+            // the other direction.
             let _ = self.half_close(cx);
         }
         let before = buf.filled().len();
@@ -134,7 +137,7 @@ impl<T: Transport> Loan<T> {
     fn before_unusual_write(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.look_for_the_cut(Side::Write, cx).inspect_err(|_| self.observed.writes = Writes::Blocked)?;
         if self.served.connection().flags() & ENDED_WRITES != 0 {
-            // The service's own mistake, and none of the peer's: nothing is recorded.
+            // This is the service's mistake, not the peer's: nothing is recorded.
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(())
@@ -163,9 +166,11 @@ impl<T: Transport> Loan<T> {
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(_)) => {
-                if !matches!(self.observed.writes, Writes::Failed | Writes::TimedOut) {
-                    self.observed.writes = Writes::Taken;
-                }
+                self.observed.writes = match self.observed.writes {
+                    // What was written is not whole, although this write succeeded.
+                    failed @ (Writes::Failed | Writes::TimedOut) => failed,
+                    Writes::None | Writes::Taken | Writes::Blocked => Writes::Taken,
+                };
                 self.stall.end();
                 written
             }
@@ -177,7 +182,7 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// A flush that has to wait, or failed.
+    /// A flush that failed, has to wait, or ends a wait.
     #[cold]
     #[inline(never)]
     pub(super) fn after_unusual_flush(
@@ -186,7 +191,7 @@ impl<T: Transport> Loan<T> {
         flushed: Poll<io::Result<()>>,
     ) -> Poll<io::Result<()>> {
         match flushed {
-            // A write that waits goes on waiting: most transports have nothing to flush.
+            // Most transports have nothing to flush, so this says nothing about the write that waits.
             Poll::Ready(Ok(())) if self.observed.writes == Writes::Blocked => flushed,
             Poll::Ready(Ok(())) => {
                 self.stall.end();
@@ -197,7 +202,7 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// Waits until the peer has taken nothing for as long as the policy allows.
+    /// Completes when the peer has taken nothing for as long as the policy allows.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let settings = self.served.settings();
         let limit = settings.policy.write_idle_timeout();
