@@ -13,6 +13,8 @@ use tower_service::Service;
 use super::response_body::ResponseBody;
 use super::watch::Watch;
 use crate::serve::exchanges::Exchanges;
+use crate::serve::io::LingerIo;
+use crate::transport::Transport;
 
 /// The service of one connection, as an adapter whose framework hands both out passes it on. It notes which
 /// request is answered to the end, so that the connection's close can tell idle from busy; requests and
@@ -23,11 +25,17 @@ pub struct Watched<S> {
     exchanges: Arc<Exchanges>,
 }
 
-impl<S> Watched<S> {
-    pub(crate) fn new(inner: S, exchanges: Arc<Exchanges>) -> Self {
-        Self { inner, exchanges }
+impl<T: Transport> LingerIo<T> {
+    /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from
+    /// busy. For engines that are given a service for each connection; [`RequestLayer`](crate::RequestLayer)
+    /// finds its connection by itself where the engine serves one connection in one task, as hyper does in
+    /// most loops.
+    pub fn watch<S>(&self, service: S) -> Watched<S> {
+        Watched { inner: service, exchanges: self.connection().exchanges().clone() }
     }
+}
 
+impl<S> Watched<S> {
     /// The service behind this one.
     pub const fn get_ref(&self) -> &S {
         &self.inner

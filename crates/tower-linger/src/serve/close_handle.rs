@@ -7,15 +7,15 @@ use linger_proto::ClosePolicy;
 
 use crate::serve::connection::{Connection, Override};
 
-/// Lets a request handler override how its connection closes; the last call wins. Clones speak for the same
+/// Lets a request handler override how its connection closes; the last call wins. Clones are for the same
 /// connection.
 ///
-/// It comes from [`LingerIo::close_handle`](crate::LingerIo::close_handle) before the HTTP engine takes the
-/// connection, or from axum as part of `ConnectInfo<axum::Peer>`; as an extension of its requests, every
-/// handler and middleware can find it.
+/// Get it from [`LingerIo::close_handle`](crate::LingerIo::close_handle) before the HTTP engine takes the
+/// connection, or from axum's `ConnectInfo<axum::Peer>`. Put it into the extensions of the connection's
+/// requests, so that handlers and middleware can find it.
 ///
-/// What is called before the engine shuts the connection down counts: hyper does that when a response is
-/// written and the connection is not kept. It changes nothing for a connection whose FIN is out.
+/// A call counts until the engine shuts the connection down, which hyper does when it has written a response
+/// and does not keep the connection. It has no effect once the FIN is sent.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,22 +38,20 @@ impl CloseHandle {
         Self { connection }
     }
 
-    /// Closes this connection by another policy than its layer's. It replaces all of the layer's settings;
-    /// start from [`LingerLayer::policy`](crate::LingerLayer::policy) and its `to_builder` to change only
-    /// some.
+    /// Closes this connection by another policy than its layer's. It replaces the whole policy; to change
+    /// parts of it, start from [`LingerLayer::policy`](crate::LingerLayer::policy) and its `to_builder`.
     pub fn set_policy(&self, policy: ClosePolicy) {
         self.connection.set_override(Override::Policy(Arc::new(policy)));
     }
 
-    /// Ends this connection as one that failed, when its service lets go of it, whatever was answered on it: by a
-    /// RST, without `close_notify`. What was sent before still arrives, since the RST waits until everything is
-    /// acknowledged and the peer is quiet.
+    /// Ends this connection as failed when its service drops it, even if its responses are complete: by a
+    /// RST, without `close_notify`. What was sent before still arrives, because the RST waits until
+    /// everything is acknowledged and the peer is quiet.
     pub fn abort(&self) {
         self.connection.set_override(Override::Abort);
     }
 
-    /// Resets this connection at once when its service lets go of it. The peer may lose what it has not read
-    /// yet.
+    /// Resets this connection as soon as its service drops it. The peer may lose what it has not read yet.
     pub fn reset(&self) {
         self.connection.set_override(Override::Reset);
     }

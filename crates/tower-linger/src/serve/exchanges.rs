@@ -1,4 +1,5 @@
-//! What is known of a connection's HTTP/1 exchanges: shared by the connection's IO and the request layer.
+//! What is known about a connection's HTTP/1 requests and responses. The layers of `http` write it, the close
+//! reads it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,7 +10,7 @@ use tokio::task;
 
 use crate::serve::framing::Framing;
 
-/// The exchanges of one connection. HTTP/1 has one at a time, so the last one is what is remembered.
+/// The exchanges of one connection. HTTP/1 has one at a time, so this is about the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
     busy: AtomicBool,
@@ -19,20 +20,20 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    /// A request has arrived.
+    /// To be called when a request has arrived.
     pub(crate) fn begin(&self) {
-        // Whatever the response before was framed by says nothing of the one to come.
+        // The next response may be framed differently from the last.
         self.set_framing(Framing::Unknown);
         self.busy.store(true, Ordering::Release);
         self.known.store(true, Ordering::Release);
     }
 
-    /// The response's body is at its end.
+    /// To be called when a response is complete.
     pub(crate) fn complete(&self) {
         self.busy.store(false, Ordering::Release);
     }
 
-    /// Whether a request was begun whose response is not complete.
+    /// Whether there is a request whose response is not complete.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire)
     }
@@ -46,7 +47,7 @@ impl Exchanges {
         self.framing.store(framing as u8, Ordering::Release);
     }
 
-    /// The last response's framing; unknown until its head is ready.
+    /// How the last response is framed; unknown until its head is ready.
     pub(crate) fn framing(&self) -> Framing {
         match self.framing.load(Ordering::Acquire) {
             1 => Framing::Framed,
@@ -55,7 +56,7 @@ impl Exchanges {
         }
     }
 
-    /// From here on the connection speaks another protocol, of which only the framing is known.
+    /// To be called when the connection goes on in another protocol, of which only the framing is known.
     pub(crate) fn upgrade(&self, framing: Framing) {
         self.set_framing(framing);
         self.upgraded.store(true, Ordering::Release);
@@ -66,8 +67,8 @@ impl Exchanges {
     }
 }
 
-/// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task. It
-/// is asked once per request, so that one lock for all of it would be in everybody's way.
+/// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task.
+/// Each request looks its connection up here. One lock for all of them would be contended, so there are many.
 static BY_TASK: [LazyLock<Mutex<HashMap<task::Id, Entry>>>; SHARDS] =
     [const { LazyLock::new(Mutex::default) }; SHARDS];
 
@@ -76,11 +77,12 @@ const SHARDS: usize = 32;
 struct Entry {
     exchanges: Weak<Exchanges>,
     live: usize,
-    /// A second connection was registered while the first one lived: which one calls cannot be known.
+    /// A second connection was registered while the first was alive, so nobody can know which of them a
+    /// request belongs to.
     ambiguous: bool,
 }
 
-/// The part of the registry that has this task.
+/// The part of the registry for this task.
 fn shard(id: task::Id) -> MutexGuard<'static, HashMap<task::Id, Entry>> {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
@@ -88,8 +90,8 @@ fn shard(id: task::Id) -> MutexGuard<'static, HashMap<task::Id, Entry>> {
     BY_TASK[index].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a connection known to the request layers in this task, until the registration is dropped. Outside of
-/// a task nothing is registered.
+/// Lets the request layers find a connection by the current task, until the registration is dropped. Does
+/// nothing outside of a task.
 pub(crate) fn register(exchanges: &Arc<Exchanges>) -> Registration {
     let task = task::try_id();
     if let Some(id) = task {
@@ -110,7 +112,7 @@ pub(crate) fn current() -> Option<Arc<Exchanges>> {
     shard(id).get(&id).filter(|entry| !entry.ambiguous)?.exchanges.upgrade()
 }
 
-/// A connection's place in the registry.
+/// Keeps a connection in the registry until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration {
     task: Option<task::Id>,

@@ -9,6 +9,7 @@ use tokio::io::ReadBuf;
 use crate::close::verdict::{Ends, Verdict};
 use crate::serve::connection::{Connection, Override};
 use crate::serve::framing::Framing;
+use crate::transport::is_received_alert;
 
 /// What passed by that the close has to know.
 #[derive(Debug, Default, Clone, Copy)]
@@ -36,14 +37,6 @@ pub(crate) enum Writes {
     Failed,
     /// None was taken for as long as the policy allows.
     TimedOut,
-}
-
-#[cfg(feature = "rustls")]
-use crate::transport::is_received_alert;
-
-#[cfg(not(feature = "rustls"))]
-fn is_received_alert(_: &io::Error) -> bool {
-    false
 }
 
 impl Observed {

@@ -1,4 +1,4 @@
-//! How long a service's writes have made no progress.
+//! The limit on how long a service's writes may make no progress (`write_idle_timeout`).
 
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -7,21 +7,21 @@ use crate::clock::now;
 use crate::tracker::state::Alarmed;
 use crate::tracker::tracker::Tracker;
 
-/// Runs while a write or a flush has to wait, where the policy bounds that. Costs nothing but a pointer
-/// otherwise.
+/// Runs while a write or a flush has to wait, if the policy bounds that. Otherwise it costs only a pointer.
 #[derive(Default)]
 pub(crate) struct Stall(Option<Box<Running>>);
 
 struct Running {
     deadline: Instant,
     alarm: Alarmed,
-    /// Bytes that the peer had not acknowledged when the deadline was set. The system wakes a writer only
-    /// when a third of its buffer is free, and a slow peer may need longer for that than the deadline allows.
+    /// Bytes that the peer had not acknowledged when the deadline was set. If there are fewer of them at the
+    /// deadline, the peer is only slow: the system wakes a writer when a third of its buffer is free, which
+    /// may take longer than the limit.
     unacked: Option<u64>,
 }
 
 impl Stall {
-    /// A write has to wait: completes when the peer has taken nothing for `limit`.
+    /// To be called while a write has to wait. Completes when the peer has taken nothing for `limit`.
     pub(crate) fn poll(
         &mut self,
         limit: Option<Duration>,
@@ -44,7 +44,7 @@ impl Stall {
         running.alarm.poll_at(cx, running.deadline, now)
     }
 
-    /// Whether something had to wait, and nothing was taken since.
+    /// Whether a write had to wait and nothing was taken since.
     #[inline]
     pub(crate) fn is_running(&self) -> bool {
         self.0.is_some()

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 
 use crate::tracker::entry_id::EntryId;
+use crate::transport::descriptor_limit;
 
 /// How many closes may wait at once: all together, and for one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,22 +75,6 @@ impl Default for Limits {
 fn half(descriptors: u64) -> NonZeroUsize {
     let half = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
     NonZeroUsize::new(half).unwrap_or(NonZeroUsize::MIN)
-}
-
-/// The soft limit of this process, where there is one.
-#[cfg(unix)]
-fn descriptor_limit() -> Option<u64> {
-    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-
-    let (soft, _hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    #[allow(clippy::useless_conversion, reason = "it is signed on FreeBSD")]
-    (soft != RLIM_INFINITY).then(|| u64::try_from(soft).ok()).flatten()
-}
-
-/// Windows has none that is worth half of it.
-#[cfg(not(unix))]
-fn descriptor_limit() -> Option<u64> {
-    None
 }
 
 impl Eviction {

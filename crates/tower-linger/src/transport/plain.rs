@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-use super::{SocketRef, Transport, sys};
+use super::sys;
+use super::transport::{SocketRef, Transport};
 
 /// Makes a [`Transport`] of any stream whose `poll_shutdown` is its half-close: a `BufStream`, a stream of
 /// another crate, a test double.

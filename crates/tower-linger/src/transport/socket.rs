@@ -1,83 +1,92 @@
-//! What only a socket can do. Everything here is a best effort: it is asked of a socket that is about to be
-//! released.
+//! What only a socket can do. Nothing here can fail a close: most of it is asked of a socket that is about to
+//! be released.
 
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
-use super::{SocketRef, Transport, sys};
+use super::sys;
+use super::transport::Transport;
 
-/// Makes the socket's release a RST: the zero linger, the only one that does not block `close`. Says whether
-/// it will be one: other sockets than TCP's know no RST.
+fn with_socket<R>(stream: &impl Transport, ask: impl FnOnce(&Socket) -> R) -> Option<R> {
+    stream.socket().map(|socket| ask(&SockRef::from(&socket)))
+}
+
+/// Makes the socket's release a RST. It sets `SO_LINGER` to zero, the only value with which `close` does not
+/// block. Returns whether the release will be a RST: only TCP sockets send one.
 pub(crate) fn abort(stream: &impl Transport) -> bool {
-    let Some(socket) = stream.socket() else { return false };
-    let socket = SockRef::from(&socket);
-    let is_ip = socket.local_addr().is_ok_and(|address| address.as_socket().is_some());
-    is_ip && socket.set_linger(Some(Duration::ZERO)).is_ok()
+    let set = with_socket(stream, |socket| {
+        let is_ip = socket.local_addr().is_ok_and(|address| address.as_socket().is_some());
+        is_ip && socket.set_linger(Some(Duration::ZERO)).is_ok()
+    });
+    set.unwrap_or(false)
 }
 
-/// Bounds the life of what the kernel still has to deliver after the release (`TCP_USER_TIMEOUT`, tcp(7)).
+/// Bounds how long the kernel goes on delivering after the release (`TCP_USER_TIMEOUT`, tcp(7)).
 pub(crate) fn bound_orphan(stream: &impl Transport, timeout: Duration) {
-    if let Some(socket) = stream.socket() {
-        sys::set_user_timeout(socket, timeout);
-    }
+    with_socket(stream, |socket| sys::set_user_timeout(socket, timeout));
 }
 
-/// Reads what has arrived unseen, so that closing the descriptor does not send a RST for it (Linux
-/// `tcp_close`).
+/// Discards what has arrived and was not read, so that closing the descriptor does not send a RST for it
+/// (Linux `tcp_close`). Returns how many bytes that were.
 pub(crate) fn discard_arrived(stream: &impl Transport, limit: NonZeroUsize) -> usize {
-    let Some(socket) = stream.socket() else { return 0 };
-    let mut total = 0;
-    while let Some(left) = NonZeroUsize::new(limit.get() - total) {
-        match sys::discard(socket, left) {
-            // Errors are ignored: the socket is about to be released.
-            Ok(0) | Err(_) => break,
-            Ok(bytes) => total += bytes,
+    let discarded = with_socket(stream, |socket| {
+        let mut total = 0;
+        while let Some(left) = NonZeroUsize::new(limit.get() - total) {
+            match sys::discard(socket, left) {
+                // Errors are ignored: the socket is about to be released.
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => total += bytes,
+            }
         }
-    }
-    total
+        total
+    });
+    discarded.unwrap_or(0)
 }
 
 /// Discards what has arrived, at most `limit` bytes; 0 is the end of the peer's data.
 pub(crate) fn discard_now(stream: &impl Transport, limit: NonZeroUsize) -> io::Result<usize> {
-    stream.socket().map_or(Err(io::ErrorKind::WouldBlock.into()), |socket| sys::discard(socket, limit))
+    let discarded = with_socket(stream, |socket| sys::discard(socket, limit));
+    discarded.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
 }
 
-/// Wakes the reader only when this many bytes are there; says whether that can be had.
+/// Lets the kernel wake the reader only when this many bytes are there. Returns whether it can.
 pub(crate) fn set_low_water(stream: &impl Transport, bytes: u32) -> bool {
-    stream.socket().is_some_and(|socket| sys::set_low_water(socket, bytes))
+    with_socket(stream, |socket| sys::set_low_water(socket, bytes)).unwrap_or(false)
 }
 
-/// Bytes of ours that the peer has not acknowledged, the FIN not counted; where the system can tell.
+/// Bytes of ours that the peer has not acknowledged, the FIN not counted; none where the system cannot tell.
 pub(crate) fn unacked(stream: &impl Transport) -> Option<u64> {
-    stream.socket().and_then(sys::unacked)
+    with_socket(stream, sys::unacked).flatten()
 }
 
-/// How long ago the peer's last bytes arrived, where the system can tell.
+/// How long ago the peer's last bytes arrived; none where the system cannot tell.
 pub(crate) fn last_received(stream: &impl Transport) -> Option<Duration> {
-    stream.socket().and_then(sys::last_received)
+    with_socket(stream, sys::last_received).flatten()
 }
 
-/// The peer's address, where it has one; its IPv4 address where that is mapped into IPv6.
+/// The peer's address, if it has one. An IPv4 address that is mapped into IPv6 is returned as IPv4.
 pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
-    let socket = stream.socket()?;
-    Some(SockRef::from(&socket).peer_addr().ok()?.as_socket()?.ip().to_canonical())
+    let peer = with_socket(stream, |socket| socket.peer_addr().ok());
+    Some(peer.flatten()?.as_socket()?.ip().to_canonical())
 }
 
-/// Corks the socket, so that what is written next waits for the FIN and leaves with it.
+/// Corks the socket: what is written next waits for the FIN and leaves with it.
 #[cfg(feature = "rustls")]
-pub(super) fn cork(socket: SocketRef<'_>) {
-    sys::cork(socket);
+pub(super) fn cork(stream: &impl Transport) {
+    with_socket(stream, sys::cork);
 }
 
-/// Writes at most once, without waiting, and shuts down the write side; says whether all was written.
+/// Writes once, without waiting, and shuts down the write side. Returns whether everything was written.
 #[cfg(feature = "rustls")]
-pub(super) fn last_words(socket: SocketRef<'_>, words: &[u8]) -> io::Result<bool> {
-    let socket = SockRef::from(&socket);
-    let sent = socket.send_with_flags(words, sys::NO_SIGNAL)?;
-    socket.shutdown(std::net::Shutdown::Write)?;
-    Ok(sent == words.len())
+pub(super) fn last_words(stream: &impl Transport, words: &[u8]) -> io::Result<bool> {
+    let sent = with_socket(stream, |socket| {
+        let sent = socket.send_with_flags(words, sys::NO_SIGNAL)?;
+        socket.shutdown(std::net::Shutdown::Write)?;
+        Ok(sent == words.len())
+    });
+    sent.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
 }

@@ -1,35 +1,31 @@
-//! What systems do differently: the same functions in each file, of which one is compiled.
+//! What systems do differently. This is one interface: the same items stand in each file of a pair, of which
+//! one is compiled.
+//!
+//! - `linux.rs`, or `portable.rs` elsewhere: what a system does with a TCP socket and knows about it.
+//! - `unix.rs` or `windows.rs`: how a stream lends its socket, and how many a process may have.
 
 #[cfg(all(target_os = "linux", not(tower_linger_portable)))]
 mod linux;
-#[cfg(any(not(target_os = "linux"), tower_linger_portable))]
+#[cfg(not(all(target_os = "linux", not(tower_linger_portable))))]
 mod portable;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(all(target_os = "linux", not(tower_linger_portable)))]
-use linux as system;
-#[cfg(any(not(target_os = "linux"), tower_linger_portable))]
-use portable as system;
+use linux as tcp;
+#[cfg(not(all(target_os = "linux", not(tower_linger_portable))))]
+use portable as tcp;
+#[cfg(unix)]
+use unix as handle;
+#[cfg(windows)]
+use windows as handle;
 
+pub(crate) use handle::descriptor_limit;
+pub(super) use handle::{AsSocket, BorrowedSocket, as_socket};
 #[cfg(feature = "rustls")]
-pub(super) use system::{NO_SIGNAL, cork};
-pub(super) use system::{
+pub(super) use tcp::{NO_SIGNAL, cork};
+pub(super) use tcp::{
     discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,
 };
-
-use super::SocketRef;
-
-/// What lends its socket.
-#[cfg(unix)]
-pub(super) use std::os::fd::AsFd as AsSocket;
-#[cfg(windows)]
-pub(super) use std::os::windows::io::AsSocket;
-
-#[cfg(unix)]
-pub(super) fn as_socket(stream: &impl AsSocket) -> SocketRef<'_> {
-    stream.as_fd()
-}
-
-#[cfg(windows)]
-pub(super) fn as_socket(stream: &impl AsSocket) -> SocketRef<'_> {
-    stream.as_socket()
-}

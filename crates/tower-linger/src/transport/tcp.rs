@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::{SocketRef, Transport, sys};
+use super::sys;
+use super::transport::{SocketRef, Transport};
 
 impl Transport for TcpStream {
     type Raw = Self;

@@ -8,7 +8,8 @@ use linger_proto::Notified;
 use tokio::io::AsyncWrite;
 use tokio_rustls::server::TlsStream;
 
-use super::{SocketRef, Transport, socket};
+use super::socket;
+use super::transport::{SocketRef, Transport};
 
 impl<T: Transport> Transport for TlsStream<T> {
     type Raw = T::Raw;
@@ -17,9 +18,7 @@ impl<T: Transport> Transport for TlsStream<T> {
     /// down the stream below: alert and FIN.
     fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
         // Alert and FIN leave in one segment: the FIN takes the cork out.
-        if let Some(socket) = self.socket() {
-            socket::cork(socket);
-        }
+        socket::cork(self);
         match ready!(Pin::new(&mut *self).poll_shutdown(cx)) {
             Ok(()) => Poll::Ready(Ok(Notified::CloseNotifyAndFin)),
             Err(error) if tokio::runtime::is_rt_shutdown_err(&error) => Poll::Ready(notify_now(self)),
@@ -43,18 +42,9 @@ fn notify_now<T: Transport>(stream: &mut TlsStream<T>) -> io::Result<Notified> {
     while stream.get_mut().1.wants_write() {
         stream.get_mut().1.write_tls(&mut alert)?;
     }
-    let Some(socket) = stream.socket() else { return Err(io::ErrorKind::NotConnected.into()) };
-    if socket::last_words(socket, &alert)? {
+    if socket::last_words(stream, &alert)? {
         Ok(Notified::CloseNotifyAndFin)
     } else {
         Err(io::ErrorKind::WriteZero.into())
     }
-}
-
-/// Whether this error is the peer's fatal alert.
-pub(crate) fn is_received_alert(error: &io::Error) -> bool {
-    use tokio_rustls::rustls::Error;
-
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(Error::AlertReceived(_)))
 }

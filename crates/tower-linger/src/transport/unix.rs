@@ -2,7 +2,8 @@
 
 use tokio::net::UnixStream;
 
-use super::{SocketRef, Transport, sys};
+use super::sys;
+use super::transport::{SocketRef, Transport};
 
 impl Transport for UnixStream {
     type Raw = Self;

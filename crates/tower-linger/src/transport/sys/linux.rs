@@ -2,7 +2,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,11 +10,9 @@ use nix::libc;
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
 #[cfg(feature = "rustls")]
 use socket2::Protocol;
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-
-use crate::transport::SocketRef;
 
 mod info;
 
@@ -48,7 +46,7 @@ pub(crate) fn poll_discard(
         ready!(stream.poll_read_ready(cx))?;
         let mut discarded = 0;
         let tried = stream.try_io(Interest::READABLE, || {
-            discarded = discard(stream.as_fd(), limit)?;
+            discarded = discard(&SockRef::from(&*stream), limit)?;
             if 0 < discarded && discarded < limit.get().min(CALL_BYTES) {
                 // That was all there is: clears the readiness without asking again. What arrives from now on,
                 // a FIN too, is a readiness of its own.
@@ -68,14 +66,14 @@ pub(crate) fn poll_discard(
 
 /// The kernel wakes the reader when this many bytes are there, or the end, or a failure (socket(7)); never
 /// too late to keep the peer's window open.
-pub(crate) fn set_low_water(socket: SocketRef<'_>, bytes: u32) -> bool {
+pub(crate) fn set_low_water(socket: &Socket, bytes: u32) -> bool {
     use nix::{setsockopt_impl, sockopt_impl};
     sockopt_impl!(RcvLowat, SetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, u32);
     setsockopt(&socket, RcvLowat, &bytes).is_ok()
 }
 
 /// Discards what has arrived, at most `limit` bytes, in one call.
-pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<usize> {
+pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize> {
     let into = |buffer: &mut [u8]| {
         let length = limit.get().min(buffer.len());
         let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
@@ -88,8 +86,7 @@ pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<
 }
 
 #[cfg(feature = "rustls")]
-pub(crate) fn cork(socket: SocketRef<'_>) {
-    let socket = SockRef::from(&socket);
+pub(crate) fn cork(socket: &Socket) {
     // MPTCP holds a corked FIN back for 200 ms.
     if socket.protocol().is_ok_and(|protocol| protocol != Some(Protocol::MPTCP)) {
         // Where it fails (a stream that is not TCP) alert and FIN leave apart, which is right too.
@@ -97,8 +94,8 @@ pub(crate) fn cork(socket: SocketRef<'_>) {
     }
 }
 
-pub(crate) fn set_user_timeout(socket: SocketRef<'_>, timeout: Duration) {
-    let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(timeout));
+pub(crate) fn set_user_timeout(socket: &Socket, timeout: Duration) {
+    let _ = socket.set_tcp_user_timeout(Some(timeout));
 }
 
 /// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so
@@ -111,7 +108,7 @@ pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Pol
         ready!(stream.poll_write_ready(cx))?;
         // Inside, so that an acknowledgement that comes after the look is a readiness that this does not
         // clear.
-        let looked = stream.try_io(Interest::WRITABLE, || match info::ask(stream.as_fd()) {
+        let looked = stream.try_io(Interest::WRITABLE, || match info::ask(&SockRef::from(stream)) {
             Some(info) if info.state == FIN_WAIT2 => Ok(Duration::from_micros(info.rtt_us.into())),
             Some(_) => Err(io::ErrorKind::WouldBlock.into()),
             None => Err(io::ErrorKind::Unsupported.into()),
@@ -126,7 +123,7 @@ pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Pol
 
 /// What was written and neither acknowledged nor, as far as the kernel knows, received. Still answers after a
 /// reset.
-pub(crate) fn unacked(socket: SocketRef<'_>) -> Option<u64> {
+pub(crate) fn unacked(socket: &Socket) -> Option<u64> {
     let info = info::ask(socket)?;
     // Sent once and not acknowledged. An acknowledged FIN counts as a byte, hence the saturation.
     let in_flight = info.bytes_sent.saturating_sub(info.bytes_retrans).saturating_sub(info.bytes_acked);
@@ -136,6 +133,6 @@ pub(crate) fn unacked(socket: SocketRef<'_>) -> Option<u64> {
 }
 
 /// How long ago the peer's last bytes arrived.
-pub(crate) fn last_received(socket: SocketRef<'_>) -> Option<Duration> {
+pub(crate) fn last_received(socket: &Socket) -> Option<Duration> {
     info::ask(socket).map(|info| Duration::from_millis(info.last_data_recv_ms.into()))
 }

@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::Socket;
 use tokio::net::TcpStream;
 
-use crate::transport::{SocketRef, discard};
+use crate::transport::discard;
 
 /// Flags of a send.
 #[cfg(feature = "rustls")]
@@ -30,29 +30,29 @@ pub(crate) fn poll_acknowledged(_: &TcpStream, _: &mut Context<'_>) -> Poll<io::
 }
 
 /// Discards what has arrived, in one call that does not wait: tokio's sockets never do.
-pub(crate) fn discard(socket: SocketRef<'_>, limit: NonZeroUsize) -> io::Result<usize> {
+pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize> {
     let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
     let length = limit.get().min(SCRATCH_BYTES);
-    SockRef::from(&socket).recv(&mut scratch[..length])
+    socket.recv(&mut scratch[..length])
 }
 
 /// On the stack.
 const SCRATCH_BYTES: usize = 16 << 10;
 
-pub(crate) fn set_low_water(_: SocketRef<'_>, _: u32) -> bool {
+pub(crate) fn set_low_water(_: &Socket, _: u32) -> bool {
     false
 }
 
-pub(crate) fn set_user_timeout(_: SocketRef<'_>, _: Duration) {}
+pub(crate) fn set_user_timeout(_: &Socket, _: Duration) {}
 
-pub(crate) fn unacked(_: SocketRef<'_>) -> Option<u64> {
+pub(crate) fn unacked(_: &Socket) -> Option<u64> {
     None
 }
 
-pub(crate) fn last_received(_: SocketRef<'_>) -> Option<Duration> {
+pub(crate) fn last_received(_: &Socket) -> Option<Duration> {
     None
 }
 
 /// Alert and FIN leave apart.
 #[cfg(feature = "rustls")]
-pub(crate) fn cork(_: SocketRef<'_>) {}
+pub(crate) fn cork(_: &Socket) {}

@@ -6,8 +6,7 @@ use std::mem::MaybeUninit;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::GetOsString;
 use nix::{getsockopt_impl, libc, sockopt_impl};
-
-use crate::transport::SocketRef;
+use socket2::Socket;
 
 /// The head of the kernel's `struct tcp_info` (`linux/tcp.h`), as far as it is wanted here: as of Linux 4.19.
 /// The kernel fills the part that is asked for, and only ever appends to it.
@@ -48,7 +47,7 @@ sockopt_impl!(AnswerLength, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, OsString
 const WANTED_BYTES: usize = size_of::<TcpInfoHead>();
 
 /// What the kernel knows of a TCP connection, if it tells as much as is wanted.
-pub(super) fn ask(socket: SocketRef<'_>) -> Option<TcpInfoHead> {
+pub(super) fn ask(socket: &Socket) -> Option<TcpInfoHead> {
     // An old kernel, an imitation of one or a protocol other than TCP (TIPC) may answer less than was asked
     // for. nix takes that for a mistake of its own and panics, so the length is asked for first.
     let length = getsockopt(&socket, AnswerLength).ok()?.len();
