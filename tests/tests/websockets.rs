@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame as Goodbye, frame::coding::CloseCode};
 use tokio_tungstenite::{accept_async, client_async};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, Outcome, Shutdown, Summary, TlsAcceptLayer};
+use tower_linger::{LingerLayer, Outcome, Shutdown, Summary};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::listen;
@@ -146,7 +146,7 @@ async fn plain_and_tls(leaving: Leaving, clients: usize, limit: Duration) -> Vec
     let shutdown = Shutdown::new(linger.tracker().clone(), limit);
     let certs = Certs::make();
     let config = Arc::new(certs.server(&[Version::Tls13], ClientAuth::None));
-    let tls = TlsAcceptLayer::new(TlsAcceptor::from(config), linger);
+    let tls = linger.tls(TlsAcceptor::from(config));
     let listener = TlsLingerListener::new(listen().await, tls);
     let tls = run(listener, Some(certs.client(&[Version::Tls13])), shutdown, leaving, clients).await;
     vec![plain, tls]

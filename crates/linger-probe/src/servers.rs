@@ -26,7 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{HyperErrors, LingerLayer, Shutdown, TlsAcceptLayer, Tracker};
+use tower_linger::{HyperErrors, LingerLayer, Shutdown, Tracker};
 
 pub(crate) mod certs;
 
@@ -156,7 +156,7 @@ async fn axum(
             axum::serve(bare, app).with_graceful_shutdown(ended).await
         }
         (Some(acceptor), Some(linger)) => {
-            let tls = TlsLingerListener::new(listener, TlsAcceptLayer::new(acceptor, linger));
+            let tls = TlsLingerListener::new(listener, linger.tls(acceptor));
             axum::serve(tls, app).with_graceful_shutdown(ended).await
         }
     }
@@ -183,8 +183,7 @@ async fn hyper(
         }
         (Some(acceptor), Some(linger)) => {
             let engine = service_fn(move |io| engine(io, app.clone()));
-            let tls = TlsAcceptLayer::new(acceptor, linger.clone());
-            accept(listener, tls.layer(linger.classify(HyperErrors).layer(engine))).await
+            accept(listener, linger.classify(HyperErrors).tls(acceptor).layer(engine)).await
         }
     }
 }
@@ -226,8 +225,8 @@ async fn axum_server(
             server.acceptor(acceptor).serve(app).await
         }
         (Some(config), Some(linger)) => {
-            let tls = TlsAcceptLayer::new(TlsAcceptor::from(config), linger);
-            server.acceptor(TlsLingerAcceptor::new(tls)).serve(app).await
+            let acceptor = TlsLingerAcceptor::new(linger.tls(TlsAcceptor::from(config)));
+            server.acceptor(acceptor).serve(app).await
         }
     }
 }

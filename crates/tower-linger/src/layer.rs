@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
+#[cfg(feature = "rustls")]
+use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::classify::BySight;
@@ -11,6 +13,8 @@ use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
 use crate::service::Linger;
+#[cfg(feature = "rustls")]
+use crate::tls::TlsAcceptLayer;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -97,6 +101,14 @@ impl LingerLayer {
         ClassifyLayer { linger: self, classifier }
     }
 
+    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
+    /// the connection lingers as well, so that the client reads the alert.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+        TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+
     /// The connections that are served, and the closes that are running.
     #[must_use]
     pub fn tracker(&self) -> &Tracker {
@@ -113,13 +125,17 @@ impl LingerLayer {
     pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
+
+    pub(crate) fn into_settings(self) -> Arc<Settings> {
+        self.settings
+    }
 }
 
 impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.settings.clone(), BySight)
+        Linger::classified(inner, self.clone(), BySight)
     }
 }
 
@@ -131,10 +147,19 @@ pub struct ClassifyLayer<C> {
     classifier: C,
 }
 
+impl<C> ClassifyLayer<C> {
+    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+}
+
 impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
     type Service = Linger<S, C>;
 
     fn layer(&self, inner: S) -> Linger<S, C> {
-        Linger::new(inner, self.linger.settings.clone(), self.classifier.clone())
+        Linger::classified(inner, self.linger.clone(), self.classifier.clone())
     }
 }
