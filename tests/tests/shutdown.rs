@@ -24,7 +24,7 @@ async fn requests_and_connections_share_one_deadline() {
         "served"
     };
     let began = Instant::now();
-    shutdown.request();
+    shutdown.handle().request();
     let (served, summary) = shutdown.finish(serve).await;
     assert_eq!((served, began.elapsed()), (Some("served"), 4 * SECOND));
     assert_eq!(summary.to_string(), "1 closed: shutdown_cut 1");
@@ -42,7 +42,7 @@ async fn a_server_that_does_not_end_is_cut_at_the_deadline() {
         std::future::pending::<()>().await;
     };
     let began = Instant::now();
-    shutdown.request();
+    shutdown.handle().request();
     let (served, summary) = shutdown.finish(serve).await;
     assert_eq!((served, began.elapsed()), (None, 4 * SECOND));
     // Its connection is closed all the same: FIN, and no time left for a drain.
@@ -57,8 +57,8 @@ async fn a_second_request_cuts_at_once() {
     let (_script, io) = Script::new();
     drop(linger.wrap(io));
     let began = Instant::now();
-    shutdown.request();
-    let impatient = shutdown.clone();
+    shutdown.handle().request();
+    let impatient = shutdown.handle();
     tokio::spawn(async move {
         tokio::time::advance(SECOND).await;
         impatient.request();
@@ -144,7 +144,7 @@ async fn a_finish_long_after_the_deadline_waits_for_what_it_cuts() {
     let mut io = linger.wrap(io);
     let reading = tokio::spawn(async move { io.read_u8().await.map_err(|error| error.kind()) });
     tokio::task::yield_now().await;
-    shutdown.request();
+    shutdown.handle().request();
     tokio::time::advance(60 * SECOND).await;
     let (served, summary) = shutdown.finish(std::future::pending::<()>()).await;
     assert_eq!((served, summary.total(), linger.tracker().len()), (None, 1, 0));
@@ -162,15 +162,16 @@ async fn the_longest_durations_are_waited_for_without_a_panic() {
 
         let linger = LingerLayer::default();
         let shutdown = Shutdown::new(linger.tracker().clone(), limit);
-        shutdown.request();
+        shutdown.handle().request();
         let (_script, io) = Script::new();
         drop(linger.wrap(io));
         let (served, summary) = shutdown.finish(async { "over" }).await;
         // No deadline comes before the close's own bound.
         assert_eq!((served, summary.count(Outcome::DrainIdle)), (Some("over"), 1));
-        let tracker = linger.tracker().clone();
+        let shutdown = Shutdown::new(linger.tracker().clone(), limit);
+        shutdown.handle().request();
         assert!(timeout(SECOND, shutdown.finish(std::future::pending::<()>())).await.is_err());
-        assert!(tracker.is_empty());
+        assert!(linger.tracker().is_empty());
     }
 }
 
@@ -180,13 +181,13 @@ fn two_requests_at_the_same_time_cut() {
     for _ in 0..500 {
         let shutdown = Shutdown::new(Tracker::new(), 60 * SECOND);
         let barrier = Arc::new(Barrier::new(2));
-        let (other, at_once) = (shutdown.clone(), barrier.clone());
+        let (other, at_once) = (shutdown.handle(), barrier.clone());
         let thread = std::thread::spawn(move || {
             at_once.wait();
             other.request();
         });
         barrier.wait();
-        shutdown.request();
+        shutdown.handle().request();
         thread.join().expect("no panic");
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");

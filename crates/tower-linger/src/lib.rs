@@ -138,7 +138,7 @@ pub use serve::io::LingerIo;
 pub use service::{Linger, LingerFuture};
 #[cfg(feature = "rustls")]
 pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
-pub use tracker::shutdown::Shutdown;
+pub use tracker::shutdown::{Shutdown, ShutdownHandle};
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;
 pub use transport::{Plain, PlainSocket, SocketRef, Transport};
