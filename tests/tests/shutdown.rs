@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
-use tower_linger::{LingerLayer, Outcome, Shutdown, Tracker};
+use tower_linger::{ClosePolicy, LingerLayer, Outcome, Shutdown, Tracker};
 use tower_linger_tests::scripted::Script;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -197,6 +197,38 @@ fn two_requests_at_the_same_time_cut() {
             assert!(began.elapsed() < SECOND, "the cut was lost: {:?}", began.elapsed());
         });
     }
+}
+
+/// A connection that was served without the layer is closed by its policy and observer, and waited for.
+#[tokio::test(start_paused = true)]
+async fn a_close_by_hand_is_reported_and_waited_for_by_its_layer() {
+    let (reports, seen) = std::sync::mpsc::channel();
+    let patient = ClosePolicy::builder().drain_idle_timeout(7 * SECOND).build().expect("makes sense");
+    let linger = LingerLayer::new(patient).on_close(move |report| {
+        let _ = reports.send(*report);
+    });
+    let (script, io) = Script::new();
+    // Nobody awaits it: it goes on in a task of its own.
+    drop(linger.close(io));
+    let shutdown = Shutdown::new(linger.tracker().clone(), SECOND);
+    assert_eq!((linger.tracker().closing(), script.seen().drops), (1, 0));
+    let began = Instant::now();
+    let (_, summary) = shutdown.finish(async {}).await;
+    assert_eq!((began.elapsed(), summary.count(Outcome::DrainIdle)), (7 * SECOND, 1));
+    assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+    assert_eq!(seen.try_recv().expect("reported").outcome, Outcome::DrainIdle);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_close_by_hand_has_a_whole_report_without_an_observer() {
+    let listener = tower_linger_tests::server::listen().await;
+    let client =
+        tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+    let (io, _) = listener.accept().await.expect("a connection");
+    drop(client);
+    let report = LingerLayer::default().close(io).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::PeerClosed { close_notify: false }, Some(0)));
 }
 
 struct Server;

@@ -8,6 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::classify::BySight;
+use crate::close::driver::Close;
 use crate::close::settings::Settings;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
@@ -83,6 +84,22 @@ impl LingerLayer {
     /// `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
         LingerIo::new(io, HandBack::to_tracker(), Served::new(self.settings.clone()))
+    }
+
+    /// Closes a connection that was served without this layer, as it closes its own: by its policy, reported
+    /// to its observer, and counted by its tracker, so that a shutdown waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not stop the close: it goes on in a task of its own, for which the tracker
+    /// waits.
+    pub fn close<T: Transport>(&self, io: T) -> Close<T> {
+        let mut settings = self.settings.clone();
+        if !settings.wants_report {
+            // The caller reads the report, whether or not there is an observer.
+            Arc::make_mut(&mut settings).wants_report = true;
+        }
+        Close::of_unserved(io, settings)
     }
 
     /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
