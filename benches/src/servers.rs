@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{ClosePolicy, LingerLayer, Phase, TlsAcceptLayer};
+use tower_linger::{ClosePolicy, LingerLayer, Phase};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 /// How a server is built.
@@ -141,16 +141,15 @@ pub async fn serve(address: &str, config: Config) {
             accept(listener, linger.layer(service_fn(move |io| engine(io, app.clone())))).await;
         }
         (Stack::Layer, true) => {
-            let tls = TlsAcceptLayer::new(acceptor, linger.clone());
             let engine = service_fn(move |io| engine(io, app.clone()));
-            accept(listener, tls.layer(linger.layer(engine))).await;
+            accept(listener, linger.tls(acceptor).layer(engine)).await;
         }
         (Stack::Adapter, false) => {
             axum::serve(LingerListener::new(listener, linger), app).await.expect("it serves");
         }
         (Stack::Adapter, true) => {
-            let tls = TlsAcceptLayer::new(acceptor, linger);
-            axum::serve(TlsLingerListener::new(listener, tls), app).await.expect("it serves");
+            let listener = TlsLingerListener::new(listener, linger.tls(acceptor));
+            axum::serve(listener, app).await.expect("it serves");
         }
     }
 }

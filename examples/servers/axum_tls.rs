@@ -17,7 +17,7 @@ use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use clap::Parser;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, RequestLayer, Shutdown, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, TlsFiles, end_at_interrupt, exit, listen};
 
 /// An axum server over TLS that ends its connections properly.
@@ -40,7 +40,7 @@ async fn run(args: &Args) -> Result<()> {
     // Ctrl-C ends the requests, then the connections, within 10 s together.
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(10));
     end_at_interrupt(&shutdown);
-    let tls = TlsAcceptLayer::new(args.tls.acceptor()?, linger.clone());
+    let tls = linger.tls(args.tls.acceptor()?);
     let listener = TlsLingerListener::new(listen(args.listen).await?, tls);
 
     let app = Router::new().route("/", get(hello)).route("/upload", put(too_large)).layer(RequestLayer);

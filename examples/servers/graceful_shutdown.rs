@@ -62,7 +62,7 @@ async fn run(args: &Args) -> Result<()> {
 fn request_at_signals(shutdown: &Shutdown) -> Result<()> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let mut signals = signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))?;
-        let shutdown = shutdown.clone();
+        let shutdown = shutdown.handle();
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 println!("shutdown requested");

@@ -20,7 +20,7 @@ use axum::{Router, serve};
 use clap::Parser;
 use tokio::time::timeout;
 use tower_linger::axum::LingerListener;
-use tower_linger::{LingerLayer, RequestLayer, Shutdown};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown, ShutdownHandle};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
 /// How long a client may take to answer a Close frame. Well below the shutdown's limit, at which it would be
@@ -46,7 +46,7 @@ async fn run(args: &Args) -> Result<()> {
     end_at_interrupt(&shutdown);
     let listener = LingerListener::new(listen(args.listen).await?, linger);
 
-    let app = Router::new().route("/", any(upgrade)).layer(RequestLayer).with_state(shutdown.clone());
+    let app = Router::new().route("/", any(upgrade)).layer(RequestLayer).with_state(shutdown.handle());
     // axum returns when its requests are answered, and does not wait for what was upgraded; `finish` does.
     let serve = serve(listener, app).with_graceful_shutdown(shutdown.requested());
     let (served, summary) = shutdown.finish(serve).await;
@@ -54,7 +54,7 @@ async fn run(args: &Args) -> Result<()> {
     served.unwrap_or(Ok(())).map_err(|error| error.to_string())
 }
 
-async fn upgrade(upgrade: WebSocketUpgrade, State(shutdown): State<Shutdown>) -> Response {
+async fn upgrade(upgrade: WebSocketUpgrade, State(shutdown): State<ShutdownHandle>) -> Response {
     let requested = shutdown.requested();
     upgrade.on_upgrade(async move |mut socket| {
         if let Some((code, reason)) = echo(&mut socket, requested).await {

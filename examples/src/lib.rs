@@ -46,7 +46,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Asks the server to end at Ctrl-C, and cuts it short at the second.
 pub fn end_at_interrupt(shutdown: &Shutdown) {
-    let shutdown = shutdown.clone();
+    let shutdown = shutdown.handle();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
             shutdown.request();

@@ -195,7 +195,7 @@ where
 }
 
 /// TLS around a service of connections as most servers do it on tokio-rustls: a failed handshake is dropped.
-/// Its counterpart with the layer is [`TlsAcceptLayer`](tower_linger::TlsAcceptLayer).
+/// Its counterpart with the layer is [`LingerLayer::tls`](tower_linger::LingerLayer::tls).
 #[derive(Clone)]
 pub struct BareTls<S> {
     acceptor: TlsAcceptor,

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower_linger::axum::LingerListener;
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{LingerIo, LingerLayer, Outcome, TlsAcceptLayer};
+use tower_linger::{LingerIo, LingerLayer, Outcome};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, head};
 use tower_linger_tests::server::{listen, serve};
@@ -55,7 +55,7 @@ async fn axum_server_over_tls_keeps_its_early_answer_and_its_alerts() {
     let certs = Certs::make();
     let linger = LingerLayer::default();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::Required)));
-    let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+    let tls = linger.clone().tls(acceptor);
     let (address, listener) = bind();
     let server = axum_server::from_tcp(listener).expect("a listener").acceptor(TlsLingerAcceptor::new(tls));
     tokio::spawn(server.serve(app().into_make_service()));

@@ -20,9 +20,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tower::{Layer, Service, service_fn};
-use tower_linger::{
-    ClosePolicy, CloseReport, HyperErrors, LingerIo, LingerLayer, Outcome, RequestLayer, TlsAcceptLayer,
-};
+use tower_linger::{ClosePolicy, CloseReport, HyperErrors, LingerIo, LingerLayer, Outcome, RequestLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Seen, receive};
 use tower_linger_tests::server::{BoxError, Http, Running, accept_loop, listen, reporting};
@@ -45,15 +43,14 @@ impl Scene {
             + 'static,
     {
         let (linger, reports) = reporting(ClosePolicy::default());
-        let connections = linger.clone().classify(HyperErrors).layer(serve);
+        let linger = linger.classify(HyperErrors);
         if !tls {
-            return Self { running: accept_loop(listen().await, connections), reports, tls: None };
+            return Self { running: accept_loop(listen().await, linger.layer(serve)), reports, tls: None };
         }
         let certs = Certs::make();
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
-        let connections = TlsAcceptLayer::new(acceptor, linger).layer(connections);
-        let tls = Some(Arc::new(certs.client(&Version::ALL)));
-        Self { running: accept_loop(listen().await, connections), reports, tls }
+        let running = accept_loop(listen().await, linger.tls(acceptor).layer(serve));
+        Self { running, reports, tls: Some(Arc::new(certs.client(&Version::ALL))) }
     }
 
     async fn connect(&self) -> Client {
@@ -270,16 +267,16 @@ impl Dropped {
             .route("/", get(async move || halves(|| Ok("never"), &never)))
             .route("/whole", get(async || HALF))
             .layer(RequestLayer);
-        let mut connections = linger.clone().classify(HyperErrors).layer(Http::new(app));
+        let (linger, http) = (linger.classify(HyperErrors), Http::new(app));
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
         let listener = listen().await;
         let address = listener.local_addr().expect("bound");
         let connection = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.expect("loopback");
             if tls {
-                drop(TlsAcceptLayer::new(acceptor, linger).layer(connections).call(stream).await);
+                drop(linger.tls(acceptor).layer(http).call(stream).await);
             } else {
-                drop(connections.call(stream).await);
+                drop(linger.layer(http).call(stream).await);
             }
         });
         let config = tls.then(|| Arc::new(certs.client(&Version::ALL)));

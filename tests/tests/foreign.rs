@@ -18,7 +18,7 @@ use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tower::Layer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, RequestLayer, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::nginx::Nginx;
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, midway, serve};
@@ -146,8 +146,8 @@ async fn gnutls_and_openssl_see_the_close_notify() {
             })
         };
         let linger = LingerLayer::default();
-        let tls = TlsAcceptLayer::new(acceptor.clone(), linger.clone());
-        let layered = accept_loop(listen().await, tls.layer(linger.layer(idle(app().layer(RequestLayer)))));
+        let tls = linger.tls(acceptor.clone());
+        let layered = accept_loop(listen().await, tls.layer(idle(app().layer(RequestLayer))));
         let bare = accept_loop(listen().await, BareTls::new(acceptor, idle(app())));
         for (server, clean) in [(&layered, true), (&bare, false)] {
             let said = gnutls(server.address, &authority).await;
@@ -170,7 +170,7 @@ async fn a_python_client_without_its_certificate_reads_why_it_is_rejected() {
     let authority = file(certs.authority_pem());
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::Required)));
     let linger = LingerLayer::default();
-    let tls = TlsAcceptLayer::new(acceptor.clone(), linger.clone());
+    let tls = linger.tls(acceptor.clone());
     let layered = serve(TlsLingerListener::new(listen().await, tls), app());
     let bare = accept_loop(listen().await, BareTls::new(acceptor, Http::new(app())));
     let script = "import socket, ssl, sys
@@ -256,7 +256,7 @@ async fn servers(certs: &Certs) -> Vec<(String, Running, Option<NamedTempFile>)>
     let mut servers = vec![("plain".to_owned(), plain, None)];
     for version in Version::ALL {
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[version], ClientAuth::None)));
-        let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+        let tls = linger.clone().tls(acceptor);
         let server = serve(TlsLingerListener::new(listen().await, tls), app());
         servers.push((format!("{version:?}"), server, Some(file(certs.authority_pem()))));
     }

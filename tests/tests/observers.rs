@@ -15,9 +15,7 @@ use tokio::runtime::Builder;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
-use tower_linger::{
-    ClosePolicy, HandshakeError, LingerIo, LingerLayer, Outcome, Plain, TlsAcceptError, TlsAcceptLayer,
-};
+use tower_linger::{ClosePolicy, HandshakeError, LingerIo, LingerLayer, Outcome, Plain, TlsAcceptError};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{listen, reporting};
 use tower_linger_tests::until::until;
@@ -177,11 +175,11 @@ fn tls(
 ) -> impl Service<DuplexStream, Future: Send + 'static, Response = (), Error = Error> + use<> {
     let config = Certs::make().server(&Version::ALL, ClientAuth::None);
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let inner = linger.layer(service_fn(|io: LingerIo<TlsStream<DuplexStream>>| async move {
+    let inner = service_fn(|io: LingerIo<TlsStream<DuplexStream>>| async move {
         drop(io);
         Ok::<_, io::Error>(())
-    }));
-    TlsAcceptLayer::new(acceptor, linger.clone()).layer(inner)
+    });
+    linger.clone().tls(acceptor).layer(inner)
 }
 
 type Error = TlsAcceptError<io::Error>;

@@ -80,9 +80,9 @@ async fn cut_a_mix(engine: Engine, tls: bool, is_impatient: bool) {
     assert_eq!((linger.tracker().len(), linger.tracker().closing()), (accepts, 1), "{what}");
 
     let began = Instant::now();
-    shutdown.request();
+    shutdown.handle().request();
     if is_impatient {
-        shutdown.request();
+        shutdown.handle().request();
     }
     let (_, summary) = shutdown.finish(scene.serve()).await;
     let took = began.elapsed();
@@ -145,7 +145,7 @@ async fn a_request_in_flight_is_waited_for_although_its_server_is_dropped() {
         let dropped_when_requested = async {
             tokio::select! { () = serve => {}, () = requested => {} }
         };
-        shutdown.request();
+        shutdown.handle().request();
         let mut finishing = Box::pin(shutdown.finish(dropped_when_requested));
         assert!(timeout(A_MOMENT, &mut finishing).await.is_err(), "{what}: a request is in flight");
         app.open();
@@ -183,7 +183,7 @@ async fn an_event_stream_whose_server_was_dropped_ends_at_the_deadline() {
         let mut client = scene.connect(None).await;
         ask(&mut client, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", "an event").await;
         drop(scene.serve());
-        shutdown.request();
+        shutdown.handle().request();
         let _ = shutdown.finish(async {}).await;
         assert_over(&what, &linger, &mut reports, 1);
         until(&format!("{what}: its stream is dropped"), || app.running() == 0).await;
@@ -209,7 +209,7 @@ async fn a_large_response_to_a_slow_reader_does_not_look_whole_when_the_deadline
             let mut client = scene.connect(Some(16 << 10)).await;
             ask(&mut client, request, "200 OK").await;
             until("it is handled", || app.running() == 1).await;
-            shutdown.request();
+            shutdown.handle().request();
             let began = Instant::now();
             let _ = shutdown.finish(scene.serve()).await;
             assert!(began.elapsed() < GENEROUS, "{what}: {:?}", began.elapsed());

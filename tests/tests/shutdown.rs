@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
-use tower_linger::{LingerLayer, Outcome, Shutdown, Tracker};
+use tower_linger::{ClosePolicy, LingerLayer, Outcome, Shutdown, Tracker};
 use tower_linger_tests::scripted::Script;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ async fn requests_and_connections_share_one_deadline() {
         "served"
     };
     let began = Instant::now();
-    shutdown.request();
+    shutdown.handle().request();
     let (served, summary) = shutdown.finish(serve).await;
     assert_eq!((served, began.elapsed()), (Some("served"), 4 * SECOND));
     assert_eq!(summary.to_string(), "1 closed: shutdown_cut 1");
@@ -42,7 +42,7 @@ async fn a_server_that_does_not_end_is_cut_at_the_deadline() {
         std::future::pending::<()>().await;
     };
     let began = Instant::now();
-    shutdown.request();
+    shutdown.handle().request();
     let (served, summary) = shutdown.finish(serve).await;
     assert_eq!((served, began.elapsed()), (None, 4 * SECOND));
     // Its connection is closed all the same: FIN, and no time left for a drain.
@@ -57,8 +57,8 @@ async fn a_second_request_cuts_at_once() {
     let (_script, io) = Script::new();
     drop(linger.wrap(io));
     let began = Instant::now();
-    shutdown.request();
-    let impatient = shutdown.clone();
+    shutdown.handle().request();
+    let impatient = shutdown.handle();
     tokio::spawn(async move {
         tokio::time::advance(SECOND).await;
         impatient.request();
@@ -144,7 +144,7 @@ async fn a_finish_long_after_the_deadline_waits_for_what_it_cuts() {
     let mut io = linger.wrap(io);
     let reading = tokio::spawn(async move { io.read_u8().await.map_err(|error| error.kind()) });
     tokio::task::yield_now().await;
-    shutdown.request();
+    shutdown.handle().request();
     tokio::time::advance(60 * SECOND).await;
     let (served, summary) = shutdown.finish(std::future::pending::<()>()).await;
     assert_eq!((served, summary.total(), linger.tracker().len()), (None, 1, 0));
@@ -162,15 +162,16 @@ async fn the_longest_durations_are_waited_for_without_a_panic() {
 
         let linger = LingerLayer::default();
         let shutdown = Shutdown::new(linger.tracker().clone(), limit);
-        shutdown.request();
+        shutdown.handle().request();
         let (_script, io) = Script::new();
         drop(linger.wrap(io));
         let (served, summary) = shutdown.finish(async { "over" }).await;
         // No deadline comes before the close's own bound.
         assert_eq!((served, summary.count(Outcome::DrainIdle)), (Some("over"), 1));
-        let tracker = linger.tracker().clone();
+        let shutdown = Shutdown::new(linger.tracker().clone(), limit);
+        shutdown.handle().request();
         assert!(timeout(SECOND, shutdown.finish(std::future::pending::<()>())).await.is_err());
-        assert!(tracker.is_empty());
+        assert!(linger.tracker().is_empty());
     }
 }
 
@@ -180,13 +181,13 @@ fn two_requests_at_the_same_time_cut() {
     for _ in 0..500 {
         let shutdown = Shutdown::new(Tracker::new(), 60 * SECOND);
         let barrier = Arc::new(Barrier::new(2));
-        let (other, at_once) = (shutdown.clone(), barrier.clone());
+        let (other, at_once) = (shutdown.handle(), barrier.clone());
         let thread = std::thread::spawn(move || {
             at_once.wait();
             other.request();
         });
         barrier.wait();
-        shutdown.request();
+        shutdown.handle().request();
         thread.join().expect("no panic");
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
@@ -196,6 +197,38 @@ fn two_requests_at_the_same_time_cut() {
             assert!(began.elapsed() < SECOND, "the cut was lost: {:?}", began.elapsed());
         });
     }
+}
+
+/// A connection that was served without the layer is closed by its policy and observer, and waited for.
+#[tokio::test(start_paused = true)]
+async fn a_close_by_hand_is_reported_and_waited_for_by_its_layer() {
+    let (reports, seen) = std::sync::mpsc::channel();
+    let patient = ClosePolicy::builder().drain_idle_timeout(7 * SECOND).build().expect("makes sense");
+    let linger = LingerLayer::new(patient).on_close(move |report| {
+        let _ = reports.send(*report);
+    });
+    let (script, io) = Script::new();
+    // Nobody awaits it: it goes on in a task of its own.
+    drop(linger.close(io));
+    let shutdown = Shutdown::new(linger.tracker().clone(), SECOND);
+    assert_eq!((linger.tracker().closing(), script.seen().drops), (1, 0));
+    let began = Instant::now();
+    let (_, summary) = shutdown.finish(async {}).await;
+    assert_eq!((began.elapsed(), summary.count(Outcome::DrainIdle)), (7 * SECOND, 1));
+    assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
+    assert_eq!(seen.try_recv().expect("reported").outcome, Outcome::DrainIdle);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_close_by_hand_has_a_whole_report_without_an_observer() {
+    let listener = tower_linger_tests::server::listen().await;
+    let client =
+        tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+    let (io, _) = listener.accept().await.expect("a connection");
+    drop(client);
+    let report = LingerLayer::default().close(io).await;
+    assert_eq!((report.outcome, report.unacked), (Outcome::PeerClosed { close_notify: false }, Some(0)));
 }
 
 struct Server;

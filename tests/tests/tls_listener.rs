@@ -62,7 +62,7 @@ async fn gated() -> (Gated, watch::Sender<usize>) {
 
 fn tls(certs: &Certs) -> TlsAcceptLayer {
     let config = certs.server(&Version::ALL, ClientAuth::None);
-    TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), LingerLayer::default())
+    LingerLayer::default().tls(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Each connection is held back until one more client has its answer: every handshake ends while the next

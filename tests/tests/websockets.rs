@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame as Goodbye, frame::coding::CloseCode};
 use tokio_tungstenite::{accept_async, client_async};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, Outcome, Shutdown, Summary, TlsAcceptLayer};
+use tower_linger::{LingerLayer, Outcome, Shutdown, ShutdownHandle, Summary};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::listen;
@@ -45,7 +45,7 @@ enum Leaving {
 
 #[derive(Clone)]
 struct Server {
-    shutdown: Shutdown,
+    shutdown: ShutdownHandle,
     leaving: Leaving,
     serve_is_over: watch::Receiver<bool>,
     open: watch::Sender<usize>,
@@ -94,19 +94,19 @@ where
     let open = watch::Sender::new(0);
     let mut opened = open.subscribe();
     let app = Router::new().route("/", any(upgrade)).with_state(Server {
-        shutdown: shutdown.clone(),
+        shutdown: shutdown.handle(),
         leaving,
         serve_is_over,
         open,
     });
     let serve = axum::serve(listener, app).with_graceful_shutdown(shutdown.requested());
-    let finishing = shutdown.clone();
+    let stop = shutdown.handle();
     let server = tokio::spawn(async move {
         let serve = async {
             serve.await.expect("it never fails");
             over.send_replace(true);
         };
-        finishing.finish(serve).await.1
+        shutdown.finish(serve).await.1
     });
     let tls = tls.map(Arc::new);
     let mut seen = JoinSet::new();
@@ -114,7 +114,7 @@ where
         seen.spawn(client(address, tls.clone()));
     }
     opened.wait_for(|open| *open == clients).await.expect("the handlers are there");
-    shutdown.request();
+    stop.request();
     let seen = seen.join_all().await;
     (seen, server.await.expect("no panic"))
 }
@@ -146,7 +146,7 @@ async fn plain_and_tls(leaving: Leaving, clients: usize, limit: Duration) -> Vec
     let shutdown = Shutdown::new(linger.tracker().clone(), limit);
     let certs = Certs::make();
     let config = Arc::new(certs.server(&[Version::Tls13], ClientAuth::None));
-    let tls = TlsAcceptLayer::new(TlsAcceptor::from(config), linger);
+    let tls = linger.tls(TlsAcceptor::from(config));
     let listener = TlsLingerListener::new(listen().await, tls);
     let tls = run(listener, Some(certs.client(&[Version::Tls13])), shutdown, leaving, clients).await;
     vec![plain, tls]
@@ -191,7 +191,7 @@ async fn tungstenite_tells_every_client_too() {
     let address = listener.local_addr().expect("it is bound");
     let open = watch::Sender::new(0);
     let mut opened = open.subscribe();
-    let stopping = shutdown.clone();
+    let (stop, stopping) = (shutdown.handle(), shutdown.handle());
     let serve = async move {
         let mut requested = pin!(stopping.requested());
         loop {
@@ -204,14 +204,13 @@ async fn tungstenite_tells_every_client_too() {
             }
         }
     };
-    let finishing = shutdown.clone();
-    let server = tokio::spawn(async move { finishing.finish(serve).await.1 });
+    let server = tokio::spawn(async move { shutdown.finish(serve).await.1 });
     let mut seen = JoinSet::new();
     for _ in 0..CLIENTS {
         seen.spawn(client(address, None));
     }
     opened.wait_for(|open| *open == CLIENTS).await.expect("the server is there");
-    shutdown.request();
+    stop.request();
     assert_all_were_told(vec![(seen.join_all().await, server.await.expect("no panic"))]);
 }
 

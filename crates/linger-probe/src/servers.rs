@@ -26,7 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{HyperErrors, LingerLayer, Shutdown, TlsAcceptLayer, Tracker};
+use tower_linger::{HyperErrors, LingerLayer, Shutdown, ShutdownHandle, Tracker};
 
 pub(crate) mod certs;
 
@@ -53,7 +53,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// A small response, a large one, and a refusal of whatever is uploaded, unread; a slow response, a place for
 /// uploads, and a WebSocket that is closed with a code when the server is `ended`.
-fn app(ended: &Shutdown) -> Router {
+fn app(ended: &ShutdownHandle) -> Router {
     let ended = ended.clone();
     let websocket = async move |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(move |socket| until_ended(socket, ended.requested()))
@@ -101,7 +101,8 @@ impl Stack {
         tls: Option<Arc<ServerConfig>>,
         layered: bool,
     ) -> io::Result<()> {
-        self.serve_until(listener, tls, &Life::new(layered)).await
+        let (life, _shutdown) = Life::new(layered);
+        self.serve_until(listener, tls, &life).await
     }
 
     /// Serves until this is dropped, or until its end is requested. Only `axum` hears of that.
@@ -128,14 +129,15 @@ impl Stack {
 #[derive(Debug)]
 pub(crate) struct Life {
     linger: Option<LingerLayer>,
-    pub(crate) shutdown: Shutdown,
+    pub(crate) shutdown: ShutdownHandle,
 }
 
 impl Life {
-    pub(crate) fn new(layered: bool) -> Self {
+    pub(crate) fn new(layered: bool) -> (Self, Shutdown) {
         let linger = layered.then(LingerLayer::default);
         let tracker = linger.as_ref().map_or_else(Tracker::new, |linger| linger.tracker().clone());
-        Self { linger, shutdown: Shutdown::new(tracker, END_LIMIT) }
+        let shutdown = Shutdown::new(tracker, END_LIMIT);
+        (Self { linger, shutdown: shutdown.handle() }, shutdown)
     }
 }
 
@@ -156,7 +158,7 @@ async fn axum(
             axum::serve(bare, app).with_graceful_shutdown(ended).await
         }
         (Some(acceptor), Some(linger)) => {
-            let tls = TlsLingerListener::new(listener, TlsAcceptLayer::new(acceptor, linger));
+            let tls = TlsLingerListener::new(listener, linger.tls(acceptor));
             axum::serve(tls, app).with_graceful_shutdown(ended).await
         }
     }
@@ -183,8 +185,7 @@ async fn hyper(
         }
         (Some(acceptor), Some(linger)) => {
             let engine = service_fn(move |io| engine(io, app.clone()));
-            let tls = TlsAcceptLayer::new(acceptor, linger.clone());
-            accept(listener, tls.layer(linger.classify(HyperErrors).layer(engine))).await
+            accept(listener, linger.classify(HyperErrors).tls(acceptor).layer(engine)).await
         }
     }
 }
@@ -226,8 +227,8 @@ async fn axum_server(
             server.acceptor(acceptor).serve(app).await
         }
         (Some(config), Some(linger)) => {
-            let tls = TlsAcceptLayer::new(TlsAcceptor::from(config), linger);
-            server.acceptor(TlsLingerAcceptor::new(tls)).serve(app).await
+            let acceptor = TlsLingerAcceptor::new(linger.tls(TlsAcceptor::from(config)));
+            server.acceptor(acceptor).serve(app).await
         }
     }
 }

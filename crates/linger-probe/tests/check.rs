@@ -15,8 +15,8 @@ use linger_probe::model::{Report, TargetReport, Verdict};
 use linger_probe::report::{Format, render};
 use linger_probe::target::{Options, Target, Tls};
 use tokio_rustls::TlsAcceptor;
+use tower_linger::LingerLayer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, serve};
 
@@ -108,7 +108,7 @@ async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
     let linger = LingerLayer::default();
     let abilities = Abilities { alpn: true, ..http2() };
 
-    let tls = TlsAcceptLayer::new(acceptor(ClientAuth::None), linger.clone());
+    let tls = linger.clone().tls(acceptor(ClientAuth::None));
     let layered = serve(TlsLingerListener::new(listen().await, tls), app());
     assert_nothing_fails(checked(&target(&layered, Some(&certs)), &abilities).await);
     let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::None), Http::new(app())));
@@ -124,7 +124,7 @@ async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
     // A server that wants a certificate has only this to say to a client without one.
     let alert = battery::ALL.iter().filter(|scenario| scenario.name == "flood.alert_certificate");
     let abilities = Abilities { client_certificate: true, ..abilities };
-    let tls = TlsAcceptLayer::new(acceptor(ClientAuth::Required), linger);
+    let tls = linger.tls(acceptor(ClientAuth::Required));
     let layered = serve(TlsLingerListener::new(listen().await, tls), app());
     let bare = accept_loop(listen().await, BareTls::new(acceptor(ClientAuth::Required), Http::new(app())));
     for (server, verdict) in [(layered, Verdict::Pass), (bare, Verdict::Fail)] {

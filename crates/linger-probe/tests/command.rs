@@ -10,7 +10,6 @@ use axum::routing::{get, put};
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service};
 use tower_linger::LingerLayer;
-use tower_linger::TlsAcceptLayer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Http, Running, listen, serve};
@@ -35,7 +34,7 @@ async fn layered() -> Running {
 
 async fn over_tls(certs: &Certs, client_auth: ClientAuth) -> Running {
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, client_auth)));
-    let tls = TlsAcceptLayer::new(acceptor, LingerLayer::default());
+    let tls = LingerLayer::default().tls(acceptor);
     serve(TlsLingerListener::new(listen().await, tls), app())
 }
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::ServerSessionMemoryCache;
+use tower_linger::LingerLayer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Running, listen, serve};
 
@@ -119,7 +119,7 @@ async fn tls_sessions_are_resumed_where_that_is_asked_for() {
     let mut config = certs.server(&Version::ALL, ClientAuth::None);
     config.session_storage = ServerSessionMemoryCache::new(256);
     config.send_tls13_tickets = 2;
-    let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), LingerLayer::default());
+    let tls = LingerLayer::default().tls(TlsAcceptor::from(Arc::new(config)));
     let server = serve(TlsLingerListener::new(listen().await, tls), app());
     let url = format!("https://{}/", server.address);
     let plan = [url.as_str(), "--ca", authority, "--mix", "get", "-c", "2", "-d", "0.5"];

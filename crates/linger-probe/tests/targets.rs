@@ -10,8 +10,8 @@ use axum::routing::get;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
+use tower_linger::LingerLayer;
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{Running, listen, serve};
 
@@ -52,7 +52,7 @@ fn acceptor(certs: &Certs, client_auth: ClientAuth) -> TlsAcceptor {
 }
 
 async fn over_tls(acceptor: TlsAcceptor) -> Running {
-    let tls = TlsAcceptLayer::new(acceptor, LingerLayer::default());
+    let tls = LingerLayer::default().tls(acceptor);
     serve(TlsLingerListener::new(listen().await, tls), noting("host").0)
 }
 

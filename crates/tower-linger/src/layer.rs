@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
+#[cfg(feature = "rustls")]
+use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::classify::BySight;
+use crate::close::driver::Close;
 use crate::close::settings::Settings;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
 use crate::service::Linger;
+#[cfg(feature = "rustls")]
+use crate::tls::TlsAcceptLayer;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -81,6 +86,22 @@ impl LingerLayer {
         LingerIo::new(io, HandBack::to_tracker(), Served::new(self.settings.clone()))
     }
 
+    /// Closes a connection that was served without this layer, as it closes its own: by its policy, reported
+    /// to its observer, and counted by its tracker, so that a shutdown waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not stop the close: it goes on in a task of its own, for which the tracker
+    /// waits.
+    pub fn close<T: Transport>(&self, io: T) -> Close<T> {
+        let mut settings = self.settings.clone();
+        if !settings.wants_report {
+            // The caller reads the report, whether or not there is an observer.
+            Arc::make_mut(&mut settings).wants_report = true;
+        }
+        Close::of_unserved(io, settings)
+    }
+
     /// As a layer, asks `classifier` how each connection is to end, by what its service returned.
     ///
     /// ```
@@ -95,6 +116,14 @@ impl LingerLayer {
     /// ```
     pub fn classify<C>(self, classifier: C) -> ClassifyLayer<C> {
         ClassifyLayer { linger: self, classifier }
+    }
+
+    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
+    /// the connection lingers as well, so that the client reads the alert.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+        TlsAcceptLayer::new(acceptor, self, BySight)
     }
 
     /// The connections that are served, and the closes that are running.
@@ -113,13 +142,17 @@ impl LingerLayer {
     pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
+
+    pub(crate) fn into_settings(self) -> Arc<Settings> {
+        self.settings
+    }
 }
 
 impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.settings.clone(), BySight)
+        Linger::classified(inner, self.clone(), BySight)
     }
 }
 
@@ -131,10 +164,19 @@ pub struct ClassifyLayer<C> {
     classifier: C,
 }
 
+impl<C> ClassifyLayer<C> {
+    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+}
+
 impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
     type Service = Linger<S, C>;
 
     fn layer(&self, inner: S) -> Linger<S, C> {
-        Linger::new(inner, self.linger.settings.clone(), self.classifier.clone())
+        Linger::classified(inner, self.linger.clone(), self.classifier.clone())
     }
 }

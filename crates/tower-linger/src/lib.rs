@@ -62,7 +62,7 @@
 //! | hook | for | who waits for the close |
 //! |---|---|---|
 //! | [`LingerLayer`] | a loop of one's own | the service's future |
-//! | [`TlsAcceptLayer`] | the same over TLS; failed handshakes linger too | the service's future |
+//! | [`LingerLayer::tls`] | the same over TLS; failed handshakes linger too | the service's future |
 //! | [`axum::LingerListener`], [`axum::TlsLingerListener`] | `axum::serve` | the [`Tracker`] |
 //! | [`LingerLayer::wrap`] | any other loop that a framework owns | the [`Tracker`] |
 //! | [`close()`] | no service at all | its caller |
@@ -91,7 +91,7 @@
 //! | `axum-server` | the adapters for axum-server |
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
-//! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`TlsAcceptLayer`] |
+//! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
 //! | `tracing` | the events |
 //! | `full` | all of them |
@@ -138,7 +138,7 @@ pub use serve::io::LingerIo;
 pub use service::{Linger, LingerFuture};
 #[cfg(feature = "rustls")]
 pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
-pub use tracker::shutdown::Shutdown;
+pub use tracker::shutdown::{Shutdown, ShutdownHandle};
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;
 pub use transport::{Plain, PlainSocket, SocketRef, Transport};

@@ -13,6 +13,7 @@ use tower_service::Service;
 use crate::classify::{BySight, Classify, Ending};
 use crate::close::driver::Close;
 use crate::close::settings::Settings;
+use crate::layer::LingerLayer;
 use crate::serve::connection::Connection;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
@@ -31,8 +32,8 @@ pub struct Linger<S, C = BySight> {
 }
 
 impl<S, C> Linger<S, C> {
-    pub(crate) fn new(inner: S, settings: Arc<Settings>, classifier: C) -> Self {
-        Self { inner, settings, classifier }
+    pub(crate) fn classified(inner: S, linger: LingerLayer, classifier: C) -> Self {
+        Self { inner, settings: linger.into_settings(), classifier }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_rustls::server::{FallibleAccept, TlsStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::classify::BySight;
 use crate::clock::{after, now};
 use crate::close::driver::Close;
 use crate::close::log;
@@ -24,44 +25,40 @@ use crate::layer::LingerLayer;
 use crate::serve::connection::Side;
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
+use crate::service::Linger;
 use crate::tracker::state::Alarmed;
 use crate::transport::Transport;
 
-/// Turns a service of [`TlsStream<T>`] into a service of accepted connections `T`.
+/// Turns a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo) into a service of accepted connections `T`:
+/// does the handshake, then serves and closes the connection as [`LingerLayer`] does. Made by
+/// [`LingerLayer::tls`] and [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
 ///
 /// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
 /// Without a lingering close most clients lose it to a reset. So the connection of a failed handshake is
-/// half-closed, drained and released like any other, by the policy of the [`LingerLayer`] that this is made
-/// with.
+/// half-closed, drained and released like any other.
 ///
 /// ```
 /// # use tokio_rustls::{TlsAcceptor, server::TlsStream};
 /// # fn stack<S>(acceptor: TlsAcceptor, serve: S) -> impl Clone where S: Clone {
 /// use tower_layer::Layer;
-/// use tower_linger::{LingerLayer, TlsAcceptLayer};
+/// use tower_linger::LingerLayer;
 ///
-/// let linger = LingerLayer::default();
-/// TlsAcceptLayer::new(acceptor, linger.clone()).layer(linger.layer(serve))
+/// LingerLayer::default().tls(acceptor).layer(serve)
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct TlsAcceptLayer {
-    acceptor: TlsAcceptor,
-    timeout: Duration,
-    linger: LingerLayer,
-    failure_policy: Arc<ClosePolicy>,
+#[derive(Debug, Clone)]
+pub struct TlsAcceptLayer<C = BySight> {
+    handshakes: Handshakes,
+    classifier: C,
 }
 
-impl TlsAcceptLayer {
-    /// Gives each handshake 10 s, as axum-server and tls-listener do.
-    #[must_use]
-    pub fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
-        let failure_policy = linger.settings().policy.clone();
-        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
+impl<C> TlsAcceptLayer<C> {
+    pub(crate) fn new(acceptor: TlsAcceptor, linger: LingerLayer, classifier: C) -> Self {
+        Self { handshakes: Handshakes::new(acceptor, linger), classifier }
     }
 
-    /// Gives each handshake this long. A handshake that takes longer has no message to save: its connection
-    /// is closed.
+    /// Gives each handshake this long, instead of 10 s as axum-server and tls-listener do. A handshake that
+    /// takes longer has no message to save: its connection is closed.
     ///
     /// # Errors
     ///
@@ -74,46 +71,74 @@ impl TlsAcceptLayer {
         if timeout > Duration::from_secs(24 * 60 * 60) {
             return Err(ConfigError::TooLong { field: FIELD, time: timeout });
         }
-        self.timeout = timeout;
+        self.handshakes.timeout = timeout;
         Ok(self)
     }
 
-    /// Closes the connections of failed handshakes by another policy than the others: who fails a handshake
-    /// is owed its alert, and not much time beyond.
+    /// Closes the connections of failed handshakes by a policy of their own. By default the layer's policy
+    /// applies to them, too; a shorter one is enough for an alert.
     #[must_use]
     pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
-        self.failure_policy = Arc::new(policy);
+        self.handshakes.failure_policy = Arc::new(policy);
         self
     }
 
     /// How the connections are closed.
     #[must_use]
     pub fn linger(&self) -> &LingerLayer {
-        &self.linger
+        &self.handshakes.linger
     }
 
+    /// Begins a handshake, for an adapter that has no service to put the layer around.
+    #[cfg(any(feature = "axum", feature = "axum-server"))]
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
+        self.handshakes.start(io)
+    }
+}
+
+impl<S, C: Clone> Layer<S> for TlsAcceptLayer<C> {
+    type Service = TlsAccept<Linger<S, C>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let linger = self.linger().clone();
+        let inner = Linger::classified(inner, linger, self.classifier.clone());
+        TlsAccept { inner, handshakes: self.handshakes.clone() }
+    }
+}
+
+/// What all handshakes of a layer share.
+#[derive(Clone)]
+struct Handshakes {
+    acceptor: TlsAcceptor,
+    timeout: Duration,
+    linger: LingerLayer,
+    failure_policy: Arc<ClosePolicy>,
+}
+
+impl Handshakes {
+    fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
+        let failure_policy = linger.settings().policy.clone();
+        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
+    }
+
+    fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         Handshake {
             accept: Some(self.acceptor.accept(io).into_fallible()),
             deadline: after(self.timeout),
             alarm: self.linger.tracker().alarmed(),
-            tls: self.clone(),
+            handshakes: self.clone(),
             served: Some(Served::new(self.linger.settings().clone())),
         }
     }
 }
 
-impl<S> Layer<S> for TlsAcceptLayer {
-    type Service = TlsAccept<S>;
-
-    fn layer(&self, inner: S) -> TlsAccept<S> {
-        TlsAccept { inner, tls: self.clone() }
-    }
-}
-
-impl fmt::Debug for TlsAcceptLayer {
+impl fmt::Debug for Handshakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsAcceptLayer").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Handshakes")
+            .field("timeout", &self.timeout)
+            .field("linger", &self.linger)
+            .field("failure_policy", &self.failure_policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,7 +146,7 @@ impl fmt::Debug for TlsAcceptLayer {
 #[derive(Debug, Clone)]
 pub struct TlsAccept<S> {
     inner: S,
-    tls: TlsAcceptLayer,
+    handshakes: Handshakes,
 }
 
 impl<S, T> Service<T> for TlsAccept<S>
@@ -141,7 +166,7 @@ where
         // The clone was not polled ready, so it stays, and the ready one goes.
         let unready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, unready);
-        let handshake = Box::pin(self.tls.start(io));
+        let handshake = Box::pin(self.handshakes.start(io));
         TlsAcceptFuture { stage: Stage::Handshaking { handshake, inner: Box::new(inner) } }
     }
 }
@@ -222,7 +247,7 @@ pin_project! {
         accept: Option<FallibleAccept<T>>,
         deadline: Instant,
         alarm: Alarmed,
-        tls: TlsAcceptLayer,
+        handshakes: Handshakes,
         served: Option<Served>,
     }
 
@@ -269,14 +294,14 @@ impl<T: Transport> Future for Handshake<T> {
             Poll::Pending if served.connection().is_cut() => (HandshakeError::Cut, None),
             Poll::Pending => {
                 ready!(this.alarm.poll_at(cx, *this.deadline, now()));
-                (HandshakeError::TimedOut(this.tls.timeout), None)
+                (HandshakeError::TimedOut(this.handshakes.timeout), None)
             }
         };
         log::failed_handshake(&error);
         let close = match (&error, io, this.served.take_if(|_| matches!(error, HandshakeError::Failed(_)))) {
             (HandshakeError::Failed(cause), Some(io), Some(served)) => {
                 let start = Observed::failed_handshake(cause).start;
-                let policy = this.tls.failure_policy.clone();
+                let policy = this.handshakes.failure_policy.clone();
                 Some(Close::new(io, start, Verdict::WHOLE, policy, served.begin_close()))
             }
             _ => None,

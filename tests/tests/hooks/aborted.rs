@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, Peer, TlsLingerListener};
-use tower_linger::{HyperErrors, LingerIo, LingerLayer, Outcome, SocketRef, TlsAcceptLayer, Transport};
+use tower_linger::{HyperErrors, LingerIo, LingerLayer, Outcome, SocketRef, Transport};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{accept_loop, listen, reporting};
@@ -46,7 +46,7 @@ async fn a_handlers_abort_counts_before_hypers_shutdown() {
                 let address = listener.local_addr().expect("bound");
                 if tls {
                     let server = Arc::new(certs.server(&Version::ALL, ClientAuth::None));
-                    let tls = TlsAcceptLayer::new(TlsAcceptor::from(server), linger);
+                    let tls = linger.tls(TlsAcceptor::from(server));
                     tokio::spawn(axum::serve(TlsLingerListener::new(listener, tls), app).into_future());
                 } else {
                     tokio::spawn(axum::serve(LingerListener::new(listener, linger), app).into_future());

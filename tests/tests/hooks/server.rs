@@ -24,7 +24,7 @@ use tonic::transport::server::Connected;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{HyperErrors, LingerLayer, TlsAcceptLayer};
+use tower_linger::{HyperErrors, LingerLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{BareTls, BoxError, accept_loop};
@@ -134,7 +134,7 @@ async fn axum(listener: TcpListener, tls: Option<TlsAcceptor>, linger: Option<Li
         (None, Some(tls)) => axum::serve(tls_listener::builder(tls).listen(listener), app).await,
         (Some(linger), None) => axum::serve(LingerListener::new(listener, linger), app).await,
         (Some(linger), Some(tls)) => {
-            axum::serve(TlsLingerListener::new(listener, TlsAcceptLayer::new(tls, linger)), app).await
+            axum::serve(TlsLingerListener::new(listener, linger.tls(tls)), app).await
         }
     };
     served.expect("it never ends by itself");
@@ -154,7 +154,7 @@ async fn axum_server(
         (None, Some(tls)) => server.acceptor(BareTlsAcceptor(tls)).serve(app).await,
         (Some(linger), None) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,
         (Some(linger), Some(tls)) => {
-            server.acceptor(TlsLingerAcceptor::new(TlsAcceptLayer::new(tls, linger))).serve(app).await
+            server.acceptor(TlsLingerAcceptor::new(linger.tls(tls))).serve(app).await
         }
     };
     ended.expect("it ends at its deadline");
@@ -224,16 +224,12 @@ async fn own_loop(
         (_, None, None) => accept_loop(listener, http(app)),
         (_, None, Some(tls)) => accept_loop(listener, BareTls::new(tls, http(app))),
         (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http(app))),
-        (Hook::Layer, Some(linger), Some(tls)) => {
-            let connections = linger.layer(http(app));
-            accept_loop(listener, TlsAcceptLayer::new(tls, linger).layer(connections))
-        }
+        (Hook::Layer, Some(linger), Some(tls)) => accept_loop(listener, linger.tls(tls).layer(http(app))),
         (Hook::HyperErrors, Some(linger), None) => {
             accept_loop(listener, linger.classify(HyperErrors).layer(http(app)))
         }
         (Hook::HyperErrors, Some(linger), Some(tls)) => {
-            let connections = linger.clone().classify(HyperErrors).layer(http(app));
-            accept_loop(listener, TlsAcceptLayer::new(tls, linger).layer(connections))
+            accept_loop(listener, linger.classify(HyperErrors).tls(tls).layer(http(app)))
         }
         (_, Some(linger), None) => {
             let mut http = http(app);

@@ -24,7 +24,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_stream::StreamExt as _;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerIo, LingerLayer, Shutdown, TlsAcceptLayer, Transport};
+use tower_linger::{LingerIo, LingerLayer, Shutdown, Transport};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{BoxError, Engine, listen};
@@ -160,7 +160,7 @@ impl Scene {
         let listener = listen().await;
         let address = listener.local_addr().expect("bound");
         let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
-        let tls_layer = TlsAcceptLayer::new(acceptor, linger.clone());
+        let tls_layer = linger.clone().tls(acceptor);
         let requested = shutdown.requested();
         let mut serve = JoinSet::new();
         match (engine, tls) {
@@ -171,9 +171,7 @@ impl Scene {
                 serve.spawn(by_axum(TlsLingerListener::new(listener, tls_layer), app, requested))
             }
             (Engine::Hyper, false) => serve.spawn(by_hyper(listener, linger.layer(http(app)), requested)),
-            (Engine::Hyper, true) => {
-                serve.spawn(by_hyper(listener, tls_layer.layer(linger.layer(http(app))), requested))
-            }
+            (Engine::Hyper, true) => serve.spawn(by_hyper(listener, tls_layer.layer(http(app)), requested)),
         };
         let client = tls.then(|| Arc::new(certs.client(&Version::ALL)));
         Self { address, client, serve }

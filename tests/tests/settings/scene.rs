@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ClientConfig;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer, TlsAcceptLayer};
+use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting, serve};
@@ -80,14 +80,14 @@ impl Scene {
         let certs = Certs::make();
         let tls = tls.then(|| {
             let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
-            TlsAcceptLayer::new(acceptor, linger.clone())
+            linger.clone().tls(acceptor)
         });
         let client = tls.as_ref().map(|_| Arc::new(certs.client(&Version::ALL)));
         let running = match (engine, tls) {
             (Engine::Axum, None) => serve(LingerListener::new(sharing, linger.clone()), app),
             (Engine::Axum, Some(tls)) => serve(TlsLingerListener::new(sharing, tls), app),
             (Engine::Hyper, None) => sharing.accept_loop(linger.layer(Http::new(app))),
-            (Engine::Hyper, Some(tls)) => sharing.accept_loop(tls.layer(linger.layer(Http::new(app)))),
+            (Engine::Hyper, Some(tls)) => sharing.accept_loop(tls.layer(Http::new(app))),
         };
         Self { running, linger, tls: client, reports, tunnels, descriptors }
     }

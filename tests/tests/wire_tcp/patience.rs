@@ -60,7 +60,7 @@ pub(crate) async fn a_shutdown_ends_silent_lingerers_and_completes_a_response_in
     reading.read_exact(&mut head).await.expect("its beginning");
 
     let shutdown = Shutdown::new(linger.tracker().clone(), Duration::from_secs(2));
-    shutdown.request();
+    shutdown.handle().request();
     http.shut_down();
     let transfer = async move {
         let mut received = head.to_vec();

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, ServerConfig};
 use tower::{Layer, Service};
-use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptError, TlsAcceptLayer};
+use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptError};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, head};
 use tower_linger_tests::server::{Engine, Http, accept_loop, listen, reporting};
@@ -184,15 +184,14 @@ pub(crate) async fn a_handshake_that_takes_too_long_ends() {
     let certs = Certs::make();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
     let limit = Duration::from_millis(100);
-    let linger = LingerLayer::default();
-    let tls = TlsAcceptLayer::new(acceptor, linger.clone());
+    let tls = LingerLayer::default().tls(acceptor);
     let nonsense = tls.clone().with_handshake_timeout(Duration::ZERO).expect_err("it could never succeed");
     assert!(nonsense.to_string().starts_with("handshake_timeout is zero"), "{nonsense}");
     let tls = tls.with_handshake_timeout(limit).expect("makes sense");
     let listener = listen().await;
     let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("loopback");
     let (server, _) = listener.accept().await.expect("loopback");
-    let mut connections = tls.layer(linger.layer(Http::new(app())));
+    let mut connections = tls.layer(Http::new(app()));
     match connections.call(server).await {
         Err(TlsAcceptError::Handshake(HandshakeError::TimedOut(after))) => assert_eq!(after, limit),
         other => panic!("{other:?}"),
@@ -206,8 +205,8 @@ pub(crate) async fn a_failed_handshake_can_have_a_policy_of_its_own() {
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let short = ClosePolicy::builder().without_drain().build().expect("makes sense");
-    let tls = TlsAcceptLayer::new(acceptor, linger.clone()).with_failure_policy(short);
-    let server = accept_loop(listen().await, tls.layer(linger.layer(Http::new(app()))));
+    let tls = linger.tls(acceptor).with_failure_policy(short);
+    let server = accept_loop(listen().await, tls.layer(Http::new(app())));
     let client = Client::tls(server.address, None, Arc::new(certs.client(&[Version::Tls12]))).await;
     assert_eq!(End::of(&client.expect_err("rejected")), End::Alert("ProtocolVersion".into()));
     assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::Undrained);

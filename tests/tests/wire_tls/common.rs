@@ -13,8 +13,8 @@ use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tower::Layer;
+use tower_linger::LingerLayer;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, TlsAcceptLayer};
 use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, midway, serve};
 
 pub(super) const UPLOAD_BYTES: usize = 64 << 20;
@@ -41,11 +41,11 @@ pub(super) fn app() -> Router {
 
 /// The app behind TLS and the layer, in a framework's loop or one's own.
 pub(super) async fn layered(engine: Engine, linger: &LingerLayer, config: ServerConfig) -> Running {
-    let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), linger.clone());
+    let tls = linger.clone().tls(TlsAcceptor::from(Arc::new(config)));
     let listener = listen().await;
     match engine {
         Engine::Axum => serve(TlsLingerListener::new(listener, tls), app()),
-        Engine::Hyper => accept_loop(listener, tls.layer(linger.layer(Http::new(app())))),
+        Engine::Hyper => accept_loop(listener, tls.layer(Http::new(app()))),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::Layer;
 use tower_linger::axum::TlsLingerListener;
-use tower_linger::{LingerLayer, RequestLayer, TlsAcceptLayer};
+use tower_linger::{LingerLayer, RequestLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{End, head, receive};
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
@@ -67,7 +67,7 @@ pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
         resets.assert_none(version);
 
         let stop = Arc::new(Notify::new());
-        let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config())), linger.clone());
+        let tls = linger.clone().tls(TlsAcceptor::from(Arc::new(config())));
         let listener = TlsLingerListener::new(listen().await, tls);
         let address = axum::serve::Listener::local_addr(&listener).expect("bound");
         let resets = ResetWatch::start(address.port()).expect("captures");
@@ -97,8 +97,8 @@ pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
 }
 
 async fn layered(linger: &LingerLayer, config: ServerConfig, http: Http) -> Running {
-    let tls = TlsAcceptLayer::new(TlsAcceptor::from(Arc::new(config)), linger.clone());
-    accept_loop(listen().await, tls.layer(linger.layer(http)))
+    let tls = linger.clone().tls(TlsAcceptor::from(Arc::new(config)));
+    accept_loop(listen().await, tls.layer(http))
 }
 
 async fn bare(config: ServerConfig, http: Http) -> Running {

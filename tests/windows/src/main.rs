@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_linger::{ClosePolicy, Ending, LingerIo, LingerLayer, TlsAcceptLayer};
+use tower_linger::{ClosePolicy, Ending, LingerIo, LingerLayer};
 
 mod tls;
 
@@ -75,9 +75,7 @@ async fn connection(scene: String, acceptor: TlsAcceptor, io: TcpStream) {
             Err(_) => Err(()),
         },
         "tls" | "mutual_tls" => {
-            let linger = linger(policy.build());
-            let service = TlsAcceptLayer::new(acceptor, linger.clone()).layer(linger.layer(service_fn(http)));
-            service.oneshot(io).await.map_err(drop)
+            linger(policy.build()).tls(acceptor).layer(service_fn(http)).oneshot(io).await.map_err(drop)
         }
         unknown => {
             eprintln!("no scene {unknown:?}");

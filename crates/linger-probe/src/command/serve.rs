@@ -48,16 +48,16 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
         }
         None => None,
     };
-    let life = Life::new(args.layered);
+    let (life, shutdown) = Life::new(args.layered);
     #[cfg(unix)]
     if args.graceful {
         if !matches!(args.stack, Stack::Axum) {
             return Err(CommandError("--graceful is for axum only: leave it out, or serve axum".to_owned()));
         }
-        let shutdown = life.shutdown.clone();
+        let handle = shutdown.handle();
         drop(tokio::spawn(async move {
             interrupted().await;
-            shutdown.request();
+            handle.request();
         }));
     }
     let plain = args.stack.serve_until(listen("http", args.http)?, None, &life);
@@ -71,7 +71,7 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
         }
     };
     // Nothing of it is left at the deadline, and that is the end that was asked for.
-    life.shutdown.finish(serve).await.0.unwrap_or(Ok(()))?;
+    shutdown.finish(serve).await.0.unwrap_or(Ok(()))?;
     Ok(true)
 }
 

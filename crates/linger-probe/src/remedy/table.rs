@@ -68,16 +68,16 @@ pub const ALL: &[Entry] = &[
     Entry {
         servers: &[Axum],
         rows: &["early", "large", "close", "error", "release", "alert", "tls", "h2", "websocket", "flood"],
-        change: "axum::serve(LingerListener::new(listener, LingerLayer::default()), app); over TLS a \
-                 TlsLingerListener around a TlsAcceptLayer, so that alerts arrive, too.",
-        documentation: "tower-linger: axum::LingerListener, axum::TlsLingerListener, TlsAcceptLayer",
+        change: "axum::serve(LingerListener::new(listener, LingerLayer::default()), app); over TLS \
+                 TlsLingerListener::new(listener, linger.tls(acceptor)), so that alerts arrive, too.",
+        documentation: "tower-linger: axum::LingerListener, axum::TlsLingerListener, LingerLayer::tls",
     },
     Entry {
         servers: &[Hyper],
         rows: &["early", "large", "close", "error", "release", "alert", "tls", "h2", "websocket", "flood"],
-        change: "Put LingerLayer::default() around the service that serves a connection, and over TLS a \
-                 TlsAcceptLayer around that, so that alerts arrive, too.",
-        documentation: "tower-linger: LingerLayer, TlsAcceptLayer",
+        change: "Put LingerLayer::default() around the service that serves a connection, and over TLS \
+                 LingerLayer::default().tls(acceptor), so that alerts arrive, too.",
+        documentation: "tower-linger: LingerLayer, LingerLayer::tls",
     },
     Entry {
         servers: &[Axum],

@@ -23,12 +23,16 @@ use crate::close::verdict::{Ends, Verdict};
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
-/// Closes a connection properly, without any service or layer: flush, `close_notify`, FIN, bounded drain,
-/// release.
+/// Closes one connection properly, where there is no service and no layer: flush, `close_notify`, FIN,
+/// bounded drain, release.
+///
+/// Only its caller can wait for it, by awaiting the [`Close`]: no [`Tracker`] that a shutdown waits for
+/// counts it. A server that closes connections by hand calls [`LingerLayer::close`](crate::LingerLayer::close).
 ///
 /// # Cancel safety
 ///
-/// Dropping the future does not stop the close: it goes on in a task of its own.
+/// Dropping the future does not stop the close: it goes on in a task of its own, which ends with its runtime
+/// and for which nobody can wait.
 ///
 /// # Runtimes
 ///
@@ -65,13 +69,11 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     static TRACKER: OnceLock<Tracker> = OnceLock::new();
     let tracker = TRACKER.get_or_init(Tracker::new).clone();
     let policy = Arc::new(*policy);
-    let settings = Settings { policy: policy.clone(), tracker, wants_report: true, ..Settings::default() };
-    let ticket = Ticket::of_unknown(Arc::new(settings));
-    Close::new(io, Start::default(), Verdict::WHOLE, policy, ticket)
+    Close::of_unserved(io, Arc::new(Settings { policy, tracker, wants_report: true, ..Settings::default() }))
 }
 
-/// A close that its owner awaits; made by [`close()`]. If it is dropped before its end, a task of its own
-/// goes on with it.
+/// A close that its owner awaits; made by [`close()`] and [`LingerLayer::close`](crate::LingerLayer::close). If
+/// it is dropped before its end, a task of its own goes on with it.
 #[must_use = "futures do nothing unless polled"]
 pub struct Close<T: Transport> {
     closing: Option<Closing<T>>,
@@ -98,6 +100,12 @@ impl<T: Transport> Close<T> {
         ticket: Ticket,
     ) -> Self {
         Self { closing: Some(Closing::new(io, start, verdict, policy, ticket)) }
+    }
+
+    /// Closes a connection that was never served through a [`LingerIo`](crate::LingerIo).
+    pub(crate) fn of_unserved(io: T, settings: Arc<Settings>) -> Self {
+        let policy = settings.policy.clone();
+        Self::new(io, Start::default(), Verdict::WHOLE, policy, Ticket::of_unknown(settings))
     }
 
     /// Takes the word of somebody who has seen the service's result. Before the first poll.
