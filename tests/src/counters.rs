@@ -23,7 +23,7 @@ pub struct Counters(BTreeMap<String, i64>);
 impl Counters {
     /// Reads the counters of the calling process's network namespace.
     ///
-    /// `/proc/net` shows the namespace of the process's first thread; [`netns`](crate::netns) moves that one.
+    /// `/proc/net` shows the namespace of the process's first thread; [`netns`](linger_wire::netns) moves that one.
     ///
     /// # Panics
     /// If procfs is not mounted or has an unknown format.

@@ -5,8 +5,6 @@ pub mod certs;
 #[cfg(target_os = "linux")]
 pub mod counters;
 pub mod library_client;
-#[cfg(target_os = "linux")]
-pub mod netns;
 #[cfg(unix)]
 pub mod nginx;
 pub mod peer;
@@ -17,6 +15,9 @@ pub mod server;
 pub mod until;
 #[cfg(target_os = "linux")]
 pub mod wire;
+
+#[cfg(target_os = "linux")]
+pub use linger_wire::wire_tests;
 
 /// The README's code compiles.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 
-use linger_probe::wire::{Capture, Side};
+use linger_wire::{Capture, Side};
 
 use crate::counters::Counters;
 

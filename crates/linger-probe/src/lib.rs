@@ -18,6 +18,8 @@ pub mod guess;
 mod here;
 mod http2;
 mod judge;
+#[cfg(target_os = "linux")]
+mod ladder;
 pub mod load;
 pub mod model;
 pub mod proxy_protocol;
@@ -36,5 +38,3 @@ mod tls_words;
 mod trace;
 pub mod trust;
 mod websocket;
-#[cfg(target_os = "linux")]
-pub mod wire;

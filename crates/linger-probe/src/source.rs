@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+#[cfg(target_os = "linux")]
+use crate::ladder::ladder;
 use crate::model::{Event, Ladders};
 #[cfg(target_os = "linux")]
 use crate::route::Via;
@@ -11,13 +13,13 @@ use crate::target::{Options, Target};
 /// socket noticed.
 pub(crate) struct Source {
     #[cfg(target_os = "linux")]
-    capture: Option<crate::wire::Capture>,
+    capture: Option<linger_wire::Capture>,
 }
 
 #[cfg(target_os = "linux")]
 impl Source {
     pub(crate) fn open(target: &Target, options: &Options) -> Self {
-        let start = || crate::wire::Capture::start_compact(target.address).ok();
+        let start = || linger_wire::Capture::start_compact(target.address).ok();
         // A Unix socket has no packets, and the PROXY protocol's header is no TLS record.
         let is_seen = target.via == Via::Tcp && (target.tls.is_none() || target.proxy_protocol.is_none());
         Self { capture: (options.wire && is_seen).then(start).flatten() }
@@ -30,7 +32,7 @@ impl Source {
     /// The ladder of this client's connection, of which its socket noticed this.
     pub(crate) fn ladder(&self, client: Option<SocketAddr>, noticed: Vec<Event>) -> Vec<Event> {
         match (&self.capture, client) {
-            (Some(capture), Some(client)) => crate::wire::ladder(&capture.of(client), &noticed),
+            (Some(capture), Some(client)) => ladder(&capture.events_of(client), &noticed),
             (Some(_), None) => Vec::new(),
             (None, _) => noticed,
         }

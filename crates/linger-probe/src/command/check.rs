@@ -152,7 +152,7 @@ impl BatteryArgs {
     pub(crate) fn prepare(&self) -> Result<(), CommandError> {
         #[cfg(target_os = "linux")]
         if self.wire {
-            linger_probe::wire::allowed().map_err(|error| {
+            linger_wire::check_permission().map_err(|error| {
                 CommandError(format!("--wire needs root or CAP_NET_RAW to see packets: {error}"))
             })?;
         }

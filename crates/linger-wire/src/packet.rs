@@ -16,12 +16,12 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeSpec, TimeVal};
 use socket2::{SockFilter, SockRef};
 
-use super::flow::Segment;
-use super::transcript::Side;
+use crate::flow::Segment;
+use crate::transcript::Side;
 
 /// A packet that concerns the capture.
 #[derive(Debug)]
-pub(super) enum Packet<'a> {
+pub(crate) enum Packet<'a> {
     /// Of a connection to the watched port.
     Tcp(Segment<'a>),
     /// Our own, with the number that it carries.
@@ -30,14 +30,14 @@ pub(super) enum Packet<'a> {
 
 /// The ports by which packets are told apart.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ports {
-    pub(super) server: u16,
-    pub(super) marker: u16,
+pub(crate) struct Ports {
+    pub(crate) server: u16,
+    pub(crate) marker: u16,
 }
 
 /// Which packets are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// Those that leave: on loopback, all of them, once.
     Leaving,
     /// Those that arrive from another host, too.
@@ -46,16 +46,16 @@ pub(super) enum Seen {
 
 /// A packet that was read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
-    pub(super) length: usize,
+pub(crate) struct Received {
+    pub(crate) length: usize,
     /// How many packets the queue has dropped so far, if any.
-    pub(super) dropped: Option<u32>,
+    pub(crate) dropped: Option<u32>,
     /// When the kernel saw it, since 1970.
-    pub(super) at: Duration,
+    pub(crate) at: Duration,
 }
 
 /// Opens a socket that yields packets from the IP header on, cut to `limit` bytes.
-pub(super) fn open_socket(limit: u32, seen: Seen) -> io::Result<OwnedFd> {
+pub(crate) fn open_socket(limit: u32, seen: Seen) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let packets = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
     SockRef::from(&packets).attach_filter(&filter(limit, seen))?;
@@ -73,7 +73,7 @@ pub(super) fn open_socket(limit: u32, seen: Seen) -> io::Result<OwnedFd> {
 }
 
 /// The next packet, in `buffer`.
-pub(super) fn read(packets: &OwnedFd, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<Received> {
+pub(crate) fn read(packets: &OwnedFd, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<Received> {
     let mut control = cmsg_space!(u32, TimeSpec);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(packets.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
@@ -93,7 +93,8 @@ fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
     const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    // A negative offset: BPF knows its own fields, such as the packet type, by these.
+    let packet_type = 0_u32.wrapping_add_signed(libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE);
     let other = if seen == Seen::Both { libc::PACKET_HOST } else { libc::PACKET_OUTGOING };
     [
         SockFilter::new(LOAD_BYTE, 0, 0, packet_type),
@@ -105,7 +106,7 @@ fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
 }
 
 /// Parses a packet that begins with its IP header and may be cut; `None` if it is none of ours.
-pub(super) fn parse(packet: &[u8], ports: Ports, at: Duration) -> Option<Packet<'_>> {
+pub(crate) fn parse(packet: &[u8], ports: Ports, at: Duration) -> Option<Packet<'_>> {
     let parsed = LaxSlicedPacket::from_ip(packet).ok()?;
     let (source, destination, total): (IpAddr, IpAddr, usize) = match &parsed.net {
         Some(LaxNetSlice::Ipv4(ip)) => {
@@ -160,7 +161,7 @@ fn segment<'a>(
 }
 
 /// More than any packet: segments on loopback are up to 64 KiB.
-pub(super) const WHOLE: u32 = 128 * 1024;
+pub(crate) const WHOLE: u32 = 128 * 1024;
 /// The kernel doubles it.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 const IPV6_HEADER: usize = 40;

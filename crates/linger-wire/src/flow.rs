@@ -5,24 +5,24 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::tls::{Scanner, Session, add};
-use super::transcript::{Event, Part, Side};
+use crate::tls::{Scanner, Session, add};
+use crate::transcript::{Event, Part, Side};
 
 /// What matters of one TCP segment.
 #[derive(Debug)]
-pub(super) struct Segment<'a> {
+pub(crate) struct Segment<'a> {
     /// Since 1970.
-    pub(super) at: Duration,
-    pub(super) client: SocketAddr,
-    pub(super) side: Side,
-    pub(super) seq: u32,
-    pub(super) ack: Option<u32>,
-    pub(super) syn: bool,
-    pub(super) fin: bool,
-    pub(super) rst: bool,
-    pub(super) payload: Cow<'a, [u8]>,
+    pub(crate) at: Duration,
+    pub(crate) client: SocketAddr,
+    pub(crate) side: Side,
+    pub(crate) seq: u32,
+    pub(crate) ack: Option<u32>,
+    pub(crate) syn: bool,
+    pub(crate) fin: bool,
+    pub(crate) rst: bool,
+    pub(crate) payload: Cow<'a, [u8]>,
     /// Payload bytes that the capture cut off.
-    pub(super) missing: usize,
+    pub(crate) missing: usize,
 }
 
 impl Segment<'_> {
@@ -37,8 +37,8 @@ impl Segment<'_> {
 
 /// All connections to the watched port, and what happened on them in the order of capture.
 #[derive(Debug, Default)]
-pub(super) struct Recorder {
-    pub(super) events: Vec<Event>,
+pub(crate) struct Recorder {
+    pub(crate) events: Vec<Event>,
     flows: Vec<Flow>,
     /// The newest connection of each client address.
     latest: HashMap<SocketAddr, usize>,
@@ -70,15 +70,15 @@ struct Direction {
 
 impl Recorder {
     /// One for ladders.
-    pub(super) fn compact() -> Self {
+    pub(crate) fn compact() -> Self {
         Self { compact: true, ..Self::default() }
     }
 
-    pub(super) fn is_compact(&self) -> bool {
+    pub(crate) fn is_compact(&self) -> bool {
         self.compact
     }
 
-    pub(super) fn push(&mut self, segment: Segment<'_>) {
+    pub(crate) fn push(&mut self, segment: Segment<'_>) {
         let id = self.connection_of(&segment);
         let side = segment.side;
         // Bytes that the receiver acknowledges have been on the wire: if they are not here, the capture lost them.
@@ -104,7 +104,7 @@ impl Recorder {
     }
 
     /// Describes what is still held back: nothing will fill the holes any more.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for id in 0..self.flows.len() {
             for side in [Side::Client, Side::Server] {
                 while !self.direction(id, side).held.is_empty() {
@@ -116,9 +116,8 @@ impl Recorder {
 
     fn connection_of(&mut self, segment: &Segment<'_>) -> usize {
         let opens = segment.syn && segment.side == Side::Client;
-        if let Some(&id) = self.latest.get(&segment.client)
-            && (!opens || self.flows[id].initial == Some(segment.seq))
-        {
+        let is_same = |id: &usize| !opens || self.flows[*id].initial == Some(segment.seq);
+        if let Some(id) = self.latest.get(&segment.client).copied().filter(is_same) {
             return id;
         }
         self.flows.push(Flow {
@@ -161,12 +160,13 @@ impl Recorder {
             if parts.iter().all(|part| matches!(part, Part::Ack | Part::Again)) {
                 return;
             }
-            if let Some(last) = self.flows[id].last.and_then(|last| self.events.get_mut(last))
-                && last.side == side
-                && let ([Part::Data(sum)], [Part::Data(more)]) = (last.parts.as_mut_slice(), parts.as_slice())
-            {
-                *sum += more;
-                return;
+            let last = self.flows[id].last.and_then(|last| self.events.get_mut(last));
+            if let Some(last) = last.filter(|last| last.side == side) {
+                if let ([Part::Data(sum)], [Part::Data(more)]) = (last.parts.as_mut_slice(), parts.as_slice())
+                {
+                    *sum += more;
+                    return;
+                }
             }
         }
         let flow = &mut self.flows[id];

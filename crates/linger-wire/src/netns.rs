@@ -6,7 +6,7 @@
 //! ```no_run
 //! async fn closes_cleanly() { /* sockets on 127.0.0.1 and ::1, counters, captures, `nft` */ }
 //!
-//! tower_linger_tests::wire_tests! {
+//! linger_wire::wire_tests! {
 //!     async fn closes_cleanly;
 //! }
 //! # // The macro has written `main`.

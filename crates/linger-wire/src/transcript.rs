@@ -6,7 +6,7 @@ use std::mem::discriminant;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::tls::add;
+use crate::tls::add;
 
 /// Who sent a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn new(events: Vec<Event>, problems: Vec<String>) -> Self {
+    pub(crate) fn new(events: Vec<Event>, problems: Vec<String>) -> Self {
         Self { events, problems, acks: false, exact: false }
     }
 

@@ -1,6 +1,7 @@
 //! A ladder from packets.
 
-use super::{Event, Part, Side};
+use linger_wire::{Event, Part, Side};
+
 use crate::model::{self, What};
 use crate::trace::folded;
 

@@ -8,11 +8,11 @@
 //! - a client that pads its Finished, or that packs it behind a certificate with data in the same segment, has that data
 //!   counted as handshake.
 
-use super::transcript::{Part, Side};
+use crate::transcript::{Part, Side};
 
 /// What both directions of a TLS connection know together.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     tls13: bool,
     client_flight: Flight,
 }
@@ -28,7 +28,7 @@ enum Flight {
 
 /// Cuts one direction's stream into records.
 #[derive(Debug, Default)]
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     mode: Mode,
     /// The part of the next record's header that has arrived.
     header: Vec<u8>,
@@ -60,7 +60,7 @@ impl Scanner {
     ///
     /// `missing` bytes follow them that the capture cut off. The answer is empty if all there was is the beginning of a
     /// record header: those bytes count with the rest of their record.
-    pub(super) fn feed(
+    pub(crate) fn feed(
         &mut self,
         side: Side,
         session: &mut Session,
@@ -115,7 +115,7 @@ impl Scanner {
     }
 
     /// Notes that the stream has a hole here.
-    pub(super) fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         if self.mode != Mode::Plain {
             self.mode = Mode::Lost;
         }
@@ -124,7 +124,7 @@ impl Scanner {
     }
 
     /// The bytes of a header that will never be completed, at the end of the stream.
-    pub(super) fn end(&mut self) -> usize {
+    pub(crate) fn end(&mut self) -> usize {
         std::mem::take(&mut self.header).len()
     }
 
@@ -193,7 +193,7 @@ impl Scanner {
 }
 
 /// Appends a part, or lets it grow the last one.
-pub(super) fn add(parts: &mut Vec<Part>, part: Part) {
+pub(crate) fn add(parts: &mut Vec<Part>, part: Part) {
     match (parts.last_mut(), part) {
         (Some(Part::Data(sum)), Part::Data(more)) => *sum += more,
         (Some(Part::Handshake), Part::Handshake) => {}

@@ -1,33 +1,4 @@
-//! Captures the TCP segments of one server port and tells them as a [`Transcript`].
-//!
-//! It needs the right to open packet sockets: root, `CAP_NET_RAW`, or a network namespace of one's own.
-//!
-//! ```no_run
-//! # use linger_probe::wire::{Capture, Part, Side};
-//! # fn example(port: u16) -> std::io::Result<()> {
-//! let capture = Capture::start(port)?;
-//! // … connections come and go …
-//! let transcript = capture.finish()?;
-//! assert!(transcript.position(Side::Server, Part::Fin) < transcript.position(Side::Client, Part::Fin), "{transcript}");
-//! assert_eq!(transcript.resets(Side::Server), 0, "{transcript}");
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Loopback shows each packet twice, as it leaves and as it arrives; the copy that leaves is kept. It is taken while the
-//! sender holds its socket, so one side's packets are in order, and before the receiver can act, so what it causes comes
-//! later. It also means: packets dropped by an output rule or a lossy queue are not here, those dropped by an input rule are.
-//!
-//! Nothing is lost silently. The kernel's count of dropped packets, bytes acknowledged but not seen, and packets that had
-//! left before [`Capture::finish`] was called but were not seen all end up in [`Transcript::problems`]. Only a process that
-//! is root outside user namespaces may have a queue larger than `net.core.rmem_max`; elsewhere, watch mass transfers
-//! through [`Capture::start_cut`].
-
-mod flow;
-mod ladder;
-mod packet;
-mod tls;
-mod transcript;
+//! A running capture: a thread that reads packets, and what it shares with its owner.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -40,10 +11,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
 
-use flow::Recorder;
-pub(crate) use ladder::ladder;
-use packet::{Packet, Ports, Seen, WHOLE};
-pub use transcript::{Event, Part, Side, Transcript};
+use crate::flow::Recorder;
+use crate::packet::{self, Packet, Ports, Seen, WHOLE};
+use crate::transcript::{Event, Transcript};
 
 /// A running capture. Dropping it ends it.
 #[derive(Debug)]
@@ -75,9 +45,14 @@ impl Capture {
         Self::begin(port, limit, Seen::Leaving, Recorder::default())
     }
 
-    /// For ladders: what follows on the same of one side is summed up at once, so that memory stays small however much is sent,
-    /// and packets are cut.
-    pub(crate) fn start_compact(server: SocketAddr) -> io::Result<Self> {
+    /// Captures what goes to and comes from this server, in little memory however much is sent: packets are cut, data
+    /// of one side in a row is one event, and pure acknowledgements are left out.
+    ///
+    /// If the server's address is not a loopback address, packets that arrive are captured as well.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_compact(server: SocketAddr) -> io::Result<Self> {
         let seen = if server.ip().is_loopback() { Seen::Leaving } else { Seen::Both };
         Self::begin(server.port(), ALERT_BESIDE_DATA, seen, Recorder::compact())
     }
@@ -111,8 +86,10 @@ impl Capture {
         }
     }
 
-    /// What was captured of this client's connection until now, once everything that left before this call has been read.
-    pub(crate) fn of(&self, client: SocketAddr) -> Vec<Event> {
+    /// What was captured of this client's connection until now, once everything that left before this call has been
+    /// read.
+    #[must_use]
+    pub fn events_of(&self, client: SocketAddr) -> Vec<Event> {
         // Where it did not catch up, there is less to see.
         let number = self.shared.lock().marker.wrapping_add(1);
         let _ = self.catch_up(number);
@@ -190,11 +167,11 @@ impl Drop for Capture {
     }
 }
 
-/// Whether this process may see packets.
+/// Checks that this process may capture packets.
 ///
 /// # Errors
-/// It may not.
-pub fn allowed() -> io::Result<()> {
+/// If it may not open packet sockets.
+pub fn check_permission() -> io::Result<()> {
     packet::open_socket(WHOLE, Seen::Leaving).map(drop)
 }
 

@@ -1,0 +1,84 @@
+//! Ladders made from packets. Each test runs in a network namespace of its own, where it may capture packets.
+
+#[cfg(target_os = "linux")]
+mod wire {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::any;
+    use linger_probe::battery;
+    use linger_probe::check::{Abilities, check};
+    use linger_probe::find::find;
+    use linger_probe::model::{Event, Ladders, Side, What};
+    use linger_probe::target::Options;
+    use linger_probe::trust::Trust;
+    use tokio_rustls::TlsAcceptor;
+    use tower::Layer;
+    use tower_linger::{LingerLayer, TlsAcceptLayer};
+    use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+    use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
+
+    /// More than the buffers of two sockets hold.
+    const UPLOAD_BYTES: u64 = 64 << 20;
+
+    /// No socket can tell that `close_notify` and FIN left in one segment, or when exactly a reset came.
+    pub(super) async fn a_ladder_from_packets_shows_what_left_together() {
+        let certs = Certs::make();
+        for version in Version::ALL {
+            let linger = LingerLayer::default();
+            let layered = accept_loop(
+                listen().await,
+                TlsAcceptLayer::new(acceptor(&certs, version), linger.clone()).layer(linger.layer(app())),
+            );
+            let ladder = ladder(&layered, &certs, version, "tls.close_notify").await;
+            let whats: Vec<_> = ladder.iter().map(|event| (event.side, &event.what)).collect();
+            let position = |side, what: What| {
+                let found = ladder.iter().position(|event| event.side == side && event.what == what);
+                found.unwrap_or_else(|| panic!("{side:?} never sends {what:?}: {whats:?}"))
+            };
+            assert_eq!(position(Side::Client, What::Connect), 0, "{whats:?}");
+            let (notify, fin) =
+                (position(Side::Server, What::CloseNotify), position(Side::Server, What::Fin));
+            assert_eq!((notify + 1, ladder[notify].at), (fin, ladder[fin].at), "{version:?}: {ladder:?}");
+            assert!(position(Side::Client, What::Fin) > fin, "{whats:?}");
+            assert!(!whats.contains(&(Side::Server, &What::Reset)), "{whats:?}");
+
+            let bare = accept_loop(listen().await, BareTls::new(acceptor(&certs, version), app()));
+            let ladder = self::ladder(&bare, &certs, version, "early.stops_at_error").await;
+            let is_reset = |event: &Event| event.side == Side::Server && event.what == What::Reset;
+            assert!(ladder.iter().any(is_reset), "{ladder:?}");
+        }
+    }
+
+    fn acceptor(certs: &Certs, version: Version) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(certs.server(&[version], ClientAuth::None)))
+    }
+
+    fn app() -> Http {
+        let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "not like this\n");
+        Http::new(Router::new().route("/413", any(refused)))
+    }
+
+    async fn ladder(server: &Running, certs: &Certs, version: Version, scenario: &str) -> Vec<Event> {
+        let options =
+            Options { wire: true, repetitions: 1, upload_bytes: UPLOAD_BYTES, ..Options::default() };
+        let url = format!("https://{}/413", server.address);
+        let mut target = find(&url, &Trust::default(), &options, false).await.expect("a URL");
+        if let Some(tls) = &mut target.tls {
+            tls.config = Arc::new(certs.client(&[version]));
+        }
+        let scenarios = battery::ALL.iter().filter(|found| found.name == scenario);
+        let report = check(&target, &options, &Abilities::default(), scenarios, |_| ()).await;
+        assert_eq!(report.ladders, Ladders::Packets);
+        report.rows.into_iter().next().expect("the scenario is known").ladder
+    }
+}
+
+#[cfg(target_os = "linux")]
+tower_linger_tests::wire_tests! {
+    async fn wire::a_ladder_from_packets_shows_what_left_together;
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
