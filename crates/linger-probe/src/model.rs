@@ -11,6 +11,7 @@ pub use self::used::UsedOptions;
 use crate::remedy::Remedy;
 
 pub mod gate;
+mod json;
 pub mod load;
 pub mod restart;
 mod used;

@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{words, worst_first};
+use super::rows::worst_first;
+use super::words;
 use crate::model::load::LoadReport;
 use crate::model::{Gap, Ladders, Report, Severity, TargetReport, Verdict};
 use crate::shown::escaped_lines;

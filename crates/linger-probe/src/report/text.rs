@@ -5,6 +5,7 @@ use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
 };
 
+use super::rows::{row, scenarios, worst_first};
 use super::words::{self, plain};
 use crate::model::{Report, Row, TargetReport, Verdict};
 
@@ -86,7 +87,7 @@ impl Style {
     fn one(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["Verdict", "Scenario", "Tries", "What was seen"].map(|title| self.title(title)));
-        for row in super::worst_first(target) {
+        for row in worst_first(target) {
             if row.verdict == Verdict::NotApplicable {
                 continue;
             }
@@ -114,8 +115,8 @@ impl Style {
         for column in table.column_iter_mut().skip(1) {
             column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(NAME)));
         }
-        for (scenario, title) in super::scenarios(targets) {
-            let rows = || targets.iter().map(|target| super::row(target, scenario));
+        for (scenario, title) in scenarios(targets) {
+            let rows = || targets.iter().map(|target| row(target, scenario));
             if rows().all(|row| row.is_none_or(|row| row.verdict == Verdict::NotApplicable)) {
                 continue;
             }
@@ -134,7 +135,7 @@ impl Style {
     /// The worst first.
     fn failures(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::NOTHING);
-        for row in super::worst_first(target).into_iter().filter(|row| row.verdict == Verdict::Fail) {
+        for row in worst_first(target).into_iter().filter(|row| row.verdict == Verdict::Fail) {
             table.add_row([
                 self.verdict(row, words::verdict(row.verdict).to_owned()),
                 self.verdict(row, words::severity(row.severity).to_owned()),

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::{class, scenario_id, section_id};
 use crate::model::{Row, TargetReport, Verdict};
-use crate::report::{row, scenarios, words};
+use crate::report::rows::{row, scenarios};
+use crate::report::words;
 
 pub(super) fn matrix(targets: &[TargetReport]) -> Markup {
     let scenarios = scenarios(targets);

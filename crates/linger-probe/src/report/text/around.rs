@@ -5,8 +5,8 @@ use comfy_table::presets;
 use super::{Style, lines};
 use crate::model::gate::{Comparison, Gate, Place};
 use crate::model::{Report, TargetReport, Verdict};
+use crate::report::rows::{row, scenarios};
 use crate::report::words::{self, plain};
-use crate::report::{row, scenarios};
 
 /// The rows that apply to no target, in one sentence, by their reasons.
 pub(super) fn not_applicable(targets: &[TargetReport]) -> Option<String> {
