@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::judge::{Judged, judge};
 use crate::model::{End, Row, TargetReport};
 use crate::run::run;
-use crate::scenario::{Need, Scenario, Step};
+use crate::scenario::{Need, Scenario};
 use crate::source::Source;
 use crate::target::{Options, Target};
 
@@ -65,27 +65,10 @@ pub struct Cost {
 /// What these scenarios will cost a server that can do everything.
 #[must_use]
 pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Options) -> Cost {
-    let of_step = |step: &Step| match *step {
-        Step::Upload | Step::UploadChunked | Step::Http2Upload => options.upload_bytes,
-        Step::UploadSlowly { pieces, bytes, .. } => u64::from(pieces) * bytes as u64,
-        Step::Repeat(_, bytes) | Step::RepeatRaw(bytes) => bytes as u64,
-        Step::Send(_)
-        | Step::SendBytes(_)
-        | Step::Http2Request
-        | Step::AwaitContinue
-        | Step::AwaitResponse
-        | Step::AwaitIdleEnd
-        | Step::HalfClose
-        | Step::AwaitEnd
-        | Step::AnswerCloseNotify
-        | Step::LookForReset
-        | Step::Trickle(_)
-        | Step::Stay => 0,
-    };
     let tries = u64::from(options.repetitions);
     scenarios.into_iter().fold(Cost { connections: 0, bytes: 0 }, |cost, scenario| Cost {
         connections: cost.connections + tries,
-        bytes: cost.bytes + tries * scenario.steps.iter().map(of_step).sum::<u64>(),
+        bytes: cost.bytes + tries * scenario.bytes(options.upload_bytes),
     })
 }
 
@@ -189,7 +172,10 @@ enum Pace {
 /// All tries of a scenario.
 async fn tries(scenario: &'static Scenario, shared: &Arc<Shared>, pace: Pace) -> io::Result<Tried> {
     let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
-    let number = if pace == Pace::Once { 1 } else { shared.options.repetitions };
+    let number = match pace {
+        Pace::Once => 1,
+        Pace::OneByOne | Pace::AtOnce => shared.options.repetitions,
+    };
     for _ in 0..number {
         let shared = shared.clone();
         runs.spawn(async move {
@@ -225,16 +211,19 @@ fn missing(
     if scenario.speaks_http1() && !abilities.http1 {
         return Some("it speaks HTTP/2 only");
     }
-    let missing = |need: &Need| match need {
-        Need::Tls | Need::Alpn | Need::ClientCertificate if target.tls.is_none() => {
-            Some("this URL is plain HTTP")
-        }
-        Need::LargePath if options.large_path.is_none() => Some("no --large-path was given"),
-        Need::WebsocketPath if options.websocket_path.is_none() => Some("no --websocket-path was given"),
-        Need::Http2 if !abilities.http2 => Some("it does not speak HTTP/2 here"),
-        Need::Alpn if !abilities.alpn => Some("it takes any application protocol"),
-        Need::ClientCertificate if !abilities.client_certificate => Some("it asks for no client certificate"),
-        _ => None,
-    };
-    scenario.needs.iter().find_map(missing)
+    let is_tls = target.tls.is_some();
+    scenario.needs.iter().find_map(|need| {
+        let (is_there, without_it) = match need {
+            Need::Tls => (is_tls, PLAIN),
+            Need::Alpn | Need::ClientCertificate if !is_tls => (false, PLAIN),
+            Need::Alpn => (abilities.alpn, "it takes any application protocol"),
+            Need::ClientCertificate => (abilities.client_certificate, "it asks for no client certificate"),
+            Need::LargePath => (options.large_path.is_some(), "no --large-path was given"),
+            Need::WebsocketPath => (options.websocket_path.is_some(), "no --websocket-path was given"),
+            Need::Http2 => (abilities.http2, "it does not speak HTTP/2 here"),
+        };
+        (!is_there).then_some(without_it)
+    })
 }
+
+const PLAIN: &str = "this URL is plain HTTP";

@@ -42,7 +42,18 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
         ) => look.speaks_http2().await?,
         // A protocol that is offered to nobody may be all that it speaks.
         Err(Error::Refused { .. }) if is_tls => look.speaks_http2().await?,
-        Err(_) => false,
+        Err(
+            Error::Url { .. }
+            | Error::File { .. }
+            | Error::Name { .. }
+            | Error::NotAllowed { .. }
+            | Error::Unreachable { .. }
+            | Error::NotPlain { .. }
+            | Error::NotTls { .. }
+            | Error::Certificate { .. }
+            | Error::Refused { .. }
+            | Error::Redirect { .. },
+        ) => false,
     };
     let head = match first {
         Ok(head) => Some(head),

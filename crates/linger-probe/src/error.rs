@@ -151,7 +151,18 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Name { why, .. } | Self::Unreachable { why, .. } => Some(why),
-            _ => None,
+            Self::Url { .. }
+            | Self::File { .. }
+            | Self::NotAllowed { .. }
+            | Self::Silent { .. }
+            | Self::NoResponse { .. }
+            | Self::Unfinished { .. }
+            | Self::NotHttp { .. }
+            | Self::NotPlain { .. }
+            | Self::NotTls { .. }
+            | Self::Certificate { .. }
+            | Self::Refused { .. }
+            | Self::Redirect { .. } => None,
         }
     }
 }

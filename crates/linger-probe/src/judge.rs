@@ -10,7 +10,7 @@ use crate::model::{Attempt, End, Event, Severity, Side, What};
 use crate::received::LIMIT;
 use crate::response::Response;
 use crate::run::Run;
-use crate::scenario::{Expect, Opening, Scenario, Step};
+use crate::scenario::{Expect, Opening, Scenario};
 use crate::tls_words;
 
 /// A judged try, and who sent what when.
@@ -84,15 +84,19 @@ impl<'a> Seen<'a> {
     fn not_applicable(&self, passed: bool) -> Option<NotApplicable> {
         let connection = self.connection();
         let status = self.response.map_or(0, |response| response.status);
-        if self.scenario.steps.contains(&Step::AwaitIdleEnd) && !self.run.idle_ended && self.whole {
+        if self.run.stays_idle && self.whole {
             return Some(NotApplicable::StaysIdle);
         }
         if self.run.no_handshake {
             return Some(NotApplicable::NoHandshake);
         }
         let failed_write = self.run.gave_up && !self.run.stalled;
-        let awaits_refusal = matches!(self.scenario.expect, Expect::Response | Expect::Http2Response);
-        if awaits_refusal && self.end == End::TimedOut && connection.received.bytes == 0 && !failed_write {
+        let wants_early_response = self.scenario.expect.wants_early_response();
+        if wants_early_response
+            && self.end == End::TimedOut
+            && connection.received.bytes == 0
+            && !failed_write
+        {
             return Some(NotApplicable::NoAnswer);
         }
         if self.run.read_everything && passed {
@@ -106,7 +110,7 @@ impl<'a> Seen<'a> {
         {
             return Some(NotApplicable::OldVersion);
         }
-        if connection.received.states_too_much() && self.wants_response() {
+        if connection.received.states_too_much() && self.scenario.expect.wants_response() {
             return Some(NotApplicable::TooLong);
         }
         if self.scenario.expect == Expect::Release && !self.whole {
@@ -131,7 +135,7 @@ impl<'a> Seen<'a> {
         if self.run.gave_up {
             return Some(self.lost("a write failed before the answer was read"));
         }
-        if self.wants_response() && !self.whole {
+        if self.scenario.expect.wants_response() && !self.whole {
             return Some(self.missing());
         }
         let status = self.response.map_or(0, |response| response.status);
@@ -153,7 +157,7 @@ impl<'a> Seen<'a> {
             Expect::CleanEnd | Expect::NoReset => match &self.end {
                 End::Fin | End::CloseNotify => None,
                 End::TimedOut => and_then("the server did not end the connection that it was asked to end"),
-                _ => and_then(end),
+                End::Reset | End::Alert(_) | End::Endless | End::Failed(_) => and_then(end),
             },
             Expect::CloseNotify if connection.close_notify => None,
             Expect::CloseNotify => Some(self.lost(&format!("{end}, without close_notify"))),
@@ -184,11 +188,6 @@ impl<'a> Seen<'a> {
             Expect::Release if self.run.released.is_some() => None,
             Expect::Release => Some(self.lost("its socket was still there at the end of the wait")),
         }
-    }
-
-    /// Whether a response is what the scenario is about.
-    fn wants_response(&self) -> bool {
-        !matches!(self.scenario.expect, Expect::Alert | Expect::GoAway | Expect::WebsocketClose)
     }
 
     /// The server's fatal alert, in the session or before there was one.
@@ -251,19 +250,37 @@ impl<'a> Seen<'a> {
 
     /// What a failure means.
     fn severity(&self) -> Severity {
-        let least = match self.scenario.expect {
-            // Whoever has everything loses nothing by a reset.
-            Expect::CleanEnd | Expect::NoReset if self.whole && self.was_reset() => Severity::Harsh,
-            Expect::CleanEnd | Expect::NoReset
-                if self.whole && !matches!(self.end, End::Fin | End::CloseNotify) =>
-            {
-                Severity::BreaksProtocol
-            }
-            Expect::ClientError if self.whole => Severity::BreaksProtocol,
-            _ if !self.whole && !self.run.gave_up && self.is_unannounced() => Severity::BreaksProtocol,
-            _ => Severity::LosesResponses,
-        };
+        let least = if self.whole { self.severity_after_response() } else { self.severity_of_loss() };
         self.scenario.severity.max(least)
+    }
+
+    fn severity_of_loss(&self) -> Severity {
+        if !self.run.gave_up && self.is_unannounced() {
+            Severity::BreaksProtocol
+        } else {
+            Severity::LosesResponses
+        }
+    }
+
+    fn severity_after_response(&self) -> Severity {
+        match self.scenario.expect {
+            // Whoever has everything loses nothing by a reset.
+            Expect::CleanEnd | Expect::NoReset if self.was_reset() => Severity::Harsh,
+            Expect::CleanEnd | Expect::NoReset => match self.end {
+                End::Fin | End::CloseNotify => Severity::LosesResponses,
+                End::Reset | End::Alert(_) | End::TimedOut | End::Endless | End::Failed(_) => {
+                    Severity::BreaksProtocol
+                }
+            },
+            Expect::ClientError => Severity::BreaksProtocol,
+            Expect::Response
+            | Expect::CloseNotify
+            | Expect::Alert
+            | Expect::Http2Response
+            | Expect::GoAway
+            | Expect::WebsocketClose
+            | Expect::Release => Severity::LosesResponses,
+        }
     }
 
     fn was_reset(&self) -> bool {
@@ -281,7 +298,7 @@ impl<'a> Seen<'a> {
         let response = match self.response {
             _ if self.run.gave_up && self.run.stalled => Some("a write without end, no answer".to_owned()),
             _ if self.run.gave_up => Some("a failed write, no answer".to_owned()),
-            None if !self.wants_response() => None,
+            None if !self.scenario.expect.wants_response() => None,
             None => Some(fault.unwrap_or("no response").to_owned()),
             Some(Response { status, complete: true, .. }) => Some(format!("{status}, whole")),
             Some(Response { status, .. }) if fault.is_some() => {

@@ -98,7 +98,7 @@ impl Reader {
         let complete = match self.stage {
             Stage::Whole => true,
             Stage::ToEnd => ended,
-            _ => false,
+            Stage::Head | Stage::Length(_) | Stage::Chunks(_) | Stage::Lost => false,
         };
         let status = self.found.as_ref()?.status;
         Some(Response { status, body_bytes: self.body_bytes, complete })
@@ -157,11 +157,11 @@ impl Reader {
                     Body::Length(length) => Stage::Length(length),
                     Body::Chunked => Stage::Chunks(Chunked::new()),
                     Body::ToEnd => Stage::ToEnd,
-                    Body::Invalid(_) => Stage::Lost,
+                    Body::Invalid(fault) => {
+                        self.fault = Some(fault);
+                        Stage::Lost
+                    }
                 };
-                if let Body::Invalid(fault) = found.body {
-                    self.fault = Some(fault);
-                }
                 self.found = Some(found);
             }
             Err(fault) => return self.give_up(fault, bytes.len()),

@@ -33,8 +33,8 @@ pub(crate) struct Run {
     /// From the server's FIN, or from the response where there is none, to when its socket was known to be
     /// gone; none if it was not, in time.
     pub(crate) released: Option<Duration>,
-    /// Whether an idle connection was ended in time.
-    pub(crate) idle_ended: bool,
+    /// Whether the server kept an idle connection for longer than the client waited.
+    pub(crate) stays_idle: bool,
 }
 
 /// Tries it once.
@@ -54,14 +54,14 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         stalled: false,
         read_everything: false,
         released: None,
-        idle_ended: false,
+        stays_idle: false,
     };
     let deadline = Instant::now() + options.timeout;
     match scenario.opening {
         Opening::OldVersion => run.connection.send_raw(OLD_HELLO, deadline).await,
         // Its answer is what the scenario waits for.
         Opening::UnknownProtocol => _ = run.connection.send(&[], false, deadline).await,
-        _ => {
+        Opening::Plain | Opening::SmallBuffer | Opening::NoCertificate | Opening::Http1 | Opening::Http2 => {
             run.connection.handshake(options.timeout).await;
             run.no_handshake = run.connection.is_handshaking() && !run.connection.is_over();
             if run.no_handshake {
@@ -71,11 +71,14 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
     }
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;
-        let stops = run.connection.write_failed && scenario.manner == Manner::StopsAtError;
-        let waits = run.stalled && scenario.manner != Manner::ReadsWhileWriting;
-        if (stops || waits) && run.answered.is_none() {
+        let gives_up = match scenario.manner {
+            Manner::StopsAtError => run.connection.write_failed || run.stalled,
+            Manner::WritesThenReads => run.stalled,
+            Manner::ReadsWhileWriting => false,
+        };
+        if gives_up && run.answered.is_none() {
             run.gave_up = true;
-            if waits {
+            if run.stalled {
                 // Whether there was something to be read, all the same.
                 run.connection.receive(Instant::now() + LATE).await;
             }
@@ -122,8 +125,8 @@ impl Run {
             Step::AwaitResponse => self.await_response(timeout).await,
             Step::AwaitIdleEnd => {
                 self.connection.receive_to_end(Instant::now() + options.idle_timeout).await;
-                self.idle_ended = self.connection.is_over();
-                if self.idle_ended {
+                self.stays_idle = !self.connection.is_over();
+                if !self.stays_idle {
                     self.await_end(timeout).await;
                 }
             }

@@ -33,16 +33,28 @@ impl Scenario {
     /// Whether it waits for a server's bounds, and sends next to nothing meanwhile.
     #[must_use]
     pub fn mostly_waits(&self) -> bool {
-        let waits = |step: &Step| {
-            matches!(step, Step::AwaitIdleEnd | Step::Stay | Step::Trickle(_) | Step::UploadSlowly { .. })
+        self.steps.iter().any(|step| match step.cost() {
+            StepCost::Wait { .. } => true,
+            StepCost::Bytes(_) | StepCost::Upload => false,
+        })
+    }
+
+    /// Bytes of uploads and floods that one try sends, where an upload has this size.
+    pub(crate) fn bytes(&self, upload_bytes: u64) -> u64 {
+        let of_step = |step: &Step| match step.cost() {
+            StepCost::Bytes(bytes) | StepCost::Wait { bytes } => bytes,
+            StepCost::Upload => upload_bytes,
         };
-        self.steps.iter().any(waits)
+        self.steps.iter().map(of_step).sum()
     }
 
     /// Whether its requests are of HTTP/1.1.
     #[must_use]
     pub fn speaks_http1(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Send(_)))
+        match self.opening {
+            Opening::Plain | Opening::SmallBuffer | Opening::Http1 => true,
+            Opening::UnknownProtocol | Opening::OldVersion | Opening::NoCertificate | Opening::Http2 => false,
+        }
     }
 }
 
@@ -150,6 +162,38 @@ pub enum Step {
     Stay,
 }
 
+/// What a step costs the server. Requests and single bytes are not counted.
+enum StepCost {
+    /// So many bytes.
+    Bytes(u64),
+    /// A body of the upload's size.
+    Upload,
+    /// Mostly time, since it waits for a bound of the server's, and so many bytes.
+    Wait { bytes: u64 },
+}
+
+impl Step {
+    fn cost(&self) -> StepCost {
+        match *self {
+            Self::Upload | Self::UploadChunked | Self::Http2Upload => StepCost::Upload,
+            Self::UploadSlowly { pieces, bytes, .. } => {
+                StepCost::Wait { bytes: u64::from(pieces) * bytes as u64 }
+            }
+            Self::Repeat(_, bytes) | Self::RepeatRaw(bytes) => StepCost::Bytes(bytes as u64),
+            Self::AwaitIdleEnd | Self::Trickle(_) | Self::Stay => StepCost::Wait { bytes: 0 },
+            Self::Send(_)
+            | Self::SendBytes(_)
+            | Self::Http2Request
+            | Self::AwaitContinue
+            | Self::AwaitResponse
+            | Self::HalfClose
+            | Self::AwaitEnd
+            | Self::AnswerCloseNotify
+            | Self::LookForReset => StepCost::Bytes(0),
+        }
+    }
+}
+
 /// What must come of a scenario. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -173,4 +217,50 @@ pub enum Expect {
     WebsocketClose,
     /// A whole response, and in the end no socket of the server's.
     Release,
+}
+
+impl Expect {
+    /// Whether a response is what the scenario is about.
+    pub(crate) fn wants_response(self) -> bool {
+        match self {
+            Self::Response
+            | Self::ClientError
+            | Self::CleanEnd
+            | Self::NoReset
+            | Self::CloseNotify
+            | Self::Http2Response
+            | Self::Release => true,
+            Self::Alert | Self::GoAway | Self::WebsocketClose => false,
+        }
+    }
+
+    /// Whether the response is one that the server gives before it has the whole request.
+    pub(crate) fn wants_early_response(self) -> bool {
+        match self {
+            Self::Response | Self::Http2Response => true,
+            Self::ClientError
+            | Self::CleanEnd
+            | Self::NoReset
+            | Self::CloseNotify
+            | Self::Alert
+            | Self::GoAway
+            | Self::WebsocketClose
+            | Self::Release => false,
+        }
+    }
+
+    /// Whether a reset behind the response passes for clients on Linux.
+    pub(crate) fn allows_late_reset(self) -> bool {
+        match self {
+            Self::Response | Self::ClientError => true,
+            Self::CleanEnd
+            | Self::NoReset
+            | Self::CloseNotify
+            | Self::Alert
+            | Self::Http2Response
+            | Self::GoAway
+            | Self::WebsocketClose
+            | Self::Release => false,
+        }
+    }
 }

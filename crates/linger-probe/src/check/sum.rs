@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::judge::{Judged, NotApplicable};
 use crate::model::{Attempt, End, Row, Verdict};
 use crate::received::LIMIT;
-use crate::scenario::{Expect, Scenario};
+use crate::scenario::Scenario;
 use crate::target::Options;
 
 /// A row, whose ladder is what the socket of this client noticed.
@@ -55,17 +55,15 @@ fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, String) {
         return (Verdict::Fail, format!("{} of {}: {fault}", failed.len(), attempts.len()));
     }
     let resets = attempts.iter().filter(|attempt| was_reset(attempt)).count();
-    match scenario.expect {
-        Expect::Response | Expect::ClientError if resets > 0 => {
-            let reason = format!(
-                "{resets} of {}: a reset followed the response. Linux clients keep what came before it; \
-                 those of Windows, macOS and the BSDs lose what they have not read yet",
-                attempts.len()
-            );
-            (Verdict::PassOnLinux, reason)
-        }
-        _ => (Verdict::Pass, "each try went as it should".to_owned()),
+    if resets > 0 && scenario.expect.allows_late_reset() {
+        let reason = format!(
+            "{resets} of {}: a reset followed the response. Linux clients keep what came before it; \
+             those of Windows, macOS and the BSDs lose what they have not read yet",
+            attempts.len()
+        );
+        return (Verdict::PassOnLinux, reason);
     }
+    (Verdict::Pass, "each try went as it should".to_owned())
 }
 
 fn why_not(why: NotApplicable, options: &Options) -> String {

@@ -22,7 +22,7 @@ mod tls;
 mod uploads;
 mod websocket;
 
-/// What a server does wrong after its response. Complete.
+/// What a server does wrong after its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -89,28 +89,28 @@ async fn serve<IO: AsyncRead + AsyncWrite + Unpin>(
     let response = match fault {
         Fault::NoResponse => &[],
         Fault::Truncates => &RESPONSE[..RESPONSE.len() - 4],
-        _ => RESPONSE,
+        Fault::None
+        | Fault::ClosesAtOnce
+        | Fault::FinWithoutReading
+        | Fault::NoCloseNotify
+        | Fault::NeverReleases => RESPONSE,
     };
     io.write_all(response).await?;
     io.flush().await?;
     match fault {
         Fault::ClosesAtOnce => return Ok(()),
         Fault::NoCloseNotify => socket2::SockRef::from(raw(&io)).shutdown(std::net::Shutdown::Write)?,
-        _ => io.shutdown().await?,
-    }
-    if fault == Fault::FinWithoutReading {
-        return Ok(());
+        Fault::FinWithoutReading => return io.shutdown().await,
+        Fault::None | Fault::Truncates | Fault::NeverReleases | Fault::NoResponse => io.shutdown().await?,
     }
     let mut chunk = vec![0; 64 << 10];
     let drained = async { while discard(raw(&io), &mut chunk).await {} };
-    match fault {
-        Fault::NeverReleases => {
-            drained.await;
-            std::future::pending::<()>().await;
-        }
-        // A bound on the drain, as a server has one.
-        _ => _ = tokio::time::timeout(Duration::from_millis(500), drained).await,
+    if fault == Fault::NeverReleases {
+        drained.await;
+        return std::future::pending().await;
     }
+    // Servers limit how long they drain.
+    _ = tokio::time::timeout(Duration::from_millis(500), drained).await;
     Ok(())
 }
 
