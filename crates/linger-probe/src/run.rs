@@ -1,19 +1,22 @@
 //! One try of a scenario: its steps, one after the other, on a connection of its own.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection};
 
 use crate::connection::{Connection, Ended, Moved};
-use crate::http2;
 use crate::model::{Side, What};
 use crate::scenario::{Manner, Opening, Scenario, Step};
-use crate::target::{Options, Target, Tls};
+use crate::target::{Options, Target};
 
+mod opening;
+mod request;
 mod upload;
+
+pub(crate) use opening::{OLD_HELLO, session};
+pub(crate) use request::fill;
+use request::http2_request;
 
 /// A connection after its last step, and what only the steps know.
 #[derive(Debug)]
@@ -266,71 +269,6 @@ impl Run {
     }
 }
 
-/// The session of a TLS opening; none where the handshake is sent by hand.
-pub(crate) fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientConnection>> {
-    let with = |change: fn(&mut ClientConfig)| {
-        let mut config = ClientConfig::clone(&tls.config);
-        change(&mut config);
-        Arc::new(config)
-    };
-    let config = match opening {
-        Opening::OldVersion => return Ok(None),
-        Opening::UnknownProtocol => with(|config| config.alpn_protocols = vec![b"linger-probe".to_vec()]),
-        Opening::Http1 => with(|config| config.alpn_protocols = vec![b"http/1.1".to_vec()]),
-        Opening::Http2 => with(|config| config.alpn_protocols = vec![b"h2".to_vec()]),
-        Opening::NoCertificate => with(|config| config.client_auth_cert_resolver = Arc::new(NoCertificate)),
-        Opening::Plain | Opening::SmallBuffer => Arc::clone(&tls.config),
-    };
-    ClientConnection::new(config, tls.name.clone()).map(Some).map_err(io::Error::other)
-}
-
-#[derive(Debug)]
-struct NoCertificate;
-
-impl tokio_rustls::rustls::client::ResolvesClientCert for NoCertificate {
-    fn resolve(
-        &self,
-        _: &[&[u8]],
-        _: &[tokio_rustls::rustls::SignatureScheme],
-    ) -> Option<Arc<tokio_rustls::rustls::sign::CertifiedKey>> {
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
-}
-
-pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
-    let headers: String = target.header_fields(options).flat_map(|header| [header, "\r\n"]).collect();
-    text.replace("{path}", &target.path)
-        .replace("{large}", options.large_path.as_deref().unwrap_or("/"))
-        .replace("{websocket}", options.websocket_path.as_deref().unwrap_or("/"))
-        .replace("{authority}", &target.authority)
-        .replace("{method}", &options.method)
-        .replace("{upload}", &options.upload_bytes.to_string())
-        .replace("{headers}", &headers)
-}
-
-/// A request's HEADERS, with the same fields as the requests of HTTP/1 have.
-fn http2_request(method: &str, target: &Target, options: &Options, is_last: bool) -> Vec<u8> {
-    let scheme = if target.tls.is_some() { "https" } else { "http" };
-    let length = options.upload_bytes.to_string();
-    let mut fields = vec![
-        (":method", method),
-        (":scheme", scheme),
-        (":authority", target.authority.as_str()),
-        (":path", target.path.as_str()),
-    ];
-    if !is_last {
-        fields.push(("content-length", &length));
-    }
-    let own: Vec<_> = target.header_fields(options).filter_map(|header| header.split_once(':')).collect();
-    let own: Vec<_> = own.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
-    fields.extend(own.iter().map(|(name, value)| (name.as_str(), *value)));
-    http2::headers(&fields, is_last)
-}
-
 pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// How long a client waits for `100 Continue` (RFC 9110 §10.1.1 says only: not for ever); curl's time.
 const CONTINUE: Duration = Duration::from_secs(1);
@@ -342,11 +280,3 @@ const SOON: Duration = Duration::from_millis(5);
 const AFTER_NOTIFY: Duration = Duration::from_secs(2);
 /// Between looks at a connection of which nothing is left to be read.
 const WATCH: Duration = Duration::from_millis(100);
-
-/// TLS 1.1 (RFC 4346 §7.4.1.2): record, handshake, version, random, no session, three suites, no compression.
-pub(crate) const OLD_HELLO: &[u8] = &[
-    22, 3, 1, 0, 49, 1, 0, 0, 45, 3, 2, //
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-    29, 30, 31, 32, //
-    0, 0, 6, 0, 0x2f, 0, 0x35, 0xc0, 0x13, 1, 0, //
-];

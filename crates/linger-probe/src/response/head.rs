@@ -131,3 +131,28 @@ fn length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Body {
     }
     found.map_or(Body::ToEnd, Body::Length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_as_its_response_says() {
+        for (head, kept) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nconnection: x, close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+        ] {
+            assert_eq!(parse(head.as_bytes()).map(|head| !head.closes), Ok(kept), "{head}");
+        }
+    }
+
+    #[test]
+    fn many_and_folded_fields_are_read() {
+        let fields: String = "X: a\r\n".repeat(1500);
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}X: a\r\n  folded\r\nContent-Length: 2\r\n\r\n");
+        assert_eq!(parse(head.as_bytes()).map(|head| head.length()), Ok(Some(2)));
+    }
+}
