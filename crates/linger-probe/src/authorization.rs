@@ -30,13 +30,13 @@ impl Authorization {
         }
         let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
         if pair.contains(&b':') {
-            return Err("a user's name cannot have a colon: use -H 'Authorization: …'");
+            return Err("a user name cannot contain a colon: use -H 'Authorization: …'");
         }
         pair.push(b':');
         pair.extend(percent_decode_str(url.password().unwrap_or_default()));
         // Only a URL without a host refuses, and that has no user.
         let removed = url.set_username("").and_then(|()| url.set_password(None));
-        removed.map_err(|()| "its user cannot be taken out of it")?;
+        removed.map_err(|()| "its user cannot be removed")?;
         Ok(Some(Self { field: format!("Authorization: Basic {}", BASE64_STANDARD.encode(pair)) }))
     }
 }

@@ -32,7 +32,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "early.writes_then_reads",
         title: "A large upload is refused; the client writes what it can, then reads",
-        loss: "clients that write first get a reset where the response should be",
+        loss: "clients that write first get a reset instead of the response",
         manner: WritesThenReads,
         steps: &[Send(UPLOAD), Upload, AwaitResponse, LookForReset],
         ..EARLY
@@ -47,7 +47,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "early.chunked",
-        title: "A large upload without a stated length is refused",
+        title: "A large upload in chunks is refused",
         loss: "streaming clients report a broken pipe instead of the response",
         steps: &[
             Send(
@@ -62,9 +62,9 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "early.expect",
-        title: "A large upload that asks first (Expect: 100-continue), and is sent if there is no answer",
+        title: "A large upload with Expect: 100-continue; without an answer, the client sends it anyway",
         clause: "RFC 9110 §10.1.1",
-        loss: "a client that asks, and does not wait for ever, loses the answer",
+        loss: "a client that asks first, but does not wait forever, loses the answer",
         steps: &[
             Send(
                 "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\
@@ -80,7 +80,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "early.slow",
         title: "A slow upload is refused",
-        loss: "users on slow lines get a broken connection instead of the response",
+        loss: "users with slow connections get an error instead of the response",
         steps: &[
             Send("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: 327680\r\n\r\n"),
             // 3 s: between the half second of some servers' timers and the 5 s of others'.
@@ -92,7 +92,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "large.unread_upload",
-        title: "A response larger than the sockets' buffers, while the request's body stays unread",
+        title: "A response larger than the socket buffers, while the request's body stays unread",
         loss: "the response is cut off in the middle",
         needs: &[Need::LargePath],
         opening: Opening::SmallBuffer,
@@ -107,7 +107,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "close.requested",
         title: "A request with Connection: close",
-        loss: "the connection breaks instead of ending",
+        loss: "the connection breaks instead of ending cleanly",
         steps: &[Send(GET_LAST), AwaitEnd],
         ..CLOSE
     },
@@ -122,14 +122,14 @@ pub const ALL: &[Scenario] = &[
         name: "close.pipelined",
         // It should not have sent them (RFC 9112 §9.6).
         severity: Harsh,
-        title: "Two more requests behind one with Connection: close",
-        loss: "a client that pipelines loses the one response that it was due",
+        title: "Two more requests after one with Connection: close",
+        loss: "a client that pipelines loses the one response that it is owed",
         steps: &[Send(LAST_OF_THREE), AwaitEnd],
         ..CLOSE
     },
     Scenario {
         name: "close.half_closed",
-        title: "The client ends its own side right after the request",
+        title: "The client half-closes right after the request",
         loss: "a client that half-closes gets no response",
         steps: &[Send(GET_LAST), HalfClose, AwaitEnd],
         ..CLOSE
@@ -145,7 +145,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "error.headers_too_large",
-        title: "Header fields of 100 KiB",
+        title: "100 KiB of header fields",
         manner: WritesThenReads,
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
@@ -161,7 +161,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.silent",
-        title: "The client has everything, says nothing, and does not close",
+        title: "The client has the whole response, sends nothing, and does not close",
         severity: CanBeHeldOpen,
         loss: "anyone can hold this server's sockets open for free",
         steps: &[Send(GET_LAST), AwaitResponse, Stay],
@@ -170,7 +170,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.trickle",
-        title: "The client has everything, and sends a byte a second",
+        title: "The client has the whole response, and sends a byte a second",
         severity: CanBeHeldOpen,
         loss: "anyone can hold this server's sockets open for the price of a byte a second",
         steps: &[Send(GET_LAST), AwaitResponse, Trickle(Duration::from_secs(1))],
@@ -180,7 +180,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "tls.close_notify",
         title: "close_notify at the end of a connection",
-        loss: "the client cannot tell the end from a cut; OpenSSL 3 and GnuTLS report an error",
+        loss: "the client cannot tell the end from a truncation; OpenSSL 3 and GnuTLS report an error",
         steps: &[Send(GET_LAST), AwaitEnd],
         ..NOTIFIED
     },
@@ -195,7 +195,7 @@ pub const ALL: &[Scenario] = &[
         name: "tls.answered",
         title: "The client answers close_notify with its own",
         severity: Harsh,
-        loss: "a client that does as TLS says loses what it was due",
+        loss: "a client that closes as TLS requires loses the response",
         steps: &[Send(GET_LAST), AwaitEnd, AnswerCloseNotify, LookForReset],
         expect: NoReset,
         ..NOTIFIED
@@ -211,7 +211,7 @@ pub const ALL: &[Scenario] = &[
         name: "h2.refused_upload",
         title: "HTTP/2: a large upload is refused",
         clause: "RFC 9113 §8.1",
-        loss: "clients of HTTP/2 report a failed stream instead of the response",
+        loss: "HTTP/2 clients report a failed stream instead of the response",
         needs: &[Need::Http2],
         opening: Opening::Http2,
         manner: ReadsWhileWriting,
@@ -229,7 +229,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "h2.garbage",
-        title: "HTTP/2: a frame that is invalid",
+        title: "HTTP/2: an invalid frame",
         clause: "RFC 9113 §5.4.1",
         loss: "the client never learns what was wrong",
         steps: &[SendBytes(PREFACE), SendBytes(SHORT_PING), AwaitEnd],
@@ -237,7 +237,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "websocket.close",
-        title: "WebSocket: the client's Close",
+        title: "WebSocket: the client sends Close",
         clause: "RFC 6455 §7.1.1",
         severity: BreaksProtocol,
         loss: "the browser reports 1006 instead of the close code",
@@ -248,25 +248,25 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "flood.pipelined",
-        title: "4 MiB of requests behind one with Connection: close",
+        title: "4 MiB of requests after one with Connection: close",
         severity: Harsh,
-        loss: "a client that pipelines without end loses the one response that it was due",
+        loss: "a client that keeps pipelining loses the one response that it is owed",
         steps: &[Send(GET_LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
         ..CLOSE
     },
     Scenario {
         name: "flood.bad_request",
-        title: "A request that cannot be parsed, and 8 MiB behind it",
+        title: "A request that cannot be parsed, and 8 MiB after it",
         clause: "RFC 9110 §15.5.1",
         severity: Harsh,
-        loss: "a client that sends on never learns what was wrong with its request",
+        loss: "a client that keeps sending never learns what was wrong with its request",
         steps: &[Send(BAD), Repeat(b"garbage \x01\x02\r\n", 8 << 20), AwaitResponse],
         expect: ClientError,
         ..EARLY
     },
     Scenario {
         name: "flood.headers",
-        title: "Header fields of 8 MiB",
+        title: "8 MiB of header fields",
         clause: "RFC 6585 §5",
         severity: Harsh,
         loss: "the client sees a broken connection instead of 431",
@@ -280,21 +280,21 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "flood.alert_protocol",
-        title: "No common application protocol, to a client that sends 8 MiB on",
+        title: "No common application protocol; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_PROTOCOL
     },
     Scenario {
         name: "flood.alert_version",
-        title: "No common TLS version, to a client that sends 8 MiB on",
+        title: "No common TLS version; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_VERSION
     },
     Scenario {
         name: "flood.alert_certificate",
-        title: "No client certificate, from a client that sends 8 MiB on",
+        title: "No client certificate; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_CERTIFICATE
@@ -305,13 +305,13 @@ pub const ALL: &[Scenario] = &[
         clause: "RFC 9113 §5.4.1",
         severity: Harsh,
         manner: StopsAtError,
-        loss: "a client that sends on never learns what was wrong",
+        loss: "a client that keeps sending never learns what was wrong",
         steps: &[SendBytes(PREFACE), Repeat(&[0xff; 1024], 8 << 20), AwaitEnd],
         ..GOES_AWAY
     },
     Scenario {
         name: "flood.websocket",
-        title: "WebSocket: 1 MiB of Pings behind the client's Close",
+        title: "WebSocket: 1 MiB of Pings after the client's Close",
         clause: "RFC 6455 §7.1.1",
         severity: Harsh,
         loss: "the browser reports 1006 instead of the close code",

@@ -148,7 +148,7 @@ pub async fn check(
 async fn in_time(deadline: Instant, all: impl Future<Output = io::Result<Tried>>) -> Result<Tried, String> {
     match timeout_at(deadline, all).await {
         Ok(tried) => tried.map_err(|error| format!("it took no more connections: {error}")),
-        Err(_) => Err("the time for a check was up: a longer --deadline, or fewer scenarios".to_owned()),
+        Err(_) => Err("the check ran out of time: raise --deadline, or run fewer scenarios".to_owned()),
     }
 }
 
@@ -216,7 +216,7 @@ fn missing(
         let (is_there, without_it) = match need {
             Need::Tls => (is_tls, PLAIN),
             Need::Alpn | Need::ClientCertificate if !is_tls => (false, PLAIN),
-            Need::Alpn => (abilities.alpn, "it takes any application protocol"),
+            Need::Alpn => (abilities.alpn, "it accepts any application protocol"),
             Need::ClientCertificate => (abilities.client_certificate, "it asks for no client certificate"),
             Need::LargePath => (options.large_path.is_some(), "no --large-path was given"),
             Need::WebsocketPath => (options.websocket_path.is_some(), "no --websocket-path was given"),

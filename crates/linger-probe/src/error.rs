@@ -116,7 +116,7 @@ impl fmt::Display for Error {
             }
             Self::Name { host, why } => write!(f, "{} has no address: {why}", shown(host)),
             Self::NotAllowed { address } => {
-                write!(f, "{address} is another host: --i-may-test-this-host if you may")
+                write!(f, "{address} is on another machine: --i-may-test-this-host if you may test it")
             }
             Self::Unreachable { place, why } => write!(f, "{} cannot be reached: {why}", shown(place)),
             Self::Silent { url, bound } => {

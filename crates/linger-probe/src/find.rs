@@ -26,7 +26,7 @@ pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -
     let (name, url) = split_name(url);
     let bad = |why: &str| Error::Url { url: without_user(url), why: why.to_owned() };
     let mut parsed = Url::parse(url)
-        .map_err(|error| bad(&format!("not a URL ({error}): http://…, https://… or HOST:PORT")))?;
+        .map_err(|error| bad(&format!("not a URL ({error}): use http://…, https://… or HOST:PORT")))?;
     let is_tls = match parsed.scheme() {
         "http" => false,
         "https" => true,

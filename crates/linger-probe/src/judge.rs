@@ -131,8 +131,8 @@ impl<'a> Seen<'a> {
         let frames = connection.received.http2.as_ref();
         let end = phrase(&self.end);
         if self.run.gave_up && self.run.stalled {
-            let what = "the server took no more of what was sent, and did not end the connection";
-            let means = "a client that reads behind its writes waits until its own time is up, and gives up";
+            let what = "the server took no more data, and did not end the connection";
+            let means = "a client that writes before it reads waits for its own timeout, and gives up";
             return Some(format!("{what}: {means}"));
         }
         if self.run.gave_up {
@@ -147,16 +147,16 @@ impl<'a> Seen<'a> {
             Expect::Response => None,
             Expect::ClientError if (400..500).contains(&status) => None,
             Expect::ClientError => {
-                Some(format!("the answer is {status}, which does not say that the client is wrong"))
+                Some(format!("the answer is {status}, although the mistake is the client's (4xx)"))
             }
             Expect::CleanEnd if status == 400 && self.usual.is_some_and(|usual| usual != status) => {
                 let usual = self.usual.unwrap_or_default();
-                Some(self.lost(&format!("the answer is 400, and such a request alone is answered {usual}")))
+                Some(self.lost(&format!("the answer is 400, but such a request alone is answered {usual}")))
             }
             Expect::CleanEnd | Expect::NoReset if self.end == End::Reset => {
                 and_then("a reset: systems other than Linux drop what the client has not read by then")
             }
-            Expect::NoReset if self.was_reset() => and_then("a reset, behind the server's own end"),
+            Expect::NoReset if self.was_reset() => and_then("a reset, after the server's own end"),
             Expect::CleanEnd | Expect::NoReset => match &self.end {
                 End::Fin | End::CloseNotify => None,
                 End::TimedOut => and_then("the server did not end the connection that it was asked to end"),
@@ -170,26 +170,26 @@ impl<'a> Seen<'a> {
                 None | Some(NO_ERROR) => None,
                 Some(code) => {
                     let name = http2::error_name(code);
-                    and_then(&format!("RST_STREAM({name}): many clients report that instead"))
+                    and_then(&format!("RST_STREAM({name}): many clients report that instead of the response"))
                 }
             },
             Expect::GoAway if frames.is_some_and(|frames| frames.goaway.is_some()) => None,
             Expect::GoAway => Some(self.lost(&format!("{end}, without GOAWAY"))),
             Expect::WebsocketClose if status != 101 => {
-                Some(format!("the path takes no WebSocket: {}", self.saw()))
+                Some(format!("the path does not accept a WebSocket: {}", self.saw()))
             }
             Expect::WebsocketClose => match connection.received.websocket.close() {
                 None => Some(self.lost(&format!("{end}, without a Close frame"))),
                 Some(_) if self.was_reset() => {
-                    Some("a reset behind the Close frame can overtake it".to_owned())
+                    Some("a reset after the Close frame can overtake it".to_owned())
                 }
                 Some(_) if self.end == End::TimedOut => {
-                    Some("Close was answered, and the connection stayed open (RFC 6455 §7.1.1)".to_owned())
+                    Some("Close was answered, but the connection stayed open (RFC 6455 §7.1.1)".to_owned())
                 }
                 Some(_) => None,
             },
             Expect::Release if self.run.released.is_some() => None,
-            Expect::Release => Some(self.lost("its socket was still there at the end of the wait")),
+            Expect::Release => Some(self.lost("the server still held its socket at the end of the wait")),
         }
     }
 

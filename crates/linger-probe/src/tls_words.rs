@@ -9,7 +9,7 @@ pub(crate) fn alert(alert: AlertDescription) -> String {
         AlertDescription::UnrecognisedName => "unrecognized_name".to_owned(),
         AlertDescription::UnknownPSKIdentity => "unknown_psk_identity".to_owned(),
         AlertDescription::EncryptedClientHelloRequired => "ech_required".to_owned(),
-        AlertDescription::Unknown(code) => format!("alert {code}, which has no name"),
+        AlertDescription::Unknown(code) => format!("number {code}, which has no name"),
         known => words(known.as_str().unwrap_or_default(), '_'),
     }
 }
@@ -19,9 +19,9 @@ pub(crate) fn failure(error: &TlsError) -> String {
     match error {
         TlsError::InvalidCertificate(error) => certificate(error).0,
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => "bytes that are not TLS".to_owned(),
-        TlsError::InvalidMessage(what) => format!("a TLS message that is wrong: {}", debug_words(what)),
-        TlsError::PeerMisbehaved(what) => format!("TLS that is wrong: {}", debug_words(what)),
-        TlsError::PeerIncompatible(what) => format!("TLS of another kind: {}", debug_words(what)),
+        TlsError::InvalidMessage(what) => format!("an invalid TLS message: {}", debug_words(what)),
+        TlsError::PeerMisbehaved(what) => format!("invalid TLS: {}", debug_words(what)),
+        TlsError::PeerIncompatible(what) => format!("incompatible TLS: {}", debug_words(what)),
         TlsError::InconsistentKeys(_) => "it is not the key of the certificate".to_owned(),
         TlsError::AlertReceived(description) => format!("alert {}", alert(*description)),
         other => other.to_string(),
@@ -31,8 +31,8 @@ pub(crate) fn failure(error: &TlsError) -> String {
 /// What is wrong with a certificate, in a clause about it, and what helps.
 pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
     const TRUST: &str = "--ca FILE with its authority, or --insecure";
-    const MEND: &str = "give the server another one, or --insecure";
-    const CLOCK: &str = "renew it, look at the clocks, or --insecure";
+    const MEND: &str = "give the server another certificate, or --insecure";
+    const CLOCK: &str = "renew it, check the clocks, or --insecure";
     match error {
         CertificateError::UnknownIssuer => ("no trusted authority has issued it".to_owned(), TRUST),
         CertificateError::BadSignature => ("its issuer's key has not signed it".to_owned(), TRUST),
@@ -45,7 +45,7 @@ pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidYet => ("it is not valid yet".to_owned(), CLOCK),
         CertificateError::NotValidYetContext { time, not_before } => {
             let span = span(not_before.as_secs().saturating_sub(time.as_secs()));
-            (format!("it is not valid yet, but in {span}"), CLOCK)
+            (format!("it becomes valid in {span}"), CLOCK)
         }
         CertificateError::NotValidForName => {
             ("it is for another name".to_owned(), "--sni NAME if that name is right, or --insecure")
@@ -130,7 +130,7 @@ mod tests {
             (116, "certificate_required"),
             (120, "no_application_protocol"),
             (121, "ech_required"),
-            (99, "alert 99, which has no name"),
+            (99, "number 99, which has no name"),
         ];
         for (code, name) in cases {
             assert_eq!(alert(AlertDescription::from(code)), name);
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_has_no_text_is_said_in_words() {
         let failure = failure(&TlsError::InvalidMessage(InvalidMessage::MessageTooLarge));
-        assert_eq!(failure, "a TLS message that is wrong: message too large");
+        assert_eq!(failure, "an invalid TLS message: message too large");
         assert_eq!(certificate(&CertificateError::UnknownRevocationStatus).0, "unknown revocation status");
         assert_eq!(plain_name("DnsName(\"a.example\")"), "a.example");
         assert_eq!(plain_name("a.example"), "a.example");

@@ -267,7 +267,7 @@ async fn certificates_and_alerts_are_told_in_words() {
     let wrong: [(Change, &str); 4] = [
         (|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), "it is an authority's (CA:TRUE)"),
         (|params| params.not_after = date_time_ymd(2001, 1, 1), "it expired "),
-        (|params| params.not_before = date_time_ymd(4000, 1, 1), "it is not valid yet, but in "),
+        (|params| params.not_before = date_time_ymd(4000, 1, 1), "it becomes valid in "),
         (
             |params| {
                 params.subject_alt_names =

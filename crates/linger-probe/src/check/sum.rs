@@ -58,7 +58,7 @@ fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, String) {
     if resets > 0 && scenario.expect.allows_late_reset() {
         let reason = format!(
             "{resets} of {}: a reset followed the response. Linux clients keep what came before it; \
-             those of Windows, macOS and the BSDs lose what they have not read yet",
+             those on Windows, macOS and the BSDs lose what they have not read yet",
             attempts.len()
         );
         return (Verdict::PassOnLinux, reason);
@@ -70,18 +70,18 @@ fn why_not(why: NotApplicable, options: &Options) -> String {
     match why {
         NotApplicable::StaysIdle => {
             let seconds = options.idle_timeout.as_secs_f64();
-            format!("it keeps an idle connection for longer than {seconds} s: a longer --idle-timeout")
+            format!("it keeps an idle connection for longer than {seconds} s: raise --idle-timeout")
         }
         NotApplicable::ReadsEverything => {
             "it read everything before it answered: name a request that it refuses (--method, --path)"
                 .to_owned()
         }
-        NotApplicable::Accepts(status) => format!("it takes such a request, and answers {status}"),
+        NotApplicable::Accepts(status) => format!("it accepts such a request, and answers {status}"),
         NotApplicable::NoAnswer => {
             let seconds = options.timeout.as_secs_f64();
-            format!("it does not answer such a request, and does not end the connection, for {seconds} s")
+            format!("for {seconds} s it neither answers such a request nor ends the connection")
         }
-        NotApplicable::NoHandshake => "its TLS handshake did not end in time".to_owned(),
+        NotApplicable::NoHandshake => "its TLS handshake did not finish in time".to_owned(),
         NotApplicable::OldVersion => "it speaks TLS 1.1".to_owned(),
         NotApplicable::TooLong => {
             format!(
@@ -90,7 +90,7 @@ fn why_not(why: NotApplicable, options: &Options) -> String {
             )
         }
         NotApplicable::NotWhole => "its response did not arrive whole: see close.requested".to_owned(),
-        NotApplicable::NoCloseNotify => "it says no close_notify that could be answered".to_owned(),
+        NotApplicable::NoCloseNotify => "it sends no close_notify that could be answered".to_owned(),
     }
 }
 

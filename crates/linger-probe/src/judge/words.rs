@@ -21,13 +21,15 @@ impl Seen<'_> {
             _ if connection.ended == Some(Ended::Endless) => {
                 format!("the response has no end within {} MiB", LIMIT >> 20)
             }
-            Some(Response { status: 101, .. }) => "101 came, and no upgrade was asked for".to_owned(),
+            Some(Response { status: 101, .. }) => {
+                "the answer is 101, but no upgrade was asked for".to_owned()
+            }
             Some(Response { status, .. }) if fault.is_some() => {
-                format!("the {status} has {}, so that no client can read it", fault.unwrap_or_default())
+                format!("the {status} has {}, so no client can read it", fault.unwrap_or_default())
             }
             Some(Response { status, .. }) if self.is_unannounced() => format!(
-                "the {status} states no length, and a FIN without close_notify does not tell its end from a \
-                 cut (RFC 9112 §9.8)"
+                "the {status} states no length, and without close_notify a FIN can be a truncation \
+                 (RFC 9112 §9.8)"
             ),
             Some(Response { status, body_bytes, .. }) if self.end == End::TimedOut => {
                 format!("the {status} stopped after {body_bytes} bytes of body, and {end}")
@@ -50,7 +52,9 @@ impl Seen<'_> {
         let connection = self.connection();
         let fault = connection.received.http1.fault();
         let response = match self.response {
-            _ if self.run.gave_up && self.run.stalled => Some("a write without end, no answer".to_owned()),
+            _ if self.run.gave_up && self.run.stalled => {
+                Some("a write that did not finish, no answer".to_owned())
+            }
             _ if self.run.gave_up => Some("a failed write, no answer".to_owned()),
             None if !self.scenario.expect.wants_response() => None,
             None => Some(fault.unwrap_or("no response").to_owned()),
