@@ -1,4 +1,4 @@
-//! The scenarios. A new one is a few lines.
+//! All scenarios. To add one, add an entry to [`ALL`].
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub const ALL: &[Scenario] = &[
         loss: "users with slow connections get an error instead of the response",
         steps: &[
             Send("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: 327680\r\n\r\n"),
-            // 3 s: between the half second of some servers' timers and the 5 s of others'.
+            // 3 s: longer than the half second that some servers drain, shorter than the 5 s of others.
             UploadSlowly { pieces: 20, bytes: 16 << 10, pause: Duration::from_millis(150) },
             AwaitResponse,
             LookForReset,
@@ -120,7 +120,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "close.pipelined",
-        // It should not have sent them (RFC 9112 §9.6).
+        // Harsh: the client should not have sent them (RFC 9112 §9.6).
         severity: Harsh,
         title: "Two more requests after one with Connection: close",
         loss: "a client that pipelines loses the one response that it is owed",
@@ -328,7 +328,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// A refusal that comes while the client still sends.
+/// The server refuses a request while the client is still sending it.
 const EARLY: Scenario = Scenario {
     name: "",
     title: "",
@@ -342,14 +342,14 @@ const EARLY: Scenario = Scenario {
     expect: Response,
 };
 
-/// A connection's ordinary end.
+/// The ordinary end of a connection.
 const CLOSE: Scenario = Scenario { expect: CleanEnd, ..EARLY };
 
-/// An end that TLS announces.
+/// The end of a TLS connection, which `close_notify` announces.
 const NOTIFIED: Scenario =
     Scenario { clause: NOTIFY, severity: BreaksProtocol, needs: &[Need::Tls], expect: CloseNotify, ..CLOSE };
 
-/// A handshake that fails. The client waits for the answer.
+/// A handshake that fails; the client waits for the alert.
 const ALERT: Scenario =
     Scenario { severity: BreaksProtocol, needs: &[Need::Tls], steps: &[AwaitEnd], expect: Alert, ..EARLY };
 const ALERT_PROTOCOL: Scenario = Scenario {
@@ -374,7 +374,7 @@ const ALERT_CERTIFICATE: Scenario = Scenario {
 };
 const FLOOD: &[Step] = &[RepeatRaw(8 << 20), AwaitEnd];
 
-/// A connection of HTTP/2 whose end has to be told.
+/// An HTTP/2 connection whose end GOAWAY must announce.
 const GOES_AWAY: Scenario = Scenario {
     severity: BreaksProtocol,
     needs: &[Need::Http2],
@@ -396,8 +396,7 @@ pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\n\
      Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-/// A PING of one byte, which is an error of the connection (RFC 9113 §6.7). A frame of an unknown type is
-/// none.
+/// A PING of one byte, which is a connection error (RFC 9113 §6.7). An unknown frame type would be ignored.
 const SHORT_PING: &[u8] = &[0, 0, 1, 6, 0, 0, 0, 0, 0, 0];
 /// Close with code 1000, masked by zeros.
 const WEBSOCKET_CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
@@ -409,7 +408,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_says_what_it_is_about_under_a_name_of_its_own() {
+    fn every_scenario_has_a_unique_name_and_all_texts() {
         let mut names = BTreeSet::new();
         for scenario in ALL {
             assert!(names.insert(scenario.name), "{}", scenario.name);

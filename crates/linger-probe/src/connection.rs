@@ -1,5 +1,7 @@
-//! A client's connection that shows how it ends: plain TCP or TLS, driven by hand, so that a `close_notify`,
-//! a FIN and a reset are told apart and in order, and so that bytes can be sent while others arrive.
+//! A client connection that shows how it ends.
+//!
+//! It drives TCP and TLS itself instead of using an async TLS stream. So it can tell `close_notify`, FIN and
+//! reset apart, knows their order, and can send while it receives.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -25,41 +27,40 @@ pub(crate) struct Connection {
     tcp: TcpStream,
     tls: Option<Box<ClientConnection>>,
     pub(crate) trace: Trace,
-    /// What arrived.
     pub(crate) received: Received,
-    /// Whether the server said `close_notify`.
+    /// Whether the server sent `close_notify`.
     pub(crate) close_notify: bool,
-    /// A fatal alert of the server's, by its name.
+    /// The name of the server's fatal alert.
     pub(crate) alert: Option<String>,
-    /// What made TLS give up.
+    /// The error that ended the TLS session.
     pub(crate) tls_error: Option<rustls::Error>,
-    /// What ended what the server sends. After it there is nothing to read.
+    /// How the server's data ended. After that nothing more is read.
     pub(crate) ended: Option<Ended>,
-    /// Whether a write failed. After it there is nothing to write.
+    /// Whether a write failed. After that nothing more is written.
     pub(crate) write_failed: bool,
-    /// Whether this side has said `close_notify`.
+    /// Whether the client has sent `close_notify`.
     has_said_close_notify: bool,
-    /// How long it took to connect: a round trip.
+    /// How long connecting took, which is about a round trip.
     pub(crate) round_trip: Duration,
 }
 
-/// How what the server sends ended.
+/// How the server's data ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     Fin,
     Reset,
-    /// None: more came than is taken.
+    /// It did not end: more came than the probe reads.
     Endless,
-    /// Not TLS, or not as TLS should be.
+    /// Invalid TLS, or an I/O error other than a reset.
     Failed(String),
 }
 
-/// What a wait came to.
+/// The result of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moved {
     /// Some bytes were sent or received.
     Some,
-    /// Reading and writing both are at their end.
+    /// There is nothing left to read or write.
     Nothing,
     /// Nothing happened in time.
     TimedOut,
@@ -94,30 +95,30 @@ impl Connection {
         })
     }
 
-    /// Whether this is TLS, and still in its handshake.
+    /// Whether this is a TLS connection that is still in its handshake.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Its own address.
+    /// The client's address.
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.tcp.local_addr().ok()
     }
 
-    /// Makes ready for the next request: what came of the last one is forgotten.
+    /// Forgets the last response, so that the next request can be sent.
     pub(crate) fn forget(&mut self) {
         self.received.forget();
         self.trace = Trace::begin();
     }
 
-    /// Whether the server has said that it will send nothing more: by `close_notify` or a fatal alert, by
-    /// FIN, or by a reset.
+    /// Whether the server sends nothing more: it sent `close_notify`, a fatal alert or FIN, or the connection
+    /// failed.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.is_some() || self.close_notify || self.alert.is_some()
     }
 
-    /// Whether its data has an end that cannot be mistaken for a cut: over TLS that is `close_notify` alone
-    /// (RFC 9112 §9.8).
+    /// Whether the server's data ended in a way that cannot be a truncation. Over TLS only `close_notify`
+    /// does (RFC 9112 §9.8).
     pub(crate) fn ended_cleanly(&self) -> bool {
         if self.tls.is_some() { self.close_notify } else { self.ended == Some(Ended::Fin) }
     }
@@ -135,7 +136,7 @@ impl Connection {
         self.tls.as_deref()
     }
 
-    /// Drives the handshake to its end, which may be the connection's. Does nothing on plain TCP.
+    /// Drives the TLS handshake until it completes or the connection ends. Does nothing on plain TCP.
     pub(crate) async fn handshake(&mut self, bound: Duration) {
         let deadline = Instant::now() + bound;
         while self.is_handshaking() && self.ended.is_none() && self.alert.is_none() {
@@ -145,14 +146,14 @@ impl Connection {
             }
         }
         if self.tls.is_some() && !self.is_handshaking() {
-            // The client's last flight may still be here.
+            // The client's last flight may not be sent yet.
             self.send(&[], false, deadline).await;
             self.trace.add(Side::Client, What::Handshake);
         }
     }
 
-    /// Sends all of it; where `reading`, takes what arrives meanwhile. Ends early at a failed write, or when
-    /// time is up.
+    /// Sends these bytes, and reads meanwhile if `reading` is set. Stops early when a write fails or at the
+    /// deadline.
     pub(crate) async fn send(&mut self, mut bytes: &[u8], reading: bool, deadline: Instant) -> Moved {
         while (!bytes.is_empty() || self.wants_write()) && !self.write_failed {
             if self.exchange(&mut bytes, reading, deadline).await == Moved::TimedOut {
@@ -162,7 +163,7 @@ impl Connection {
         if self.write_failed { Moved::Nothing } else { Moved::Some }
     }
 
-    /// Sends bytes below TLS.
+    /// Sends bytes directly on the TCP connection, below TLS.
     pub(crate) async fn send_raw(&mut self, mut bytes: &[u8], deadline: Instant) {
         while !bytes.is_empty() && !self.write_failed {
             if timeout_at(deadline, self.tcp.writable()).await.is_err() {
@@ -179,14 +180,14 @@ impl Connection {
         }
     }
 
-    /// Waits for the next bytes.
+    /// Waits for the next bytes, and answers HTTP/2 frames among them.
     pub(crate) async fn receive(&mut self, deadline: Instant) -> Moved {
         let moved = self.exchange(&mut &[][..], true, deadline).await;
         self.reply(deadline).await;
         moved
     }
 
-    /// Sends what the frames of HTTP/2 that have come ask for.
+    /// Sends the answers that the server's HTTP/2 frames require.
     pub(crate) async fn reply(&mut self, deadline: Instant) {
         let replies = self.received.http2.as_mut().map(|frames| frames.replies()).unwrap_or_default();
         if !replies.is_empty() {
@@ -194,12 +195,12 @@ impl Connection {
         }
     }
 
-    /// Whether what is sent goes through TLS.
+    /// Whether the client can still send data over TLS.
     pub(crate) fn can_encrypt(&self) -> bool {
         self.tls.is_some() && !self.is_handshaking() && !self.has_said_close_notify && self.alert.is_none()
     }
 
-    /// Reads until the server has said that it will send nothing more.
+    /// Reads until the server sends nothing more.
     pub(crate) async fn receive_to_end(&mut self, deadline: Instant) {
         while !self.is_over() && self.receive(deadline).await == Moved::Some {}
     }
@@ -209,7 +210,7 @@ impl Connection {
         while self.ended.is_none() && self.receive(deadline).await == Moved::Some {}
     }
 
-    /// Ends this side's data: FIN, and over TLS `close_notify` before it.
+    /// Half-closes: sends FIN, and over TLS `close_notify` before it.
     pub(crate) async fn half_close(&mut self, deadline: Instant) -> io::Result<()> {
         self.say_close_notify(deadline).await;
         SockRef::from(&self.tcp).shutdown(std::net::Shutdown::Write)?;
@@ -217,8 +218,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Says `close_notify`, as RFC 8446 §6.1 asks of a side that ends its data. Does nothing the second time,
-    /// and on plain TCP.
+    /// Sends `close_notify`, which RFC 8446 §6.1 requires of a side that ends its data. Does nothing the
+    /// second time, during the handshake, and on plain TCP.
     pub(crate) async fn say_close_notify(&mut self, deadline: Instant) {
         let Some(tls) = self.tls.as_mut().filter(|tls| !self.has_said_close_notify && !tls.is_handshaking())
         else {
@@ -230,7 +231,7 @@ impl Connection {
         self.send(&[], false, deadline).await;
     }
 
-    /// Whether a reset has come after the server's FIN: then no read shows it any more.
+    /// Whether a reset has come after the server's FIN. Only the socket's error shows it, no read does.
     pub(crate) fn was_reset_late(&mut self) -> bool {
         let error = SockRef::from(&self.tcp).take_error();
         let reset = matches!(error, Ok(Some(_)) | Err(_));

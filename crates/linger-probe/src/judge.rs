@@ -1,4 +1,4 @@
-//! What one try comes to.
+//! Judges one try.
 
 use std::net::SocketAddr;
 
@@ -16,50 +16,52 @@ mod words;
 
 use words::phrase;
 
-/// A judged try, and who sent what when.
+/// A judged try.
 pub(crate) struct Judged {
-    /// With what a failure means.
+    /// The try, and how bad its failure is (or would be).
     pub(crate) result: Result<(Attempt, Severity), NotApplicable>,
+    /// Who sent what when.
     pub(crate) ladder: Vec<Event>,
-    /// The client's own address, by which its packets are known.
+    /// The client's own address, which identifies its packets.
     pub(crate) client: Option<SocketAddr>,
 }
 
-/// Why a try tells nothing about its scenario. Exhaustive: a new variant is a breaking change.
+/// Why a try says nothing about its scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotApplicable {
     /// The server keeps an idle connection for longer than the probe waits.
     StaysIdle,
-    /// It reads all of an upload before it answers.
+    /// It reads the whole upload before it answers.
     ReadsEverything,
-    /// It gives no answer at all, and keeps the connection: how it would end one is not to be seen.
+    /// It does not answer and keeps the connection open, so how it ends connections cannot be seen.
     NoAnswer,
     /// Its TLS handshake takes longer than the probe waits.
     NoHandshake,
-    /// It takes the request that it was to refuse.
+    /// It accepts the request that it should refuse, and answers with this status.
     Accepts(u16),
-    /// It speaks the TLS version that it was to refuse.
+    /// It speaks the TLS version that it should refuse.
     OldVersion,
     /// Its response is longer than the probe reads.
     TooLong,
-    /// It has not sent the response behind which its socket was to be released.
+    /// It has not sent the whole response after which it should release its socket.
     NotWhole,
-    /// It says no `close_notify` that could be answered.
+    /// It sends no `close_notify` that the client could answer.
     NoCloseNotify,
 }
 
-/// What a try is judged by.
+/// Everything that a try is judged by.
 struct Seen<'a> {
     scenario: &'a Scenario,
     run: &'a Run,
     response: Option<Response>,
+    /// The status of an ordinary request, if known.
     usual: Option<u16>,
-    /// Whether the whole response arrived, and the client read it.
+    /// Whether the whole response arrived and the client read it.
     whole: bool,
     end: End,
 }
 
-/// Judges a try. `usual`: the status of an ordinary request, where that is known.
+/// Judges a try. `usual` is the status of an ordinary request, if known.
 pub(crate) fn judge(scenario: &Scenario, run: Run, usual: Option<u16>) -> Judged {
     let seen = Seen::of(scenario, &run, usual);
     let fault = seen.fault();
@@ -125,7 +127,7 @@ impl<'a> Seen<'a> {
         None
     }
 
-    /// What went wrong, as it was seen, and what that means to the server's users. None where it went well.
+    /// What went wrong, and what that means for the server's users. None if nothing did.
     fn fault(&self) -> Option<String> {
         let connection = self.connection();
         let frames = connection.received.http2.as_ref();
@@ -193,7 +195,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The server's fatal alert, in the session or before there was one.
+    /// The server's fatal alert, from the TLS session or from before there was one.
     fn alert(&self) -> Option<String> {
         let raw = || {
             raw_alert(&self.connection().received.prefix)
@@ -202,18 +204,18 @@ impl<'a> Seen<'a> {
         self.connection().alert.clone().or_else(raw)
     }
 
-    /// What a lost response means to the clients of this scenario.
+    /// A fault, and what it means for the clients of this scenario.
     fn lost(&self, what: &str) -> String {
         format!("{what}: {}", self.scenario.loss)
     }
 
-    /// Whether a FIN alone ends a body over TLS that only the end delimits.
+    /// Whether, over TLS, a FIN without `close_notify` ends a body that only the connection's end delimits.
     fn is_unannounced(&self) -> bool {
         let connection = self.connection();
         connection.session().is_some() && self.end == End::Fin && connection.received.http1.reads_to_the_end()
     }
 
-    /// What a failure means.
+    /// How bad a failure is.
     fn severity(&self) -> Severity {
         let least = if self.whole { self.severity_after_response() } else { self.severity_of_loss() };
         self.scenario.severity.max(least)
@@ -229,7 +231,7 @@ impl<'a> Seen<'a> {
 
     fn severity_after_response(&self) -> Severity {
         match self.scenario.expect {
-            // Whoever has everything loses nothing by a reset.
+            // The client has the whole response, so the reset costs it nothing.
             Expect::CleanEnd | Expect::NoReset if self.was_reset() => Severity::Harsh,
             Expect::CleanEnd | Expect::NoReset => match self.end {
                 End::Fin | End::CloseNotify => Severity::LosesResponses,
@@ -252,7 +254,7 @@ impl<'a> Seen<'a> {
         self.connection().trace.has(Side::Server, &What::Reset)
     }
 
-    /// Whether a reset came behind the end, or behind the response where the server ends in no other way.
+    /// Whether a reset came after the end of the server's data.
     fn reset_later(&self) -> bool {
         self.was_reset() && self.end != End::Reset
     }
@@ -275,7 +277,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// How the server's data ended: a reset behind that is another matter.
+/// How the server's data ended. A reset after a FIN or `close_notify` does not change that.
 fn end(connection: &Connection) -> End {
     let place = |what: &What| connection.trace.place(Side::Server, what);
     let reset = place(&What::Reset);
@@ -292,7 +294,7 @@ fn end(connection: &Connection) -> End {
     }
 }
 
-/// A fatal alert in plaintext (RFC 8446 §5.1, §6): what a server says to a hello that it cannot take.
+/// The code of a fatal alert in plaintext (RFC 8446 §5.1, §6), which refuses a `ClientHello`.
 fn raw_alert(received: &[u8]) -> Option<u8> {
     match received {
         [ALERT_RECORD, _, _, 0, 2, 2, code, ..] => Some(*code),

@@ -1,8 +1,8 @@
-//! What TLS has to say, in words: alerts by the names of their RFCs, and what is wrong with a certificate.
+//! TLS errors in words: alerts by the names in their RFCs, and what is wrong with a certificate.
 
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
-/// An alert's name in RFC 8446 §6, or in the RFC that adds it: `handshake_failure`.
+/// The name of an alert in RFC 8446 §6, or in the RFC that adds it: `handshake_failure`.
 pub(crate) fn alert(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::UnknownCA => "unknown_ca".to_owned(),
@@ -14,7 +14,7 @@ pub(crate) fn alert(alert: AlertDescription) -> String {
     }
 }
 
-/// Why TLS gives up.
+/// Why a TLS session failed.
 pub(crate) fn failure(error: &TlsError) -> String {
     match error {
         TlsError::InvalidCertificate(error) => certificate(error).0,
@@ -28,7 +28,7 @@ pub(crate) fn failure(error: &TlsError) -> String {
     }
 }
 
-/// What is wrong with a certificate, in a clause about it, and what helps.
+/// What is wrong with a certificate, as a clause about it, and what the user can do.
 pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
     const TRUST: &str = "--ca FILE with its authority, or --insecure";
     const MEND: &str = "give the server another certificate, or --insecure";
@@ -74,7 +74,7 @@ pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
     }
 }
 
-/// `DnsName("localhost")`, as webpki has it: the name alone.
+/// The name in `DnsName("localhost")`, which is how webpki writes it.
 fn plain_name(presented: &str) -> &str {
     match presented.split_once('(') {
         Some((_, rest)) => rest.trim_end_matches(')').trim_matches('"'),
@@ -82,14 +82,14 @@ fn plain_name(presented: &str) -> &str {
     }
 }
 
-/// What has no text but its variant's name: that name, in words.
+/// The variant's name in words, for errors that have no other text.
 fn debug_words(value: &impl std::fmt::Debug) -> String {
     let debug = format!("{value:?}");
     let name = debug.split(|c: char| !c.is_alphanumeric()).find(|name| !name.is_empty() && *name != "Other");
     words(name.unwrap_or_default(), ' ')
 }
 
-/// `HandshakeFailure`, with something between its words: `handshake_failure`.
+/// `HandshakeFailure` in lower case, with `between` between its words: `handshake_failure`.
 fn words(name: &str, between: char) -> String {
     let mut words = String::new();
     let mut after_lower = false;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_text_is_said_in_words() {
+    fn errors_without_text_are_named_by_their_variant() {
         let failure = failure(&TlsError::InvalidMessage(InvalidMessage::MessageTooLarge));
         assert_eq!(failure, "an invalid TLS message: message too large");
         assert_eq!(certificate(&CertificateError::UnknownRevocationStatus).0, "unknown revocation status");

@@ -1,4 +1,4 @@
-//! What the tries of a scenario come to: a row.
+//! Sums up the tries of a scenario in a row.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::received::LIMIT;
 use crate::scenario::Scenario;
 use crate::target::Options;
 
-/// A row, whose ladder is what the socket of this client noticed.
+/// A row. Its ladder is what the socket of the client with this address noticed.
 pub(super) struct Tried {
     pub(super) row: Row,
     pub(super) client: Option<SocketAddr>,
@@ -26,7 +26,7 @@ pub(super) fn summed_up(scenario: &'static Scenario, options: &Options, tries: V
                 continue;
             }
         };
-        // The first, or the first that fails.
+        // The ladder shown is that of the first failed try, or else of the first.
         if attempts.is_empty() || (!attempt.passed && !shows_failure) {
             (shown, client, shows_failure) = (judged.ladder, judged.client, !attempt.passed);
         }
@@ -39,17 +39,17 @@ pub(super) fn summed_up(scenario: &'static Scenario, options: &Options, tries: V
         return Tried { row: blank(scenario, why_not(why, options)), client: None };
     }
     let (verdict, reason) = verdict(scenario, &attempts);
-    // The worst of what failed.
+    // Without a failed try: what a failure would mean.
     let severity = severity.unwrap_or(scenario.severity);
     let row = Row { verdict, severity, reason, attempts, ladder: shown, ..blank(scenario, String::new()) };
     Tried { row, client }
 }
 
-/// What the tries come to, and why.
+/// The verdict on the tries, and the reason.
 fn verdict(scenario: &Scenario, attempts: &[Attempt]) -> (Verdict, String) {
     let failed: Vec<_> = attempts.iter().filter_map(|attempt| attempt.fault.as_ref()).collect();
     let was_reset = |attempt: &Attempt| attempt.end == End::Reset || attempt.reset_later;
-    // What most of them met, in the words of the first.
+    // The most frequent fault stands for all; of several equally frequent ones, the first.
     let same = |fault: &String| failed.iter().filter(|other| **other == fault).count();
     if let Some(fault) = failed.iter().rev().max_by_key(|fault| same(fault)) {
         return (Verdict::Fail, format!("{} of {}: {fault}", failed.len(), attempts.len()));

@@ -13,7 +13,7 @@ use crate::model::{Side, What};
 use crate::tls_words;
 
 impl Connection {
-    /// One wait for what can be moved, and the moving.
+    /// Waits until the socket is ready, then reads and writes once.
     pub(super) async fn exchange(&mut self, bytes: &mut &[u8], reading: bool, deadline: Instant) -> Moved {
         let reading = reading && self.ended.is_none();
         let writing = (!bytes.is_empty() || self.wants_write()) && !self.write_failed;
@@ -23,7 +23,7 @@ impl Connection {
             (false, true) => Interest::WRITABLE,
             (false, false) => return Moved::Nothing,
         };
-        // A socket that is always ready would keep the timeout from being looked at.
+        // `timeout_at` polls the socket first, so it never times out while the socket is always ready.
         if Instant::now() >= deadline {
             return Moved::TimedOut;
         }
@@ -46,7 +46,7 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// What the socket takes without waiting. Over TLS it is encrypted a chunk at a time.
+    /// Writes what the socket takes without waiting. Over TLS, encrypts one chunk at a time.
     fn write(&mut self, bytes: &mut &[u8]) {
         let Some(tls) = &mut self.tls else {
             match self.tcp.try_write(&bytes[..bytes.len().min(CHUNK_BYTES)]) {
@@ -59,10 +59,10 @@ impl Connection {
             return;
         };
         if !tls.wants_write() {
-            // Into memory, which does not fail.
+            // This writes to memory, which cannot fail.
             let taken = tls.writer().write(&bytes[..bytes.len().min(RECORD_BYTES)]).unwrap_or_default();
             if taken == 0 && !bytes.is_empty() {
-                // The session is over, or was never there: trying again would not end.
+                // The session is over or was never set up: trying again would loop forever.
                 self.write_failed = true;
                 self.trace.add(Side::Client, What::WriteFailed(self.trace.bytes_sent()));
                 return;
@@ -95,7 +95,7 @@ impl Connection {
             },
             _ => SCRATCH.with_borrow_mut(|scratch| match self.tcp.try_read(scratch) {
                 Ok(0) => self.end(Ended::Fin),
-                // Below a TLS session that is over, it is nobody's.
+                // The TLS session is over, so these bytes are no data.
                 Ok(_) if over => {}
                 Ok(read) => self.take(&scratch[..read]),
                 Err(error) => self.read_error(&error),
@@ -156,7 +156,7 @@ impl Connection {
         self.ended = Some(ended);
     }
 
-    /// A reset shows itself to the read and to the write.
+    /// Notes a reset once, although both a read and a write can meet it.
     pub(super) fn note_reset(&mut self) {
         if !self.trace.has(Side::Server, &What::Reset) {
             self.trace.add(Side::Server, What::Reset);
@@ -168,7 +168,7 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-/// A socket as rustls takes one.
+/// A socket as the blocking reader and writer that rustls needs.
 struct Nonblocking<'a>(&'a TcpStream);
 
 impl io::Read for Nonblocking<'_> {
@@ -188,11 +188,11 @@ impl io::Write for Nonblocking<'_> {
 }
 
 thread_local! {
-    /// What is read goes through here, whatever the connection: many of them cost no memory of their own.
+    /// The read buffer, shared by all connections of a thread to save memory.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK_BYTES].into());
 }
 
-/// What is moved at once.
+/// The most that one read or write moves.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Plaintext of one TLS record (RFC 8446 §5.1).
 const RECORD_BYTES: usize = 16 << 10;

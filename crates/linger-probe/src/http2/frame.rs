@@ -14,12 +14,12 @@ pub(super) mod kind {
     pub(in crate::http2) const CONTINUATION: u8 = 9;
 }
 
-/// A request's HEADERS frame, on stream 1. `fields` are pseudo-fields, too.
+/// A request's HEADERS frame on stream 1. `fields` include the pseudo-fields.
 pub(crate) fn headers(fields: &[(&str, &str)], is_last: bool) -> Vec<u8> {
     let mut encoder = loona_hpack::Encoder::new();
     let mut block = Vec::new();
     for (name, value) in fields {
-        // Into memory, which takes it.
+        // This writes to memory, which cannot fail.
         let _ = encoder.encode_header_into((name.as_bytes(), value.as_bytes()), &mut block);
     }
     frame(kind::HEADERS, END_HEADERS | if is_last { END_STREAM } else { 0 }, 1, &block)
@@ -28,7 +28,7 @@ pub(crate) fn headers(fields: &[(&str, &str)], is_last: bool) -> Vec<u8> {
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER + payload.len());
     let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
-    // Into memory, which takes it.
+    // This writes to memory, which cannot fail.
     let _ = frame.write_all(&length[1..]);
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -66,15 +66,14 @@ pub(crate) fn error_name(code: u32) -> String {
     name.map_or_else(|| format!("error {code}"), |name| (*name).to_owned())
 }
 
-/// RFC 9113 §3.4, with an empty SETTINGS frame.
+/// The client's preface (RFC 9113 §3.4), with an empty SETTINGS frame.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-/// `NO_ERROR`.
 pub(crate) const NO_ERROR: u32 = 0;
-/// Of a frame, before its payload.
+/// Bytes of a frame's header.
 pub(crate) const HEADER: usize = 9;
-/// Of a frame's payload, without a setting that allows more (RFC 9113 §6.5.2).
+/// The most bytes of a frame's payload, without a setting that allows more (RFC 9113 §6.5.2).
 pub(super) const FRAME: usize = 16 << 10;
-/// Of a field block.
+/// The most bytes that are kept of a field block.
 pub(super) const BLOCK: usize = 1 << 20;
 pub(super) const FIRST_WINDOW: i64 = 65_535;
 pub(super) const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];

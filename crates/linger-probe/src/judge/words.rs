@@ -8,7 +8,7 @@ use crate::received::LIMIT;
 use crate::response::Response;
 
 impl Seen<'_> {
-    /// In what way the response is not whole, and where an end cut it off, what that means.
+    /// What is missing of the response, and what that means for clients if the connection's end cut it off.
     pub(super) fn missing(&self) -> String {
         let connection = self.connection();
         let fault = connection.received.http1.fault();
@@ -48,6 +48,7 @@ impl Seen<'_> {
         }
     }
 
+    /// What the client saw, in a few words.
     pub(super) fn saw(&self) -> String {
         let connection = self.connection();
         let fault = connection.received.http1.fault();
@@ -86,6 +87,7 @@ impl Seen<'_> {
     }
 }
 
+/// An end, as an item of a list.
 fn ending(end: &End, announced: bool) -> String {
     match end {
         End::Fin if announced => "close_notify, FIN".to_owned(),
@@ -99,7 +101,7 @@ fn ending(end: &End, announced: bool) -> String {
     }
 }
 
-/// An end, as a part of a sentence.
+/// An end, as part of a sentence.
 pub(super) fn phrase(end: &End) -> &str {
     match end {
         End::Fin => "a FIN",

@@ -1,4 +1,4 @@
-//! How a connection begins: its TLS session, or a handshake by hand.
+//! How a TLS connection begins: by a rustls session, or by a handwritten `ClientHello`.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, SignatureScheme};
 use crate::scenario::Opening;
 use crate::target::Tls;
 
-/// The session of a TLS opening; none where the handshake is sent by hand.
+/// The TLS session for an opening. None for the one whose `ClientHello` is handwritten.
 pub(crate) fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientConnection>> {
     let with = |change: fn(&mut ClientConfig)| {
         let mut config = ClientConfig::clone(&tls.config);
@@ -41,7 +41,8 @@ impl ResolvesClientCert for NoCertificate {
     }
 }
 
-/// TLS 1.1 (RFC 4346 §7.4.1.2): record, handshake, version, random, no session, three suites, no compression.
+/// A `ClientHello` of TLS 1.1 (RFC 4346 §7.4.1.2): record and handshake headers, version, random, no session
+/// id, three cipher suites, no compression.
 pub(crate) const OLD_HELLO: &[u8] = &[
     22, 3, 1, 0, 49, 1, 0, 0, 45, 3, 2, //
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,

@@ -1,8 +1,9 @@
-//! Requests, made from a scenario's texts.
+//! Requests for a target.
 
 use crate::http2;
 use crate::target::{Options, Target};
 
+/// Replaces the placeholders of a scenario's text. See [`Step`](crate::scenario::Step).
 pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
     let headers: String = target.header_fields(options).flat_map(|header| [header, "\r\n"]).collect();
     text.replace("{path}", &target.path)
@@ -14,7 +15,7 @@ pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
         .replace("{headers}", &headers)
 }
 
-/// A request's HEADERS, with the same fields as the requests of HTTP/1 have.
+/// A request's HEADERS frame, with the same fields as the HTTP/1.1 requests.
 pub(super) fn http2_request(method: &str, target: &Target, options: &Options, is_last: bool) -> Vec<u8> {
     let scheme = if target.tls.is_some() { "https" } else { "http" };
     let length = options.upload_bytes.to_string();
