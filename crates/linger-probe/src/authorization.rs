@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// A header field with a secret in it. `Debug` leaves the secret out.
+/// A header field that contains a secret. `Debug` leaves the secret out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authorization {
     field: String,
@@ -20,23 +20,23 @@ impl Authorization {
         &self.field
     }
 
-    /// Takes it out of a URL.
+    /// Removes user and password from a URL, and returns them as a header field.
     ///
     /// # Errors
-    /// Its user's name has a colon, for which Basic authorization has no place.
+    /// The user name contains a colon, which Basic authorization cannot express.
     pub(crate) fn take(url: &mut Url) -> Result<Option<Self>, &'static str> {
         if url.username().is_empty() && url.password().is_none() {
             return Ok(None);
         }
         let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
         if pair.contains(&b':') {
-            return Err("a user's name cannot have a colon: use -H 'Authorization: …'");
+            return Err("a user name cannot contain a colon: use -H 'Authorization: …'");
         }
         pair.push(b':');
         pair.extend(percent_decode_str(url.password().unwrap_or_default()));
-        // Only a URL without a host refuses, and that has no user.
+        // This fails only for a URL without a host, which has no user.
         let removed = url.set_username("").and_then(|()| url.set_password(None));
-        removed.map_err(|()| "its user cannot be taken out of it")?;
+        removed.map_err(|()| "its user cannot be removed")?;
         Ok(Some(Self { field: format!("Authorization: Basic {}", BASE64_STANDARD.encode(pair)) }))
     }
 }
@@ -47,8 +47,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// What was given as a URL, for an error: without what may be a user and a password in it, in whatever state
-/// it is.
+/// Removes what may be a user and a password from text that was given as a URL but may be none, for errors.
 pub(crate) fn without_user(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let separator = if scheme.is_empty() { "" } else { "://" };

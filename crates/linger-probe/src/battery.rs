@@ -1,4 +1,4 @@
-//! The scenarios. A new one is a few lines.
+//! All scenarios. To add one, add an entry to [`ALL`].
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "early.writes_then_reads",
         title: "A large upload is refused; the client writes what it can, then reads",
-        loss: "clients that write first get a reset where the response should be",
+        loss: "clients that write first get a reset instead of the response",
         manner: WritesThenReads,
         steps: &[Send(UPLOAD), Upload, AwaitResponse, LookForReset],
         ..EARLY
@@ -47,7 +47,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "early.chunked",
-        title: "A large upload without a stated length is refused",
+        title: "A large upload in chunks is refused",
         loss: "streaming clients report a broken pipe instead of the response",
         steps: &[
             Send(
@@ -62,9 +62,9 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "early.expect",
-        title: "A large upload that asks first (Expect: 100-continue), and is sent if there is no answer",
+        title: "A large upload with Expect: 100-continue; without an answer, the client sends it anyway",
         clause: "RFC 9110 §10.1.1",
-        loss: "a client that asks, and does not wait for ever, loses the answer",
+        loss: "a client that asks first, but does not wait forever, loses the answer",
         steps: &[
             Send(
                 "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}\
@@ -80,10 +80,10 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "early.slow",
         title: "A slow upload is refused",
-        loss: "users on slow lines get a broken connection instead of the response",
+        loss: "users with slow connections get an error instead of the response",
         steps: &[
             Send("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: 327680\r\n\r\n"),
-            // 3 s: between the half second of some servers' timers and the 5 s of others'.
+            // 3 s: longer than the half second that some servers drain, shorter than the 5 s of others.
             UploadSlowly { pieces: 20, bytes: 16 << 10, pause: Duration::from_millis(150) },
             AwaitResponse,
             LookForReset,
@@ -92,7 +92,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "large.unread_upload",
-        title: "A response larger than the sockets' buffers, while the request's body stays unread",
+        title: "A response larger than the socket buffers, while the request's body stays unread",
         loss: "the response is cut off in the middle",
         needs: &[Need::LargePath],
         opening: Opening::SmallBuffer,
@@ -107,7 +107,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "close.requested",
         title: "A request with Connection: close",
-        loss: "the connection breaks instead of ending",
+        loss: "the connection breaks instead of ending cleanly",
         steps: &[Send(GET_LAST), AwaitEnd],
         ..CLOSE
     },
@@ -120,16 +120,16 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "close.pipelined",
-        // It should not have sent them (RFC 9112 §9.6).
+        // Harsh: the client should not have sent them (RFC 9112 §9.6).
         severity: Harsh,
-        title: "Two more requests behind one with Connection: close",
-        loss: "a client that pipelines loses the one response that it was due",
+        title: "Two more requests after one with Connection: close",
+        loss: "a client that pipelines loses the one response that it is owed",
         steps: &[Send(LAST_OF_THREE), AwaitEnd],
         ..CLOSE
     },
     Scenario {
         name: "close.half_closed",
-        title: "The client ends its own side right after the request",
+        title: "The client half-closes right after the request",
         loss: "a client that half-closes gets no response",
         steps: &[Send(GET_LAST), HalfClose, AwaitEnd],
         ..CLOSE
@@ -145,7 +145,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "error.headers_too_large",
-        title: "Header fields of 100 KiB",
+        title: "100 KiB of header fields",
         manner: WritesThenReads,
         clause: "RFC 6585 §5",
         loss: "the client sees a broken connection instead of 431",
@@ -161,7 +161,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.silent",
-        title: "The client has everything, says nothing, and does not close",
+        title: "The client has the whole response, sends nothing, and does not close",
         severity: CanBeHeldOpen,
         loss: "anyone can hold this server's sockets open for free",
         steps: &[Send(GET_LAST), AwaitResponse, Stay],
@@ -170,7 +170,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "release.trickle",
-        title: "The client has everything, and sends a byte a second",
+        title: "The client has the whole response, and sends a byte a second",
         severity: CanBeHeldOpen,
         loss: "anyone can hold this server's sockets open for the price of a byte a second",
         steps: &[Send(GET_LAST), AwaitResponse, Trickle(Duration::from_secs(1))],
@@ -180,7 +180,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "tls.close_notify",
         title: "close_notify at the end of a connection",
-        loss: "the client cannot tell the end from a cut; OpenSSL 3 and GnuTLS report an error",
+        loss: "the client cannot tell the end from a truncation; OpenSSL 3 and GnuTLS report an error",
         steps: &[Send(GET_LAST), AwaitEnd],
         ..NOTIFIED
     },
@@ -195,7 +195,7 @@ pub const ALL: &[Scenario] = &[
         name: "tls.answered",
         title: "The client answers close_notify with its own",
         severity: Harsh,
-        loss: "a client that does as TLS says loses what it was due",
+        loss: "a client that closes as TLS requires loses the response",
         steps: &[Send(GET_LAST), AwaitEnd, AnswerCloseNotify, LookForReset],
         expect: NoReset,
         ..NOTIFIED
@@ -211,7 +211,7 @@ pub const ALL: &[Scenario] = &[
         name: "h2.refused_upload",
         title: "HTTP/2: a large upload is refused",
         clause: "RFC 9113 §8.1",
-        loss: "clients of HTTP/2 report a failed stream instead of the response",
+        loss: "HTTP/2 clients report a failed stream instead of the response",
         needs: &[Need::Http2],
         opening: Opening::Http2,
         manner: ReadsWhileWriting,
@@ -229,7 +229,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "h2.garbage",
-        title: "HTTP/2: a frame that is invalid",
+        title: "HTTP/2: an invalid frame",
         clause: "RFC 9113 §5.4.1",
         loss: "the client never learns what was wrong",
         steps: &[SendBytes(PREFACE), SendBytes(SHORT_PING), AwaitEnd],
@@ -237,7 +237,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "websocket.close",
-        title: "WebSocket: the client's Close",
+        title: "WebSocket: the client sends Close",
         clause: "RFC 6455 §7.1.1",
         severity: BreaksProtocol,
         loss: "the browser reports 1006 instead of the close code",
@@ -248,25 +248,25 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "flood.pipelined",
-        title: "4 MiB of requests behind one with Connection: close",
+        title: "4 MiB of requests after one with Connection: close",
         severity: Harsh,
-        loss: "a client that pipelines without end loses the one response that it was due",
+        loss: "a client that keeps pipelining loses the one response that it is owed",
         steps: &[Send(GET_LAST), Repeat(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 4 << 20), AwaitEnd],
         ..CLOSE
     },
     Scenario {
         name: "flood.bad_request",
-        title: "A request that cannot be parsed, and 8 MiB behind it",
+        title: "A request that cannot be parsed, and 8 MiB after it",
         clause: "RFC 9110 §15.5.1",
         severity: Harsh,
-        loss: "a client that sends on never learns what was wrong with its request",
+        loss: "a client that keeps sending never learns what was wrong with its request",
         steps: &[Send(BAD), Repeat(b"garbage \x01\x02\r\n", 8 << 20), AwaitResponse],
         expect: ClientError,
         ..EARLY
     },
     Scenario {
         name: "flood.headers",
-        title: "Header fields of 8 MiB",
+        title: "8 MiB of header fields",
         clause: "RFC 6585 §5",
         severity: Harsh,
         loss: "the client sees a broken connection instead of 431",
@@ -280,21 +280,21 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "flood.alert_protocol",
-        title: "No common application protocol, to a client that sends 8 MiB on",
+        title: "No common application protocol; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_PROTOCOL
     },
     Scenario {
         name: "flood.alert_version",
-        title: "No common TLS version, to a client that sends 8 MiB on",
+        title: "No common TLS version; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_VERSION
     },
     Scenario {
         name: "flood.alert_certificate",
-        title: "No client certificate, from a client that sends 8 MiB on",
+        title: "No client certificate; the client sends 8 MiB more",
         severity: Harsh,
         steps: FLOOD,
         ..ALERT_CERTIFICATE
@@ -305,13 +305,13 @@ pub const ALL: &[Scenario] = &[
         clause: "RFC 9113 §5.4.1",
         severity: Harsh,
         manner: StopsAtError,
-        loss: "a client that sends on never learns what was wrong",
+        loss: "a client that keeps sending never learns what was wrong",
         steps: &[SendBytes(PREFACE), Repeat(&[0xff; 1024], 8 << 20), AwaitEnd],
         ..GOES_AWAY
     },
     Scenario {
         name: "flood.websocket",
-        title: "WebSocket: 1 MiB of Pings behind the client's Close",
+        title: "WebSocket: 1 MiB of Pings after the client's Close",
         clause: "RFC 6455 §7.1.1",
         severity: Harsh,
         loss: "the browser reports 1006 instead of the close code",
@@ -328,7 +328,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// A refusal that comes while the client still sends.
+/// The server refuses a request while the client is still sending it.
 const EARLY: Scenario = Scenario {
     name: "",
     title: "",
@@ -342,14 +342,14 @@ const EARLY: Scenario = Scenario {
     expect: Response,
 };
 
-/// A connection's ordinary end.
+/// The ordinary end of a connection.
 const CLOSE: Scenario = Scenario { expect: CleanEnd, ..EARLY };
 
-/// An end that TLS announces.
+/// The end of a TLS connection, which `close_notify` announces.
 const NOTIFIED: Scenario =
     Scenario { clause: NOTIFY, severity: BreaksProtocol, needs: &[Need::Tls], expect: CloseNotify, ..CLOSE };
 
-/// A handshake that fails. The client waits for the answer.
+/// A handshake that fails; the client waits for the alert.
 const ALERT: Scenario =
     Scenario { severity: BreaksProtocol, needs: &[Need::Tls], steps: &[AwaitEnd], expect: Alert, ..EARLY };
 const ALERT_PROTOCOL: Scenario = Scenario {
@@ -374,7 +374,7 @@ const ALERT_CERTIFICATE: Scenario = Scenario {
 };
 const FLOOD: &[Step] = &[RepeatRaw(8 << 20), AwaitEnd];
 
-/// A connection of HTTP/2 whose end has to be told.
+/// An HTTP/2 connection whose end GOAWAY must announce.
 const GOES_AWAY: Scenario = Scenario {
     severity: BreaksProtocol,
     needs: &[Need::Http2],
@@ -396,8 +396,7 @@ pub(crate) const UPLOAD: &str =
     "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Length: {upload}\r\n\r\n";
 const UPGRADE: &str = "GET {websocket} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: Upgrade\r\n\
      Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-/// A PING of one byte, which is an error of the connection (RFC 9113 §6.7). A frame of an unknown type is
-/// none.
+/// A PING of one byte, which is a connection error (RFC 9113 §6.7). An unknown frame type would be ignored.
 const SHORT_PING: &[u8] = &[0, 0, 1, 6, 0, 0, 0, 0, 0, 0];
 /// Close with code 1000, masked by zeros.
 const WEBSOCKET_CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
@@ -409,7 +408,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_says_what_it_is_about_under_a_name_of_its_own() {
+    fn every_scenario_has_a_unique_name_and_all_texts() {
         let mut names = BTreeSet::new();
         for scenario in ALL {
             assert!(names.insert(scenario.name), "{}", scenario.name);

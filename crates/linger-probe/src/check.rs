@@ -1,4 +1,4 @@
-//! The battery against one server.
+//! Runs scenarios against one server.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::judge::{Judged, judge};
 use crate::model::{End, Row, TargetReport};
 use crate::run::run;
-use crate::scenario::{Need, Scenario, Step};
+use crate::scenario::{Need, Scenario};
 use crate::source::Source;
 use crate::target::{Options, Target};
 
@@ -18,28 +18,28 @@ mod sum;
 
 use sum::{Tried, blank, summed_up};
 
-/// What a server can do, so that what it cannot is not held against it.
+/// What a server supports. Scenarios that need something else do not apply to it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an ability of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the abilities are independent")]
 pub struct Abilities {
-    /// It speaks HTTP/1.1, other than to say that it does not.
+    /// It speaks HTTP/1.1, and does not use it only to refuse HTTP/1.1 clients.
     pub http1: bool,
     /// It speaks HTTP/2.
     pub http2: bool,
-    /// It refuses a protocol that it does not know.
+    /// It refuses an unknown application protocol (RFC 7301 §3.2).
     pub alpn: bool,
     /// It asks for a client certificate.
     pub client_certificate: bool,
-    /// It answers a request while another connection is open.
+    /// It answers a request while another connection is open and idle.
     pub concurrent: bool,
-    /// The status of its answer to an ordinary request, where that is known.
+    /// The status of its answer to an ordinary request, if known.
     pub status: Option<u16>,
-    /// What it calls itself, in its `Server` field.
+    /// Its `Server` header field.
     pub server: Option<String>,
 }
 
 impl Default for Abilities {
-    /// Those of any server of HTTP/1.1.
+    /// What any HTTP/1.1 server supports.
     fn default() -> Self {
         Self {
             http1: true,
@@ -53,50 +53,35 @@ impl Default for Abilities {
     }
 }
 
-/// Most that a run asks of each server.
+/// The most that a run takes from each server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// Connections, one after the other but for those that mostly wait.
+    /// Connections. They are opened one after the other, except those that mostly wait.
     pub connections: u64,
     /// Bytes of uploads and floods.
     pub bytes: u64,
 }
 
-/// What these scenarios will cost a server that can do everything.
+/// What these scenarios cost a server that supports everything.
 #[must_use]
 pub fn cost<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>, options: &Options) -> Cost {
-    let of_step = |step: &Step| match *step {
-        Step::Upload | Step::UploadChunked | Step::Http2Upload => options.upload_bytes,
-        Step::UploadSlowly { pieces, bytes, .. } => u64::from(pieces) * bytes as u64,
-        Step::Repeat(_, bytes) | Step::RepeatRaw(bytes) => bytes as u64,
-        Step::Send(_)
-        | Step::SendBytes(_)
-        | Step::Http2Request
-        | Step::AwaitContinue
-        | Step::AwaitResponse
-        | Step::AwaitIdleEnd
-        | Step::HalfClose
-        | Step::AwaitEnd
-        | Step::AnswerCloseNotify
-        | Step::LookForReset
-        | Step::Trickle(_)
-        | Step::Stay => 0,
-    };
     let tries = u64::from(options.repetitions);
     scenarios.into_iter().fold(Cost { connections: 0, bytes: 0 }, |cost, scenario| Cost {
         connections: cost.connections + tries,
-        bytes: cost.bytes + tries * scenario.steps.iter().map(of_step).sum::<u64>(),
+        bytes: cost.bytes + tries * scenario.bytes(options.upload_bytes),
     })
 }
 
-/// Runs these scenarios, and calls `progress` after each: those that send, one after the other; those that
-/// mostly wait, beside them, since a server's bounds are up to half a minute long.
+/// Runs these scenarios, and calls `progress` after each.
 ///
-/// A server that takes no more connections is [lost](TargetReport::lost), and so is one whose check is not
-/// done at the options' deadline: what was found until then stands.
+/// Scenarios that send run one after the other. Those that mostly wait run beside them, because a server's
+/// timeouts are up to half a minute long.
+///
+/// The check ends early if the server accepts no more connections, or at the options' deadline. The report
+/// then has the rows that are done, and [`lost`](TargetReport::lost) says why the others are missing.
 ///
 /// # Cancel safety
-/// Dropping it ends its connections.
+/// Dropping the future closes its connections.
 pub async fn check(
     target: &Target,
     options: &Options,
@@ -123,7 +108,7 @@ pub async fn check(
             busy.push((index, scenario));
         }
     }
-    // A server of one connection at a time is asked to wait last, and once.
+    // A server that serves one connection at a time would be blocked: such scenarios run last, and once.
     busy.sort_by_key(|(_, scenario)| scenario.mostly_waits());
     let mut note = |index, tried: Result<Tried, String>| match tried {
         Ok(Tried { mut row, client }) => {
@@ -161,15 +146,15 @@ pub async fn check(
     }
 }
 
-/// What the tries come to, or why they come to nothing.
+/// The result of all tries, or why there is none.
 async fn in_time(deadline: Instant, all: impl Future<Output = io::Result<Tried>>) -> Result<Tried, String> {
     match timeout_at(deadline, all).await {
         Ok(tried) => tried.map_err(|error| format!("it took no more connections: {error}")),
-        Err(_) => Err("the time for a check was up: a longer --deadline, or fewer scenarios".to_owned()),
+        Err(_) => Err("the check ran out of time: raise --deadline, or run fewer scenarios".to_owned()),
     }
 }
 
-/// What all tries have in common.
+/// What all tries share.
 struct Shared {
     target: Target,
     options: Options,
@@ -177,19 +162,22 @@ struct Shared {
     usual: Option<u16>,
 }
 
-/// How the tries of a scenario follow each other.
+/// How often and when the tries of a scenario run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
     OneByOne,
     AtOnce,
-    /// There is only one.
+    /// Only one try.
     Once,
 }
 
-/// All tries of a scenario.
+/// Runs all tries of a scenario.
 async fn tries(scenario: &'static Scenario, shared: &Arc<Shared>, pace: Pace) -> io::Result<Tried> {
     let (mut runs, mut tries) = (JoinSet::new(), Vec::new());
-    let number = if pace == Pace::Once { 1 } else { shared.options.repetitions };
+    let number = match pace {
+        Pace::Once => 1,
+        Pace::OneByOne | Pace::AtOnce => shared.options.repetitions,
+    };
     for _ in 0..number {
         let shared = shared.clone();
         runs.spawn(async move {
@@ -200,7 +188,7 @@ async fn tries(scenario: &'static Scenario, shared: &Arc<Shared>, pace: Pace) ->
             && let Some(joined) = runs.join_next().await
         {
             tries.push(joined.map_err(io::Error::other)??);
-            // What has read everything once does so again, and so does what has no end.
+            // A server that reads the whole upload, or answers without end, does so every time.
             let says_it_all = |judged: &Judged| match &judged.result {
                 Ok((attempt, _)) => attempt.end == End::Endless,
                 Err(_) => true,
@@ -216,6 +204,7 @@ async fn tries(scenario: &'static Scenario, shared: &Arc<Shared>, pace: Pace) ->
     Ok(summed_up(scenario, &shared.options, tries))
 }
 
+/// Why a scenario does not apply to this server.
 fn missing(
     scenario: &Scenario,
     target: &Target,
@@ -225,16 +214,19 @@ fn missing(
     if scenario.speaks_http1() && !abilities.http1 {
         return Some("it speaks HTTP/2 only");
     }
-    let missing = |need: &Need| match need {
-        Need::Tls | Need::Alpn | Need::ClientCertificate if target.tls.is_none() => {
-            Some("this URL is plain HTTP")
-        }
-        Need::LargePath if options.large_path.is_none() => Some("no --large-path was given"),
-        Need::WebsocketPath if options.websocket_path.is_none() => Some("no --websocket-path was given"),
-        Need::Http2 if !abilities.http2 => Some("it does not speak HTTP/2 here"),
-        Need::Alpn if !abilities.alpn => Some("it takes any application protocol"),
-        Need::ClientCertificate if !abilities.client_certificate => Some("it asks for no client certificate"),
-        _ => None,
-    };
-    scenario.needs.iter().find_map(missing)
+    let is_tls = target.tls.is_some();
+    scenario.needs.iter().find_map(|need| {
+        let (is_there, without_it) = match need {
+            Need::Tls => (is_tls, PLAIN),
+            Need::Alpn | Need::ClientCertificate if !is_tls => (false, PLAIN),
+            Need::Alpn => (abilities.alpn, "it accepts any application protocol"),
+            Need::ClientCertificate => (abilities.client_certificate, "it asks for no client certificate"),
+            Need::LargePath => (options.large_path.is_some(), "no --large-path was given"),
+            Need::WebsocketPath => (options.websocket_path.is_some(), "no --websocket-path was given"),
+            Need::Http2 => (abilities.http2, "it does not speak HTTP/2 here"),
+        };
+        (!is_there).then_some(without_it)
+    })
 }
+
+const PLAIN: &str = "this URL is plain HTTP";

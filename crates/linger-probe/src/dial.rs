@@ -1,4 +1,4 @@
-//! A connection's first step: the socket, connected, with what is to be said before HTTP and TLS.
+//! Opens the connections: TCP or a Unix socket, and the PROXY protocol's header before TLS and HTTP.
 
 use std::io;
 
@@ -8,15 +8,15 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::route::Via;
 use crate::target::Target;
 
-/// Connects to a target, and sends the PROXY protocol's header where that is asked for. `receive_buffer` is
-/// of TCP only.
+/// Connects to a target, and sends the PROXY protocol's header if the target asks for it. `receive_buffer`
+/// applies to TCP only.
 pub(crate) async fn dial(target: &Target, receive_buffer: Option<u32>) -> io::Result<TcpStream> {
     let mut stream = match &target.via {
         Via::Tcp => dial_tcp(target, receive_buffer).await?,
         Via::Unix(path) => dial_unix(path).await?,
     };
     if let Some(version) = target.proxy_protocol {
-        // A Unix socket has no such addresses.
+        // A Unix socket has no IP addresses.
         let addresses = stream.local_addr().and_then(|from| Ok((from, stream.peer_addr()?))).ok();
         stream.write_all(&version.header(addresses)).await?;
     }
@@ -33,8 +33,8 @@ async fn dial_tcp(target: &Target, receive_buffer: Option<u32>) -> io::Result<Tc
     Ok(stream)
 }
 
-/// The socket is used as a TCP one from here on: reads, writes, half-closes and errors are the same system
-/// calls. What only TCP has (its options and addresses) fails on it.
+/// Connects to a Unix socket. It is then used as a `TcpStream`, because reads, writes, half-closes and errors
+/// are the same system calls. TCP options and addresses fail on it.
 #[cfg(unix)]
 async fn dial_unix(path: &std::path::Path) -> io::Result<TcpStream> {
     let stream = tokio::net::UnixStream::connect(path).await?.into_std()?;
@@ -42,7 +42,7 @@ async fn dial_unix(path: &std::path::Path) -> io::Result<TcpStream> {
 }
 
 #[cfg(not(unix))]
-#[allow(clippy::unused_async, reason = "as the other")]
+#[allow(clippy::unused_async, reason = "the signature of the Unix version")]
 async fn dial_unix(_: &std::path::Path) -> io::Result<TcpStream> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,4 +1,5 @@
-//! A first look at a server: is it there, does it speak what its URL says, and what else can it do?
+//! Takes a first look at a server: is it there, does it speak what its URL says, and what else does it
+//! support?
 
 use std::time::Duration;
 
@@ -18,19 +19,21 @@ use crate::scenario::Opening;
 use crate::target::{Options, Target};
 use crate::tls_words;
 
-/// What this server can do, once it has shown that it answers a request. Settles on the address that takes
-/// connections. It makes at most [`LOOK_CONNECTIONS`], and one more for each address that takes none.
+/// Finds out what this server supports, and sets the target's address to the first that accepts connections.
+///
+/// Opens at most [`LOOK_CONNECTIONS`], and one more for each address that accepts none. Each wait takes at
+/// most the options' timeout.
 ///
 /// # Errors
-/// Nobody listens there; or the server does not speak what its URL says, is not trusted, redirects, or does
-/// not answer. Each wait takes at most the options' timeout.
+/// No server listens there; or it does not speak what its URL says, is not trusted, redirects, or does not
+/// answer.
 pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilities, Error> {
     timeout(options.timeout, reach(target))
         .await
         .unwrap_or_else(|late| Err(Error::Unreachable { place: target.place(), why: late.into() }))?;
     let look = Look { target, options };
     let is_tls = look.target.tls.is_some();
-    // It says what is wrong with a handshake, so it comes first.
+    // This comes first, because it reports what is wrong with the TLS handshake.
     let first = look.answer().await;
     let http2 = match &first {
         Ok(_)
@@ -40,9 +43,20 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
             | Error::Silent { .. }
             | Error::Unfinished { .. },
         ) => look.speaks_http2().await?,
-        // A protocol that is offered to nobody may be all that it speaks.
+        // Perhaps it refuses because the hello offered no ALPN protocol, and speaks only HTTP/2.
         Err(Error::Refused { .. }) if is_tls => look.speaks_http2().await?,
-        Err(_) => false,
+        Err(
+            Error::Url { .. }
+            | Error::File { .. }
+            | Error::Name { .. }
+            | Error::NotAllowed { .. }
+            | Error::Unreachable { .. }
+            | Error::NotPlain { .. }
+            | Error::NotTls { .. }
+            | Error::Certificate { .. }
+            | Error::Refused { .. }
+            | Error::Redirect { .. },
+        ) => false,
     };
     let head = match first {
         Ok(head) => Some(head),
@@ -50,7 +64,7 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
         Err(error) => return Err(error),
     };
     let http1 = match &head {
-        // What a server of HTTP/2 alone says to a client of HTTP/1.
+        // A server that speaks only HTTP/2 can still answer an HTTP/1 client, to refuse it.
         Some(_) if http2 && is_tls => look.negotiates_http1().await?,
         Some(head) => !http2 || head.minor == 1,
         None => false,
@@ -71,7 +85,7 @@ pub async fn discover(target: &mut Target, options: &Options) -> Result<Abilitie
     })
 }
 
-/// Settles on the first of a target's addresses that takes a connection.
+/// Sets the target's address to the first that accepts a connection.
 async fn reach(target: &mut Target) -> Result<(), Error> {
     loop {
         let Err(why) = dial(target, None).await else { return Ok(()) };
@@ -88,7 +102,8 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// An ordinary request has an answer, if not yet a whole one: that is for the rows to judge.
+    /// The head of the answer to an ordinary request. Whether the whole response arrives is for the rows to
+    /// judge.
     async fn answer(&self) -> Result<Head, Error> {
         let mut connection = self.open(Opening::Plain).await?;
         let url = || self.target.url.clone();
@@ -109,7 +124,7 @@ impl Look<'_> {
             return Err(Error::Refused { url: url(), alert });
         }
         let http1 = &connection.received.http1;
-        // A TLS server's word to a plain client is 400, too.
+        // Some TLS servers answer plain HTTP with 400.
         let suspicious = http1.head().is_none_or(|head| head.status == 400);
         if suspicious && self.target.tls.is_none() && self.hides_tls().await {
             return Err(Error::NotPlain { url: url() });
@@ -130,13 +145,14 @@ impl Look<'_> {
         }
     }
 
-    /// Whether it speaks TLS all the same. A server that says nothing to a hello does not.
+    /// Whether it speaks TLS although its URL does not say so. A server that does not answer a hello does
+    /// not.
     async fn hides_tls(&self) -> bool {
         let hello = timeout(self.options.timeout.min(HELLO), speaks_tls(self.target));
         matches!(hello.await, Ok(Ok(true)))
     }
 
-    /// Whether it answers a request while another connection is open, on which nothing comes.
+    /// Whether it answers a request while another connection is open and idle.
     async fn serves_two_at_once(&self) -> Result<bool, Error> {
         let soon = || Instant::now() + self.options.timeout.min(BESIDE);
         let idle = self.start(Opening::Plain).await?;
@@ -148,7 +164,7 @@ impl Look<'_> {
         let answers = other.received.http1.head().is_some() || other.is_over();
         drop(idle);
         if !answers {
-            // So that it is done with this one before it is asked for more.
+            // Let the server finish this connection before the next one is opened.
             let deadline = Instant::now() + self.options.timeout;
             if other.is_handshaking() {
                 other.handshake(self.options.timeout).await;
@@ -160,15 +176,15 @@ impl Look<'_> {
         Ok(answers)
     }
 
-    /// Whether its first frame is SETTINGS: over TLS by ALPN, otherwise by prior knowledge (RFC 9113 §3.3,
-    /// §3.4).
+    /// Whether its first frame is SETTINGS (RFC 9113 §3.4). HTTP/2 is chosen by ALPN over TLS, otherwise by
+    /// prior knowledge (§3.3).
     async fn speaks_http2(&self) -> Result<bool, Error> {
         let mut connection = self.open(Opening::Http2).await?;
         let negotiated = connection.session().is_none_or(|session| session.alpn_protocol() == Some(b"h2"));
         if connection.is_handshaking() || !negotiated {
             return Ok(false);
         }
-        // It waits for nothing before its own (RFC 9113 §3.4).
+        // A server sends its SETTINGS without waiting for the client's (RFC 9113 §3.4).
         let deadline = Instant::now() + self.options.timeout.min(BESIDE);
         connection.send(PREFACE, true, deadline).await;
         let told = |connection: &Connection| {
@@ -179,13 +195,13 @@ impl Look<'_> {
         Ok(connection.received.http2.is_some_and(|frames| frames.settings))
     }
 
-    /// Whether it takes HTTP/1.1 where that alone is offered.
+    /// Whether it selects HTTP/1.1 if ALPN offers nothing else.
     async fn negotiates_http1(&self) -> Result<bool, Error> {
         let connection = self.open(Opening::Http1).await?;
         Ok(connection.session().is_some_and(|session| session.alpn_protocol() == Some(b"http/1.1")))
     }
 
-    /// Whether it refuses a protocol that it does not know, in whatever words.
+    /// Whether it refuses an unknown application protocol, with or without an alert.
     async fn refuses_protocols(&self) -> Result<bool, Error> {
         Ok(self.open(Opening::UnknownProtocol).await?.is_handshaking())
     }
@@ -205,7 +221,7 @@ impl Look<'_> {
         Ok(connection)
     }
 
-    /// Before its handshake.
+    /// Opens a connection, without the TLS handshake.
     async fn start(&self, opening: Opening) -> Result<Connection, Error> {
         let tls = self.target.tls.as_ref();
         let session =
@@ -222,7 +238,7 @@ impl Look<'_> {
         opened.map_err(|why| self.unreachable(why))
     }
 
-    /// Sends a request and reads to the end of its response's head, or of the connection.
+    /// Sends a request, and reads up to the end of the response's head or of the connection.
     async fn request(&self, connection: &mut Connection, deadline: Instant) {
         connection.send(fill(GET_LAST, self.target, self.options).as_bytes(), true, deadline).await;
         let http1 = |connection: &Connection| {
@@ -243,9 +259,9 @@ impl Look<'_> {
     }
 }
 
-/// One that is only opened, one request, a hello, and one or two for each ability.
+/// One that is only opened, one with a request, one with a hello, and one or two for each ability.
 pub const LOOK_CONNECTIONS: u64 = 9;
-/// For the first word of a server that has something to say at once.
+/// How long to wait for a server that should answer at once.
 const BESIDE: Duration = Duration::from_secs(3);
-/// For the answer to a hello by a server that may wait for something else.
+/// How long to wait for the answer to a hello by a server that may expect plain HTTP.
 const HELLO: Duration = Duration::from_secs(1);

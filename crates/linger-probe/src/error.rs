@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use crate::shown::shown;
 
-/// Something that keeps the probe from judging a server. It prints as one line that says what to do, with
-/// what the server said as [`shown`].
+/// Why the probe cannot judge a server. It prints as one line that says what to do. Text from the server is
+/// escaped by [`shown`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The URL cannot be probed.
     Url {
-        /// As it was given.
+        /// The URL as given, without user and password.
         url: String,
         /// What is wrong with it.
         why: String,
     },
     /// A certificate or key cannot be used.
     File {
-        /// The option that names it.
+        /// The option that names the file.
         option: &'static str,
-        /// Where it is.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -33,26 +33,26 @@ pub enum Error {
     Name {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         why: io::Error,
     },
-    /// It is on another machine, and nobody said that it may be probed.
+    /// The server is on another machine, and the user has not said that it may be probed.
     NotAllowed {
-        /// Where.
+        /// The server's address.
         address: SocketAddr,
     },
-    /// Nobody takes the connection.
+    /// No server accepts the connection.
     Unreachable {
-        /// Where to.
+        /// The address, or the path of the Unix socket.
         place: String,
-        /// What the system said.
+        /// The system's error.
         why: io::Error,
     },
-    /// It takes a connection, and says nothing for this long.
+    /// It accepts a connection, but sends nothing.
     Silent {
         /// The server.
         url: String,
-        /// How long.
+        /// How long the probe waited.
         bound: Duration,
     },
     /// It ends the connection without a response.
@@ -60,29 +60,29 @@ pub enum Error {
         /// The server.
         url: String,
     },
-    /// It answers, and its answer comes to nothing.
+    /// It answers, but without a complete response head.
     Unfinished {
         /// The server.
         url: String,
         /// What it sends instead of a response.
         what: String,
     },
-    /// What it says is not HTTP.
+    /// It does not speak HTTP.
     NotHttp {
         /// The server.
         url: String,
     },
-    /// It speaks TLS, and the URL says plain.
+    /// It speaks TLS, but the URL is `http`.
     NotPlain {
         /// The server.
         url: String,
     },
-    /// It does not speak TLS, and the URL says so.
+    /// It does not speak TLS, but the URL is `https`.
     NotTls {
         /// The server.
         url: String,
     },
-    /// Its certificate is not to be trusted.
+    /// Its certificate is not trusted.
     Certificate {
         /// The server.
         url: String,
@@ -91,18 +91,18 @@ pub enum Error {
         /// What helps.
         fix: &'static str,
     },
-    /// It refuses the handshake.
+    /// It refuses the TLS handshake.
     Refused {
         /// The server.
         url: String,
-        /// Its alert.
+        /// The name of its alert.
         alert: String,
     },
-    /// Another URL has what is asked for.
+    /// It redirects to another URL.
     Redirect {
         /// The server.
         url: String,
-        /// Where it sends its clients.
+        /// The URL that it redirects to.
         location: String,
     },
 }
@@ -116,7 +116,7 @@ impl fmt::Display for Error {
             }
             Self::Name { host, why } => write!(f, "{} has no address: {why}", shown(host)),
             Self::NotAllowed { address } => {
-                write!(f, "{address} is another host: --i-may-test-this-host if you may")
+                write!(f, "{address} is on another machine: --i-may-test-this-host if you may test it")
             }
             Self::Unreachable { place, why } => write!(f, "{} cannot be reached: {why}", shown(place)),
             Self::Silent { url, bound } => {
@@ -151,7 +151,18 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Name { why, .. } | Self::Unreachable { why, .. } => Some(why),
-            _ => None,
+            Self::Url { .. }
+            | Self::File { .. }
+            | Self::NotAllowed { .. }
+            | Self::Silent { .. }
+            | Self::NoResponse { .. }
+            | Self::Unfinished { .. }
+            | Self::NotHttp { .. }
+            | Self::NotPlain { .. }
+            | Self::NotTls { .. }
+            | Self::Certificate { .. }
+            | Self::Refused { .. }
+            | Self::Redirect { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a URL to a target: names are resolved, files are read, nothing is asked of the server.
+//! Makes a target of a URL: resolves names and reads certificate files, but does not connect.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,18 +15,17 @@ use crate::shown::shown;
 use crate::target::{Options, Target, Tls};
 use crate::trust::Trust;
 
-/// Finds the server of a URL, `http://…`, `https://…` or `name=http://…`: its addresses, and for `https` its
-/// TLS configuration. It does not connect. A server that is not on this machine is taken where it may be
-/// `anywhere` only.
+/// Finds the server of a URL (`http://…`, `https://…` or `name=http://…`): its addresses, and for `https` its
+/// TLS configuration. Does not connect, and takes at most the options' timeout.
 ///
 /// # Errors
-/// The URL is not one of HTTP, its name has no address, or a file of `trust` cannot be used. Takes at most
-/// the options' timeout.
+/// The URL is not `http` or `https`, its host has no address, a file of `trust` cannot be used, or the server
+/// is on another machine and `anywhere` is false.
 pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -> Result<Target, Error> {
     let (name, url) = split_name(url);
     let bad = |why: &str| Error::Url { url: without_user(url), why: why.to_owned() };
     let mut parsed = Url::parse(url)
-        .map_err(|error| bad(&format!("not a URL ({error}): http://…, https://… or HOST:PORT")))?;
+        .map_err(|error| bad(&format!("not a URL ({error}): use http://…, https://… or HOST:PORT")))?;
     let is_tls = match parsed.scheme() {
         "http" => false,
         "https" => true,
@@ -36,7 +35,7 @@ pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -
     let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else {
         return Err(bad("it names no host"));
     };
-    // An IPv6 address is in brackets in a URL, and nowhere else.
+    // Only URLs have brackets around IPv6 addresses.
     let bare_host = host.trim_start_matches('[').trim_end_matches(']');
     let server = || match &trust.server_name {
         Some(name) => Ok(name.clone()),
@@ -70,7 +69,7 @@ pub async fn find(url: &str, trust: &Trust, options: &Options, anywhere: bool) -
 /// `name=URL`, or a URL alone, with or without a scheme.
 pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
     match text.split_once('=') {
-        // What has a colon or an @ before the = is a URL that has it in its password or its query.
+        // With a colon, an @ or a ? before it, the = is part of the URL: of its password or its query.
         Some((name, url)) if !name.is_empty() && !name.contains([':', '@', '?']) => (Some(name), url),
         _ => (None, text),
     }

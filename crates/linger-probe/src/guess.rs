@@ -1,4 +1,4 @@
-//! A URL without a scheme: which one does the server speak?
+//! Guesses the scheme of a URL that has none.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -13,28 +13,30 @@ use crate::shown::shown;
 use crate::target::{Options, Target};
 use crate::trust::Trust;
 
-/// What was found out of a URL without a scheme.
+/// The scheme that was guessed for a URL without one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Guess {
-    /// The URL, with its scheme, and with the name and the user that it was given.
+    /// The URL with its scheme, and with the name and user that were given.
     pub url: String,
-    /// A sentence that says why this scheme.
+    /// A sentence that says why this scheme was chosen.
     pub hint: String,
 }
 
-/// As its sentence: the URL may have a password.
+/// Without the URL, which may contain a password.
 impl std::fmt::Debug for Guess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guess").field("hint", &self.hint).finish_non_exhaustive()
     }
 }
 
-/// The scheme of `host:port` or `name=host:port`: https where a TLS hello has an answer in TLS, http
-/// otherwise. Takes one connection, and no longer than the options' timeout for each of its steps. `None` for
-/// a URL that has a scheme, and for what is no URL.
+/// Guesses the scheme of `host:port` or `name=host:port`: `https` if the server answers a TLS hello in TLS,
+/// `http` otherwise. Returns `None` for a URL that has a scheme, and for anything else.
+///
+/// Opens one connection to each address until one accepts it. Takes at most the options' timeout for each,
+/// and for the name.
 ///
 /// # Errors
-/// Those of [`find`], and nobody takes the connection.
+/// Those of [`find`], and that no server accepts the connection.
 pub async fn guess(
     text: &str,
     trust: &Trust,
@@ -53,7 +55,7 @@ pub async fn guess(
     let is_tls = loop {
         match timeout(options.timeout, speaks_tls(&target)).await {
             Ok(Ok(is_tls)) => break is_tls,
-            // Silence is not TLS, either.
+            // A server that does not answer does not speak TLS.
             Err(_) => break false,
             Ok(Err(why)) if target.others.is_empty() => {
                 return Err(Error::Unreachable { place: target.place(), why });
@@ -67,12 +69,12 @@ pub async fn guess(
     Ok(Some(Guess { url: with(scheme), hint }))
 }
 
-/// Whether a TLS hello has an answer in TLS: a handshake or an alert. Two line ends follow it, which make a
-/// plain server answer at once.
+/// Whether the server answers a TLS hello in TLS, by a handshake or an alert. Two line ends follow the hello,
+/// so that a plain HTTP server answers at once, too.
 pub(crate) async fn speaks_tls(target: &Target) -> std::io::Result<bool> {
     let mut connection = dial(target, None).await?;
     let mut first = [0];
-    // A server that ends the connection at once has answered, too.
+    // If the server ends the connection at once, that is an answer, too.
     let answered = async {
         connection.write_all(&[OLD_HELLO, b"\r\n\r\n"].concat()).await?;
         connection.read(&mut first).await
@@ -81,7 +83,7 @@ pub(crate) async fn speaks_tls(target: &Target) -> std::io::Result<bool> {
     Ok(matches!(answered, Ok(1)) && [ALERT_RECORD, HANDSHAKE_RECORD].contains(&first[0]))
 }
 
-/// `host:port`, and perhaps a path and a user, without a scheme.
+/// Whether this is `host:port`, perhaps with a path and a user, but without a scheme.
 fn is_host_and_port(text: &str) -> bool {
     let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
     let host_and_port = authority.rsplit('@').next().unwrap_or_default();

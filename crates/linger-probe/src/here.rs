@@ -1,17 +1,17 @@
-//! Which addresses are this machine's own.
+//! Tells which addresses are on this machine.
 
 use std::net::IpAddr;
 
-/// Whether a connection to it stays on this machine: loopback, or the address of one of its interfaces.
+/// Whether a connection to this address stays on this machine: it is loopback, or that of an interface.
 pub(crate) fn is_here(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
-    // Connecting to the unspecified address reaches this machine, too.
+    // Connecting to the unspecified address reaches this machine.
     ip.is_loopback() || ip.is_unspecified() || is_own(ip)
 }
 
 #[cfg(unix)]
 fn is_own(ip: IpAddr) -> bool {
-    // Where the system does not tell, no address is known to be its own.
+    // If the system does not list its interfaces, only loopback counts.
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return false };
     interfaces.filter_map(|interface| interface.address).any(|address| {
         let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
@@ -34,7 +34,7 @@ mod tests {
         for own in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"] {
             assert!(is_here(own.parse().expect("an address")), "{own}");
         }
-        // RFC 5737 and RFC 3849: nobody's.
+        // Documentation addresses (RFC 5737, RFC 3849), which no machine has.
         for other in ["203.0.113.77", "2001:db8:ffff::77"] {
             assert!(!is_here(other.parse().expect("an address")), "{other}");
         }

@@ -1,51 +1,46 @@
-//! As much of HTTP/2 as it takes to see how a server ends a connection of it (RFC 9113).
+//! As much of HTTP/2 (RFC 9113) as a check needs to see how a server ends a connection.
 //!
-//! `restart` uses the crate h2. A check cannot: it sends frames that are invalid, and it has to see the codes
-//! of `RST_STREAM` and GOAWAY behind a whole response, which that crate does not tell.
+//! `restart` uses the crate h2. A check cannot use it, because a check sends invalid frames and needs the
+//! codes of `RST_STREAM` and GOAWAY that follow a whole response, which h2 does not report.
 
 use std::fmt;
-use std::io::Write as _;
 
 use crate::response::Response;
 
-/// Frame types (RFC 9113 §6).
-mod kind {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const RST_STREAM: u8 = 3;
-    pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PING: u8 = 6;
-    pub(super) const GOAWAY: u8 = 7;
-    pub(super) const WINDOW_UPDATE: u8 = 8;
-    pub(super) const CONTINUATION: u8 = 9;
-}
+mod frame;
 
-/// What the server's frames have said so far. The one stream is the first, 1.
+use frame::{
+    ACK, BLOCK, END_HEADERS, END_STREAM, FIRST_WINDOW, FRAME, INITIAL_WINDOW_SIZE, PADDED, PRIORITY, code,
+    frame, kind, length,
+};
+pub(crate) use frame::{HEADER, NO_ERROR, PREFACE, error_name, headers};
+
+/// Reads the server's frames. The client uses one stream, number 1.
 pub(crate) struct Frames {
-    /// Of a frame that is not whole yet.
+    /// The bytes of an incomplete frame.
     held: Vec<u8>,
-    /// Bytes of a payload that are passed over.
+    /// How many bytes of a payload to skip.
     skip: u32,
-    /// A field block that is not whole yet.
+    /// The bytes of an incomplete field block.
     block: Vec<u8>,
     decoder: loona_hpack::Decoder<'static>,
-    /// Frames that answer the server's, to be sent.
+    /// Answers to the server's frames, not sent yet.
     replies: Vec<u8>,
-    /// Whether its SETTINGS came, which is the first frame of any HTTP/2 server (RFC 9113 §3.4).
+    /// Whether SETTINGS came, which must be the server's first frame (RFC 9113 §3.4).
     pub(crate) settings: bool,
     pub(crate) status: Option<u16>,
     pub(crate) body_bytes: u64,
-    /// Whether the response is whole.
+    /// Whether the response is complete.
     pub(crate) ended: bool,
     /// The code of the stream's first `RST_STREAM`.
     pub(crate) reset: Option<u32>,
-    /// The code of its last GOAWAY.
+    /// The code of the last GOAWAY.
     pub(crate) goaway: Option<u32>,
-    /// What may be sent on the connection and on the stream.
+    /// How many bytes of data may be sent on the connection, and on the stream below.
     window: i64,
     stream_window: i64,
     initial_window: i64,
-    /// Its frames make no sense.
+    /// Whether the frames were invalid.
     pub(crate) is_garbled: bool,
 }
 
@@ -99,7 +94,7 @@ impl Frames {
         }
     }
 
-    /// Whether the stream is over, as far as the server is concerned, or the connection is.
+    /// Whether the server has ended the stream.
     pub(crate) fn is_answered(&self) -> bool {
         self.ended || self.reset.is_some()
     }
@@ -115,12 +110,12 @@ impl Frames {
         usize::try_from(self.window.min(self.stream_window)).unwrap_or_default()
     }
 
-    /// Takes the answers to the server's SETTINGS and PINGs that are due.
+    /// Takes the answers to the server's frames that have to be sent.
     pub(crate) fn replies(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.replies)
     }
 
-    /// A DATA frame of zeros of the stream, as long as the windows and the bound let it be.
+    /// A DATA frame of zeros, at most `bound` bytes and as long as flow control allows.
     pub(crate) fn data(&mut self, bound: u64, is_last: bool) -> Vec<u8> {
         let bytes = self.room().min(FRAME).min(usize::try_from(bound).unwrap_or(usize::MAX));
         let taken = i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -130,7 +125,7 @@ impl Frames {
         frame(kind::DATA, flags, 1, &vec![0; bytes])
     }
 
-    /// Looks at what is held, if that is enough to tell.
+    /// Handles the held frame once enough of it has arrived.
     fn step(&mut self) {
         let Some(header) = self.held.first_chunk::<HEADER>() else { return };
         let length = length(*header);
@@ -147,7 +142,7 @@ impl Frames {
                 self.body_bytes += length as u64;
                 self.ended |= flags & END_STREAM != 0;
             }
-            // So that it can go on.
+            // Open the windows again.
             if length > 0 {
                 let increment = u32::try_from(length).unwrap_or_default().to_be_bytes();
                 self.replies.extend(frame(kind::WINDOW_UPDATE, 0, 0, &increment));
@@ -156,7 +151,7 @@ impl Frames {
             return;
         }
         if length > FRAME {
-            // More than it was allowed to send (RFC 9113 §4.2).
+            // The client has not allowed frames this long (RFC 9113 §4.2).
             self.is_garbled = true;
         }
         if self.held.len() < HEADER + length || self.is_garbled {
@@ -178,7 +173,7 @@ impl Frames {
             }
             kind::PING if flags & ACK == 0 => self.replies.extend(frame(kind::PING, ACK, 0, payload)),
             kind::GOAWAY => self.goaway = payload.get(4..8).map(code),
-            // The stream is over by the first; more of them answer what was under way.
+            // The first one ends the stream; later ones answer frames that were still on the way.
             kind::RST_STREAM if stream == 1 => self.reset = self.reset.or(payload.get(..4).map(code)),
             kind::WINDOW_UPDATE => {
                 let increment = i64::from(payload.get(..4).map_or(0, code) & 0x7fff_ffff);
@@ -218,7 +213,7 @@ impl Frames {
         }
     }
 
-    /// Reads a field block, once it is whole. The first with a final status counts; trailers have none.
+    /// Reads a field block once it is complete. The first final status counts; trailers have none.
     fn fields(&mut self, flags: u8) {
         if flags & END_HEADERS == 0 {
             return;
@@ -232,76 +227,6 @@ impl Frames {
         }
     }
 }
-
-/// A request's HEADERS frame, on stream 1. `fields` are pseudo-fields, too.
-pub(crate) fn headers(fields: &[(&str, &str)], is_last: bool) -> Vec<u8> {
-    let mut encoder = loona_hpack::Encoder::new();
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        // Into memory, which takes it.
-        let _ = encoder.encode_header_into((name.as_bytes(), value.as_bytes()), &mut block);
-    }
-    frame(kind::HEADERS, END_HEADERS | if is_last { END_STREAM } else { 0 }, 1, &block)
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(HEADER + payload.len());
-    let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
-    // Into memory, which takes it.
-    let _ = frame.write_all(&length[1..]);
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-fn length(header: [u8; HEADER]) -> usize {
-    usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2])
-}
-
-fn code(bytes: &[u8]) -> u32 {
-    bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
-}
-
-/// The name of an error code (RFC 9113 §7).
-pub(crate) fn error_name(code: u32) -> String {
-    const NAMES: [&str; 14] = [
-        "NO_ERROR",
-        "PROTOCOL_ERROR",
-        "INTERNAL_ERROR",
-        "FLOW_CONTROL_ERROR",
-        "SETTINGS_TIMEOUT",
-        "STREAM_CLOSED",
-        "FRAME_SIZE_ERROR",
-        "REFUSED_STREAM",
-        "CANCEL",
-        "COMPRESSION_ERROR",
-        "CONNECT_ERROR",
-        "ENHANCE_YOUR_CALM",
-        "INADEQUATE_SECURITY",
-        "HTTP_1_1_REQUIRED",
-    ];
-    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
-    name.map_or_else(|| format!("error {code}"), |name| (*name).to_owned())
-}
-
-/// RFC 9113 §3.4, with an empty SETTINGS frame.
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-/// `NO_ERROR`.
-pub(crate) const NO_ERROR: u32 = 0;
-/// Of a frame, before its payload.
-pub(crate) const HEADER: usize = 9;
-/// Of a frame's payload, without a setting that allows more (RFC 9113 §6.5.2).
-const FRAME: usize = 16 << 10;
-/// Of a field block.
-const BLOCK: usize = 1 << 20;
-const FIRST_WINDOW: i64 = 65_535;
-const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
-const PRIORITY: u8 = 0x20;
 
 #[cfg(test)]
 mod tests {
@@ -342,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http2_is_said_to_be_none() {
+    fn what_is_not_http2_is_garbled() {
         assert!(read(b"HTTP/1.1 400 Bad Request\r\n\r\n", 4).is_garbled);
         let long = frame(kind::SETTINGS, 0, 0, &[]);
         assert!(read(&[&long[..], &[0xff; 100]].concat(), 7).is_garbled, "a frame of 16 MiB");
@@ -357,7 +282,7 @@ mod tests {
         }
         assert_eq!(sent, 65_535);
         frames.take(&frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 9]));
-        assert_eq!(frames.room(), 0, "the stream's is used up, too");
+        assert_eq!(frames.room(), 0, "the stream's window is used up, too");
         frames.take(&frame(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 5]));
         assert_eq!(frames.data(100, true)[4], 0, "not the last");
         frames.take(&frame(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 5]));

@@ -1,4 +1,4 @@
-//! What one try comes to.
+//! Judges one try.
 
 use std::net::SocketAddr;
 
@@ -7,56 +7,61 @@ use tokio_rustls::rustls::AlertDescription;
 use crate::connection::{Connection, Ended};
 use crate::http2::{self, NO_ERROR};
 use crate::model::{Attempt, End, Event, Severity, Side, What};
-use crate::received::LIMIT;
 use crate::response::Response;
 use crate::run::Run;
-use crate::scenario::{Expect, Opening, Scenario, Step};
+use crate::scenario::{Expect, Opening, Scenario};
 use crate::tls_words;
 
-/// A judged try, and who sent what when.
+mod words;
+
+use words::phrase;
+
+/// A judged try.
 pub(crate) struct Judged {
-    /// With what a failure means.
+    /// The try, and how bad its failure is (or would be).
     pub(crate) result: Result<(Attempt, Severity), NotApplicable>,
+    /// Who sent what when.
     pub(crate) ladder: Vec<Event>,
-    /// The client's own address, by which its packets are known.
+    /// The client's own address, which identifies its packets.
     pub(crate) client: Option<SocketAddr>,
 }
 
-/// Why a try tells nothing about its scenario. Exhaustive: a new variant is a breaking change.
+/// Why a try says nothing about its scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotApplicable {
     /// The server keeps an idle connection for longer than the probe waits.
     StaysIdle,
-    /// It reads all of an upload before it answers.
+    /// It reads the whole upload before it answers.
     ReadsEverything,
-    /// It gives no answer at all, and keeps the connection: how it would end one is not to be seen.
+    /// It does not answer and keeps the connection open, so how it ends connections cannot be seen.
     NoAnswer,
     /// Its TLS handshake takes longer than the probe waits.
     NoHandshake,
-    /// It takes the request that it was to refuse.
+    /// It accepts the request that it should refuse, and answers with this status.
     Accepts(u16),
-    /// It speaks the TLS version that it was to refuse.
+    /// It speaks the TLS version that it should refuse.
     OldVersion,
     /// Its response is longer than the probe reads.
     TooLong,
-    /// It has not sent the response behind which its socket was to be released.
+    /// It has not sent the whole response after which it should release its socket.
     NotWhole,
-    /// It says no `close_notify` that could be answered.
+    /// It sends no `close_notify` that the client could answer.
     NoCloseNotify,
 }
 
-/// What a try is judged by.
+/// Everything that a try is judged by.
 struct Seen<'a> {
     scenario: &'a Scenario,
     run: &'a Run,
     response: Option<Response>,
+    /// The status of an ordinary request, if known.
     usual: Option<u16>,
-    /// Whether the whole response arrived, and the client read it.
+    /// Whether the whole response arrived and the client read it.
     whole: bool,
     end: End,
 }
 
-/// Judges a try. `usual`: the status of an ordinary request, where that is known.
+/// Judges a try. `usual` is the status of an ordinary request, if known.
 pub(crate) fn judge(scenario: &Scenario, run: Run, usual: Option<u16>) -> Judged {
     let seen = Seen::of(scenario, &run, usual);
     let fault = seen.fault();
@@ -84,15 +89,19 @@ impl<'a> Seen<'a> {
     fn not_applicable(&self, passed: bool) -> Option<NotApplicable> {
         let connection = self.connection();
         let status = self.response.map_or(0, |response| response.status);
-        if self.scenario.steps.contains(&Step::AwaitIdleEnd) && !self.run.idle_ended && self.whole {
+        if self.run.stays_idle && self.whole {
             return Some(NotApplicable::StaysIdle);
         }
         if self.run.no_handshake {
             return Some(NotApplicable::NoHandshake);
         }
         let failed_write = self.run.gave_up && !self.run.stalled;
-        let awaits_refusal = matches!(self.scenario.expect, Expect::Response | Expect::Http2Response);
-        if awaits_refusal && self.end == End::TimedOut && connection.received.bytes == 0 && !failed_write {
+        let wants_early_response = self.scenario.expect.wants_early_response();
+        if wants_early_response
+            && self.end == End::TimedOut
+            && connection.received.bytes == 0
+            && !failed_write
+        {
             return Some(NotApplicable::NoAnswer);
         }
         if self.run.read_everything && passed {
@@ -106,7 +115,7 @@ impl<'a> Seen<'a> {
         {
             return Some(NotApplicable::OldVersion);
         }
-        if connection.received.states_too_much() && self.wants_response() {
+        if connection.received.states_too_much() && self.scenario.expect.wants_response() {
             return Some(NotApplicable::TooLong);
         }
         if self.scenario.expect == Expect::Release && !self.whole {
@@ -118,20 +127,20 @@ impl<'a> Seen<'a> {
         None
     }
 
-    /// What went wrong, as it was seen, and what that means to the server's users. None where it went well.
+    /// What went wrong, and what that means for the server's users. None if nothing did.
     fn fault(&self) -> Option<String> {
         let connection = self.connection();
         let frames = connection.received.http2.as_ref();
         let end = phrase(&self.end);
         if self.run.gave_up && self.run.stalled {
-            let what = "the server took no more of what was sent, and did not end the connection";
-            let means = "a client that reads behind its writes waits until its own time is up, and gives up";
+            let what = "the server took no more data, and did not end the connection";
+            let means = "a client that writes before it reads waits for its own timeout, and gives up";
             return Some(format!("{what}: {means}"));
         }
         if self.run.gave_up {
             return Some(self.lost("a write failed before the answer was read"));
         }
-        if self.wants_response() && !self.whole {
+        if self.scenario.expect.wants_response() && !self.whole {
             return Some(self.missing());
         }
         let status = self.response.map_or(0, |response| response.status);
@@ -140,20 +149,20 @@ impl<'a> Seen<'a> {
             Expect::Response => None,
             Expect::ClientError if (400..500).contains(&status) => None,
             Expect::ClientError => {
-                Some(format!("the answer is {status}, which does not say that the client is wrong"))
+                Some(format!("the answer is {status}, although the mistake is the client's (4xx)"))
             }
             Expect::CleanEnd if status == 400 && self.usual.is_some_and(|usual| usual != status) => {
                 let usual = self.usual.unwrap_or_default();
-                Some(self.lost(&format!("the answer is 400, and such a request alone is answered {usual}")))
+                Some(self.lost(&format!("the answer is 400, but such a request alone is answered {usual}")))
             }
             Expect::CleanEnd | Expect::NoReset if self.end == End::Reset => {
                 and_then("a reset: systems other than Linux drop what the client has not read by then")
             }
-            Expect::NoReset if self.was_reset() => and_then("a reset, behind the server's own end"),
+            Expect::NoReset if self.was_reset() => and_then("a reset, after the server's own end"),
             Expect::CleanEnd | Expect::NoReset => match &self.end {
                 End::Fin | End::CloseNotify => None,
                 End::TimedOut => and_then("the server did not end the connection that it was asked to end"),
-                _ => and_then(end),
+                End::Reset | End::Alert(_) | End::Endless | End::Failed(_) => and_then(end),
             },
             Expect::CloseNotify if connection.close_notify => None,
             Expect::CloseNotify => Some(self.lost(&format!("{end}, without close_notify"))),
@@ -163,35 +172,30 @@ impl<'a> Seen<'a> {
                 None | Some(NO_ERROR) => None,
                 Some(code) => {
                     let name = http2::error_name(code);
-                    and_then(&format!("RST_STREAM({name}): many clients report that instead"))
+                    and_then(&format!("RST_STREAM({name}): many clients report that instead of the response"))
                 }
             },
             Expect::GoAway if frames.is_some_and(|frames| frames.goaway.is_some()) => None,
             Expect::GoAway => Some(self.lost(&format!("{end}, without GOAWAY"))),
             Expect::WebsocketClose if status != 101 => {
-                Some(format!("the path takes no WebSocket: {}", self.saw()))
+                Some(format!("the path does not accept a WebSocket: {}", self.saw()))
             }
             Expect::WebsocketClose => match connection.received.websocket.close() {
                 None => Some(self.lost(&format!("{end}, without a Close frame"))),
                 Some(_) if self.was_reset() => {
-                    Some("a reset behind the Close frame can overtake it".to_owned())
+                    Some("a reset after the Close frame can overtake it".to_owned())
                 }
                 Some(_) if self.end == End::TimedOut => {
-                    Some("Close was answered, and the connection stayed open (RFC 6455 §7.1.1)".to_owned())
+                    Some("Close was answered, but the connection stayed open (RFC 6455 §7.1.1)".to_owned())
                 }
                 Some(_) => None,
             },
             Expect::Release if self.run.released.is_some() => None,
-            Expect::Release => Some(self.lost("its socket was still there at the end of the wait")),
+            Expect::Release => Some(self.lost("the server still held its socket at the end of the wait")),
         }
     }
 
-    /// Whether a response is what the scenario is about.
-    fn wants_response(&self) -> bool {
-        !matches!(self.scenario.expect, Expect::Alert | Expect::GoAway | Expect::WebsocketClose)
-    }
-
-    /// The server's fatal alert, in the session or before there was one.
+    /// The server's fatal alert, from the TLS session or from before there was one.
     fn alert(&self) -> Option<String> {
         let raw = || {
             raw_alert(&self.connection().received.prefix)
@@ -200,114 +204,59 @@ impl<'a> Seen<'a> {
         self.connection().alert.clone().or_else(raw)
     }
 
-    /// What a lost response means to the clients of this scenario.
+    /// A fault, and what it means for the clients of this scenario.
     fn lost(&self, what: &str) -> String {
         format!("{what}: {}", self.scenario.loss)
     }
 
-    /// In what way the response is not whole, and where an end cut it off, what that means.
-    fn missing(&self) -> String {
-        let connection = self.connection();
-        let fault = connection.received.http1.fault();
-        let reset = connection.received.http2.as_ref().and_then(|frames| frames.reset);
-        let end = match reset {
-            Some(code) => format!("RST_STREAM({})", http2::error_name(code)),
-            None => phrase(&self.end).to_owned(),
-        };
-        match self.response {
-            _ if connection.ended == Some(Ended::Endless) => {
-                format!("the response has no end within {} MiB", LIMIT >> 20)
-            }
-            Some(Response { status: 101, .. }) => "101 came, and no upgrade was asked for".to_owned(),
-            Some(Response { status, .. }) if fault.is_some() => {
-                format!("the {status} has {}, so that no client can read it", fault.unwrap_or_default())
-            }
-            Some(Response { status, .. }) if self.is_unannounced() => format!(
-                "the {status} states no length, and a FIN without close_notify does not tell its end from a \
-                 cut (RFC 9112 §9.8)"
-            ),
-            Some(Response { status, body_bytes, .. }) if self.end == End::TimedOut => {
-                format!("the {status} stopped after {body_bytes} bytes of body, and {end}")
-            }
-            Some(Response { status, body_bytes, .. }) => {
-                self.lost(&format!("the {status} was cut after {body_bytes} bytes of body by {end}"))
-            }
-            None => match fault {
-                Some(fault) if connection.received.http2.is_none() => format!("the answer is {fault}"),
-                _ if connection.received.http1.has_answered() => {
-                    self.lost(&format!("an interim response, and then {end}"))
-                }
-                _ if self.end == End::TimedOut => format!("no response, and {end}"),
-                _ => self.lost(&format!("no response, but {end}")),
-            },
-        }
-    }
-
-    /// Whether a FIN alone ends a body over TLS that only the end delimits.
+    /// Whether, over TLS, a FIN without `close_notify` ends a body that only the connection's end delimits.
     fn is_unannounced(&self) -> bool {
         let connection = self.connection();
         connection.session().is_some() && self.end == End::Fin && connection.received.http1.reads_to_the_end()
     }
 
-    /// What a failure means.
+    /// How bad a failure is.
     fn severity(&self) -> Severity {
-        let least = match self.scenario.expect {
-            // Whoever has everything loses nothing by a reset.
-            Expect::CleanEnd | Expect::NoReset if self.whole && self.was_reset() => Severity::Harsh,
-            Expect::CleanEnd | Expect::NoReset
-                if self.whole && !matches!(self.end, End::Fin | End::CloseNotify) =>
-            {
-                Severity::BreaksProtocol
-            }
-            Expect::ClientError if self.whole => Severity::BreaksProtocol,
-            _ if !self.whole && !self.run.gave_up && self.is_unannounced() => Severity::BreaksProtocol,
-            _ => Severity::LosesResponses,
-        };
+        let least = if self.whole { self.severity_after_response() } else { self.severity_of_loss() };
         self.scenario.severity.max(least)
+    }
+
+    fn severity_of_loss(&self) -> Severity {
+        if !self.run.gave_up && self.is_unannounced() {
+            Severity::BreaksProtocol
+        } else {
+            Severity::LosesResponses
+        }
+    }
+
+    fn severity_after_response(&self) -> Severity {
+        match self.scenario.expect {
+            // The client has the whole response, so the reset costs it nothing.
+            Expect::CleanEnd | Expect::NoReset if self.was_reset() => Severity::Harsh,
+            Expect::CleanEnd | Expect::NoReset => match self.end {
+                End::Fin | End::CloseNotify => Severity::LosesResponses,
+                End::Reset | End::Alert(_) | End::TimedOut | End::Endless | End::Failed(_) => {
+                    Severity::BreaksProtocol
+                }
+            },
+            Expect::ClientError => Severity::BreaksProtocol,
+            Expect::Response
+            | Expect::CloseNotify
+            | Expect::Alert
+            | Expect::Http2Response
+            | Expect::GoAway
+            | Expect::WebsocketClose
+            | Expect::Release => Severity::LosesResponses,
+        }
     }
 
     fn was_reset(&self) -> bool {
         self.connection().trace.has(Side::Server, &What::Reset)
     }
 
-    /// Whether a reset came behind the end, or behind the response where the server ends in no other way.
+    /// Whether a reset came after the end of the server's data.
     fn reset_later(&self) -> bool {
         self.was_reset() && self.end != End::Reset
-    }
-
-    fn saw(&self) -> String {
-        let connection = self.connection();
-        let fault = connection.received.http1.fault();
-        let response = match self.response {
-            _ if self.run.gave_up && self.run.stalled => Some("a write without end, no answer".to_owned()),
-            _ if self.run.gave_up => Some("a failed write, no answer".to_owned()),
-            None if !self.wants_response() => None,
-            None => Some(fault.unwrap_or("no response").to_owned()),
-            Some(Response { status, complete: true, .. }) => Some(format!("{status}, whole")),
-            Some(Response { status, .. }) if fault.is_some() => {
-                Some(format!("{status}, {}", fault.unwrap_or_default()))
-            }
-            Some(Response { status, .. }) if self.end == End::Endless => Some(status.to_string()),
-            Some(Response { status, body_bytes, .. }) => {
-                Some(format!("{status}, cut after {body_bytes} bytes"))
-            }
-        };
-        let frames = connection.received.http2.as_ref();
-        let code =
-            |name: &str, code: Option<u32>| code.map(|code| format!("{name}({})", http2::error_name(code)));
-        let parts = [
-            response,
-            frames.and_then(|frames| code("RST_STREAM", frames.reset)),
-            frames.and_then(|frames| code("GOAWAY", frames.goaway)),
-            connection.received.websocket.close().map(|close| match close.code {
-                Some(code) => format!("Close({code})"),
-                None => "Close".to_owned(),
-            }),
-            self.alert().map(|alert| format!("alert {alert}")).filter(|_| connection.alert.is_none()),
-            Some(ending(&self.end, connection.close_notify)),
-            self.reset_later().then(|| "later a reset".to_owned()),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     fn attempt(&self, fault: Option<String>) -> Attempt {
@@ -328,7 +277,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// How the server's data ended: a reset behind that is another matter.
+/// How the server's data ended. A reset after a FIN or `close_notify` does not change that.
 fn end(connection: &Connection) -> End {
     let place = |what: &What| connection.trace.place(Side::Server, what);
     let reset = place(&What::Reset);
@@ -345,33 +294,7 @@ fn end(connection: &Connection) -> End {
     }
 }
 
-fn ending(end: &End, announced: bool) -> String {
-    match end {
-        End::Fin if announced => "close_notify, FIN".to_owned(),
-        End::Fin => "FIN".to_owned(),
-        End::CloseNotify => "close_notify".to_owned(),
-        End::Reset => "reset".to_owned(),
-        End::Alert(alert) => format!("alert {alert}"),
-        End::TimedOut => "still open".to_owned(),
-        End::Endless => "data without end".to_owned(),
-        End::Failed(why) => why.clone(),
-    }
-}
-
-/// An end, as a part of a sentence.
-fn phrase(end: &End) -> &str {
-    match end {
-        End::Fin => "a FIN",
-        End::CloseNotify => "close_notify alone",
-        End::Reset => "a reset",
-        End::Alert(_) => "an alert",
-        End::TimedOut => "the connection stayed open",
-        End::Endless => "data without end",
-        End::Failed(why) => why,
-    }
-}
-
-/// A fatal alert in plaintext (RFC 8446 §5.1, §6): what a server says to a hello that it cannot take.
+/// The code of a fatal alert in plaintext (RFC 8446 §5.1, §6), which refuses a `ClientHello`.
 fn raw_alert(received: &[u8]) -> Option<u8> {
     match received {
         [ALERT_RECORD, _, _, 0, 2, 2, code, ..] => Some(*code),

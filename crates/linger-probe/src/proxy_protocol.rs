@@ -1,9 +1,9 @@
-//! The PROXY protocol's header, by which a proxy tells a server whom a connection is for
+//! The PROXY protocol's header, which tells a server the addresses of the connection that a proxy accepted
 //! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>).
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Its versions. Exhaustive: a new variant is a breaking change.
+/// A version of the PROXY protocol. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyProtocol {
     /// One line of text (§2.1).
@@ -13,8 +13,7 @@ pub enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// The header of a TCP connection between these two; `None` for one that has no such addresses, of a Unix
-    /// socket.
+    /// The header of a TCP connection between these two addresses. A Unix socket has none.
     pub(crate) fn header(self, addresses: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
         let addresses = addresses
             .map(|(from, to)| (from.ip().to_canonical(), to.ip().to_canonical(), from.port(), to.port()));

@@ -1,4 +1,4 @@
-//! What arrived on a connection: looked at as it comes, counted, and not kept.
+//! Reads and counts what arrives on a connection, without keeping it.
 
 use crate::http2::Frames;
 use crate::response::{Head, Reader};
@@ -7,17 +7,17 @@ use crate::websocket::Closing;
 /// Everything that arrived.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Beyond so many bytes, what comes has no end.
+    /// Beyond this many bytes, the data counts as endless.
     pub(crate) limit: u64,
-    /// Bytes of data.
+    /// How many bytes of data arrived.
     pub(crate) bytes: u64,
-    /// The first of them, for what is told by a few bytes.
+    /// The first few of them, which tell TLS records.
     pub(crate) prefix: Vec<u8>,
-    /// The first response of HTTP/1.
+    /// The first HTTP/1 response.
     pub(crate) http1: Reader,
-    /// Behind the response to an upgrade.
+    /// What follows the response to an upgrade.
     pub(crate) websocket: Closing,
-    /// The frames, on a connection of HTTP/2.
+    /// The frames of an HTTP/2 connection.
     pub(crate) http2: Option<Box<Frames>>,
 }
 
@@ -49,23 +49,23 @@ impl Received {
         }
     }
 
-    /// Whether it is more than any answer should be.
+    /// Whether more has arrived than the limit.
     pub(crate) fn is_endless(&self) -> bool {
         self.bytes > self.limit
     }
 
-    /// Makes ready for the next response on the same connection.
+    /// Forgets the last response, so that the next one can be read.
     pub(crate) fn forget(&mut self) {
         *self = Self::new(self.http2.is_some(), self.limit);
     }
 
-    /// Whether its response states a length that is more than is taken.
+    /// Whether the response states a length beyond the limit.
     pub(crate) fn states_too_much(&self) -> bool {
         self.http1.head().and_then(Head::length).is_some_and(|length| length > self.limit)
     }
 }
 
+/// How many bytes [`Received::prefix`] has at most.
 const PREFIX: usize = 16;
-/// Of what is taken on a connection. It is far more than a check has use for; a server that sends on has no
-/// end.
+/// The most bytes that are read of a connection: far more than a check needs.
 pub(crate) const LIMIT: u64 = 256 << 20;

@@ -1,4 +1,4 @@
-//! The way to a server, where it is not the one that its URL says.
+//! How to reach a server other than by the host and port of its URL.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,18 +6,19 @@ use std::str::FromStr;
 
 use crate::proxy_protocol::ProxyProtocol;
 
-/// What is taken instead of the URL's name and port, and said before anything else. By default: neither.
+/// Replaces the URL's host and port, and adds a header to each connection. By default it does neither.
 #[derive(Debug, Clone, Default)]
 pub struct Route {
-    /// Addresses for names, instead of the resolver's. The first that fits is taken.
+    /// Addresses that replace those of the resolver. The first entry that fits is used.
     pub resolve: Vec<Resolve>,
-    /// The server's Unix socket. The URL's authority is said to the server all the same.
+    /// The server's Unix socket. Requests still have the URL's authority.
     pub unix_socket: Option<PathBuf>,
-    /// The header that begins each connection.
+    /// The PROXY protocol's header that begins each connection.
     pub proxy_protocol: Option<ProxyProtocol>,
 }
 
-/// `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl has it: the addresses of one host and port. `*` is each host.
+/// The addresses of a host and port, as curl's `--resolve` writes them: `HOST:PORT:ADDRESS[,ADDRESS]…`. `*`
+/// stands for every host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolve {
     host: String,
@@ -27,7 +28,7 @@ pub struct Resolve {
 }
 
 impl Resolve {
-    /// Where a host and port are, if this is about them.
+    /// The addresses, if this entry is for this host and port.
     pub(crate) fn addresses(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         let fits = (self.host == "*" || self.host.eq_ignore_ascii_case(host)) && self.port == port;
         fits.then(|| self.addresses.iter().map(|&address| (address, port).into()).collect())
@@ -39,7 +40,7 @@ impl FromStr for Resolve {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || "HOST:PORT:ADDRESS, such as example.com:443:127.0.0.1".to_owned();
-        // A host may be an IPv6 address, in brackets as in a URL.
+        // The host may be an IPv6 address in brackets, as in a URL.
         let (host, rest) = match text.strip_prefix('[') {
             Some(rest) => rest.split_once("]:").ok_or_else(usage)?,
             None => text.split_once(':').ok_or_else(usage)?,
@@ -58,13 +59,13 @@ impl FromStr for Resolve {
     }
 }
 
-/// By what a target is reached. Exhaustive: a new variant is a breaking change.
+/// How a target is reached. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Via {
-    /// Its address.
+    /// By TCP, at its address.
     #[default]
     Tcp,
-    /// This Unix socket. Its address means nothing then.
+    /// By this Unix socket. The target's address is not used.
     Unix(PathBuf),
 }
 

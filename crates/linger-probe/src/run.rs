@@ -1,46 +1,49 @@
-//! One try of a scenario: its steps, one after the other, on a connection of its own.
+//! One try of a scenario: runs its steps in order, on a new connection.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection};
 
 use crate::connection::{Connection, Ended, Moved};
-use crate::http2;
 use crate::model::{Side, What};
 use crate::scenario::{Manner, Opening, Scenario, Step};
-use crate::target::{Options, Target, Tls};
+use crate::target::{Options, Target};
 
+mod opening;
+mod request;
 mod upload;
 
-/// A connection after its last step, and what only the steps know.
+pub(crate) use opening::{OLD_HELLO, session};
+pub(crate) use request::fill;
+use request::http2_request;
+
+/// A connection after its last step, and what the steps found out.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the facts are independent")]
 pub(crate) struct Run {
     pub(crate) connection: Connection,
-    /// Since the connection's beginning: when the first response was whole.
+    /// When the first response was complete, counted from the connection's start.
     pub(crate) answered: Option<Duration>,
-    /// Whether a write failed or never ended before there was a response, and the client looked no further.
+    /// Whether the client gave up, because a write failed or did not finish before the response was complete.
     pub(crate) gave_up: bool,
     /// Whether the TLS handshake was still under way when its time was up.
     pub(crate) no_handshake: bool,
-    /// Whether the server took none of an upload any more, and kept the connection.
+    /// Whether the server stopped taking an upload but kept the connection open.
     pub(crate) stalled: bool,
-    /// Whether nothing came before the last byte of an upload was sent, which was held back.
+    /// Whether the server gave no answer while the last bytes of an upload were held back.
     pub(crate) read_everything: bool,
-    /// From the server's FIN, or from the response where there is none, to when its socket was known to be
-    /// gone; none if it was not, in time.
+    /// From the server's FIN (or from the response, if there was no FIN) to when its socket was known to be
+    /// released. None if that did not happen in time.
     pub(crate) released: Option<Duration>,
-    /// Whether an idle connection was ended in time.
-    pub(crate) idle_ended: bool,
+    /// Whether the server kept an idle connection for longer than the client waited.
+    pub(crate) stays_idle: bool,
 }
 
-/// Tries it once.
+/// Runs a scenario once.
 ///
 /// # Errors
-/// Those of connecting.
+/// Connecting failed.
 pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options) -> io::Result<Run> {
     let session = target.tls.as_ref().map(|tls| session(tls, scenario.opening)).transpose()?.flatten();
     let receive_buffer = (scenario.opening == Opening::SmallBuffer).then_some(64 << 10);
@@ -54,14 +57,14 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
         stalled: false,
         read_everything: false,
         released: None,
-        idle_ended: false,
+        stays_idle: false,
     };
     let deadline = Instant::now() + options.timeout;
     match scenario.opening {
         Opening::OldVersion => run.connection.send_raw(OLD_HELLO, deadline).await,
-        // Its answer is what the scenario waits for.
+        // The scenario waits for the answer to the `ClientHello`, so do not drive the handshake.
         Opening::UnknownProtocol => _ = run.connection.send(&[], false, deadline).await,
-        _ => {
+        Opening::Plain | Opening::SmallBuffer | Opening::NoCertificate | Opening::Http1 | Opening::Http2 => {
             run.connection.handshake(options.timeout).await;
             run.no_handshake = run.connection.is_handshaking() && !run.connection.is_over();
             if run.no_handshake {
@@ -71,12 +74,15 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options)
     }
     for step in scenario.steps {
         run.step(*step, scenario.manner, target, options).await;
-        let stops = run.connection.write_failed && scenario.manner == Manner::StopsAtError;
-        let waits = run.stalled && scenario.manner != Manner::ReadsWhileWriting;
-        if (stops || waits) && run.answered.is_none() {
+        let gives_up = match scenario.manner {
+            Manner::StopsAtError => run.connection.write_failed || run.stalled,
+            Manner::WritesThenReads => run.stalled,
+            Manner::ReadsWhileWriting => false,
+        };
+        if gives_up && run.answered.is_none() {
             run.gave_up = true;
-            if waits {
-                // Whether there was something to be read, all the same.
+            if run.stalled {
+                // Note a response that had arrived all the same.
                 run.connection.receive(Instant::now() + LATE).await;
             }
             break;
@@ -122,16 +128,16 @@ impl Run {
             Step::AwaitResponse => self.await_response(timeout).await,
             Step::AwaitIdleEnd => {
                 self.connection.receive_to_end(Instant::now() + options.idle_timeout).await;
-                self.idle_ended = self.connection.is_over();
-                if self.idle_ended {
+                self.stays_idle = !self.connection.is_over();
+                if !self.stays_idle {
                     self.await_end(timeout).await;
                 }
             }
-            // It fails where the connection is gone, which the next read tells.
+            // This fails if the connection is gone; the next read then tells how it ended.
             Step::HalfClose => drop(self.connection.half_close(deadline).await),
             Step::AwaitEnd => {
                 self.await_response(timeout).await;
-                // Who says nothing has had its time.
+                // A server that has sent nothing has used up its time.
                 if self.answered.is_some() || self.connection.is_over() {
                     self.await_end(timeout).await;
                 }
@@ -147,7 +153,7 @@ impl Run {
             }
             Step::Stay => {
                 self.watch(Instant::now() + options.release_timeout).await;
-                // A socket that is gone answers a byte by a reset; the first may only find the way closed.
+                // A released socket answers a byte with a reset. The first byte may only find it half-closed.
                 for _ in 0..2 {
                     if self.released.is_none() {
                         self.poke(Instant::now() + timeout).await;
@@ -158,7 +164,7 @@ impl Run {
         }
     }
 
-    /// Sends this again and again, up to a sum of bytes.
+    /// Sends a block again and again, until `sum` bytes are sent.
     async fn repeat(&mut self, block: &[u8], sum: u64, reading: bool, deadline: Instant) {
         let mut sent = 0;
         let whole = deadline.saturating_duration_since(Instant::now());
@@ -167,7 +173,7 @@ impl Run {
             let some = usize::try_from(sum - sent).unwrap_or(usize::MAX).min(block.len());
             let begun = Instant::now();
             if done || self.connection.send(&block[..some], reading, deadline).await == Moved::TimedOut {
-                // Other than slow: a block alone took half of the time.
+                // Stalled, not slow: one block alone took more than half of the time.
                 self.stalled = !done && begun.elapsed() * 2 > whole;
                 return;
             }
@@ -175,7 +181,7 @@ impl Run {
         }
     }
 
-    /// Waits for a whole response, or for the end without one.
+    /// Waits for the whole response, or for the end of the connection.
     async fn await_response(&mut self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         while !self.is_answered() && !self.connection.is_over() {
@@ -186,7 +192,7 @@ impl Run {
         self.is_answered();
     }
 
-    /// Waits a second for an interim response. A final one is the answer, and is read.
+    /// Waits a second for an interim response. If a final one comes, reads it.
     async fn await_continue(&mut self, timeout: Duration) {
         let deadline = Instant::now() + CONTINUE;
         while !self.connection.received.http1.has_answered() && !self.connection.is_over() {
@@ -199,8 +205,8 @@ impl Run {
         }
     }
 
-    /// Waits for the end of the server's data, answers a `close_notify` that is not followed by a FIN, as
-    /// some servers wait for it, and looks for the end of the connection.
+    /// Waits for the end of the server's data, then for the end of the connection. If only `close_notify`
+    /// comes, answers it, because some servers wait for that before they close.
     async fn await_end(&mut self, timeout: Duration) {
         self.connection.receive_to_end(Instant::now() + timeout).await;
         if self.connection.ended.is_some() || !self.connection.is_over() {
@@ -214,7 +220,7 @@ impl Run {
         }
     }
 
-    /// Notes when the response is whole.
+    /// Whether the response is complete. Notes when that is first seen.
     fn is_answered(&mut self) -> bool {
         if self.answered.is_none() && self.connection.response().is_some_and(|response| response.complete) {
             self.answered = Some(self.connection.trace.elapsed());
@@ -222,7 +228,7 @@ impl Run {
         self.answered.is_some()
     }
 
-    /// Whether a reset follows, within more than a round trip.
+    /// Waits for more than a round trip to see whether a reset follows.
     async fn look_for_reset(&mut self) {
         let until = Instant::now() + LATE.max(3 * self.connection.round_trip);
         self.connection.receive_to_fin(until).await;
@@ -232,8 +238,8 @@ impl Run {
         }
     }
 
-    /// Sends a byte: over TLS in a record, so that nothing but patience speaks against it. Bytes that find no
-    /// socket are answered by a reset.
+    /// Sends a byte, which a released socket answers with a reset. Over TLS it is a valid record, so that the
+    /// server has no reason to end the connection except its own timeouts.
     async fn poke(&mut self, deadline: Instant) {
         if self.connection.can_encrypt() {
             self.connection.send(&[0], false, deadline).await;
@@ -242,11 +248,11 @@ impl Run {
         }
     }
 
-    /// Watches the connection until then, or until the server's socket is known to be gone.
+    /// Watches the connection until this time, or until the server is known to have released its socket.
     async fn watch(&mut self, until: Instant) {
         while self.released.is_none() {
             self.connection.receive_to_fin(until.min(Instant::now() + WATCH)).await;
-            // Bytes that are no TLS end the session, and say nothing of the socket.
+            // `Ended::Failed` does not count: invalid TLS ends the session but not the socket.
             let gone = self.connection.was_reset_late()
                 || self.connection.write_failed
                 || self.connection.ended == Some(Ended::Reset);
@@ -263,87 +269,14 @@ impl Run {
     }
 }
 
-/// The session of a TLS opening; none where the handshake is sent by hand.
-pub(crate) fn session(tls: &Tls, opening: Opening) -> io::Result<Option<ClientConnection>> {
-    let with = |change: fn(&mut ClientConfig)| {
-        let mut config = ClientConfig::clone(&tls.config);
-        change(&mut config);
-        Arc::new(config)
-    };
-    let config = match opening {
-        Opening::OldVersion => return Ok(None),
-        Opening::UnknownProtocol => with(|config| config.alpn_protocols = vec![b"linger-probe".to_vec()]),
-        Opening::Http1 => with(|config| config.alpn_protocols = vec![b"http/1.1".to_vec()]),
-        Opening::Http2 => with(|config| config.alpn_protocols = vec![b"h2".to_vec()]),
-        Opening::NoCertificate => with(|config| config.client_auth_cert_resolver = Arc::new(NoCertificate)),
-        Opening::Plain | Opening::SmallBuffer => Arc::clone(&tls.config),
-    };
-    ClientConnection::new(config, tls.name.clone()).map(Some).map_err(io::Error::other)
-}
-
-#[derive(Debug)]
-struct NoCertificate;
-
-impl tokio_rustls::rustls::client::ResolvesClientCert for NoCertificate {
-    fn resolve(
-        &self,
-        _: &[&[u8]],
-        _: &[tokio_rustls::rustls::SignatureScheme],
-    ) -> Option<Arc<tokio_rustls::rustls::sign::CertifiedKey>> {
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
-}
-
-pub(crate) fn fill(text: &str, target: &Target, options: &Options) -> String {
-    let headers: String = target.header_fields(options).flat_map(|header| [header, "\r\n"]).collect();
-    text.replace("{path}", &target.path)
-        .replace("{large}", options.large_path.as_deref().unwrap_or("/"))
-        .replace("{websocket}", options.websocket_path.as_deref().unwrap_or("/"))
-        .replace("{authority}", &target.authority)
-        .replace("{method}", &options.method)
-        .replace("{upload}", &options.upload_bytes.to_string())
-        .replace("{headers}", &headers)
-}
-
-/// A request's HEADERS, with the same fields as the requests of HTTP/1 have.
-fn http2_request(method: &str, target: &Target, options: &Options, is_last: bool) -> Vec<u8> {
-    let scheme = if target.tls.is_some() { "https" } else { "http" };
-    let length = options.upload_bytes.to_string();
-    let mut fields = vec![
-        (":method", method),
-        (":scheme", scheme),
-        (":authority", target.authority.as_str()),
-        (":path", target.path.as_str()),
-    ];
-    if !is_last {
-        fields.push(("content-length", &length));
-    }
-    let own: Vec<_> = target.header_fields(options).filter_map(|header| header.split_once(':')).collect();
-    let own: Vec<_> = own.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();
-    fields.extend(own.iter().map(|(name, value)| (name.as_str(), *value)));
-    http2::headers(&fields, is_last)
-}
-
 pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-/// How long a client waits for `100 Continue` (RFC 9110 §10.1.1 says only: not for ever); curl's time.
+/// How long the client waits for `100 Continue`, as curl does. RFC 9110 §10.1.1 only forbids waiting forever.
 const CONTINUE: Duration = Duration::from_secs(1);
-/// More than a round trip, for a reset that follows a response or a FIN.
+/// How long to look for a reset that follows a response or a FIN: more than a round trip.
 const LATE: Duration = Duration::from_millis(150);
-/// For a FIN that follows `close_notify` in a segment of its own.
+/// How long to wait, at least, for a FIN that follows `close_notify` in its own segment.
 const SOON: Duration = Duration::from_millis(5);
-/// For the FIN of a server whose `close_notify` has been answered.
+/// How long to wait for the FIN after answering `close_notify`.
 const AFTER_NOTIFY: Duration = Duration::from_secs(2);
-/// Between looks at a connection of which nothing is left to be read.
+/// How often to look for a reset on a connection from which nothing more can be read.
 const WATCH: Duration = Duration::from_millis(100);
-
-/// TLS 1.1 (RFC 4346 §7.4.1.2): record, handshake, version, random, no session, three suites, no compression.
-pub(crate) const OLD_HELLO: &[u8] = &[
-    22, 3, 1, 0, 49, 1, 0, 0, 45, 3, 2, //
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-    29, 30, 31, 32, //
-    0, 0, 6, 0, 0x2f, 0, 0x35, 0xc0, 0x13, 1, 0, //
-];

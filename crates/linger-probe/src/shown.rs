@@ -1,12 +1,12 @@
-//! Text from elsewhere, as it may be printed: what a server said, what a user typed.
+//! Makes text from servers and users safe to print.
 //!
-//! A terminal takes control characters for commands, and a browser lets bidirectional overrides reorder what
-//! surrounds them. Neither may be up to a server.
+//! A terminal executes control characters, and in a browser bidirectional overrides reorder the surrounding
+//! text. A server must not be able to do either.
 
 use std::fmt::Write as _;
 
-/// A text from elsewhere: hidden characters are written as `\u{1b}`, and what is longer than [`MOST`]
-/// characters ends in `…`. Doing it twice changes nothing.
+/// Escapes hidden characters as `\u{1b}`, and cuts a text longer than [`MOST`] characters, which then ends in
+/// `…`. Doing it twice changes nothing.
 ///
 /// # Example
 /// ```
@@ -21,7 +21,7 @@ pub fn shown(text: &str) -> String {
     for c in text.chars() {
         let before = shown.len();
         push(&mut shown, c);
-        // What is pushed for a hidden character is ASCII.
+        // Escapes are ASCII, so bytes are characters.
         length += if is_hidden(c) { shown.len() - before } else { 1 };
         if length > MOST {
             shown.truncate(before);
@@ -32,7 +32,7 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// A sentence that quotes texts from elsewhere: hidden characters are written as `\u{1b}`; its length stays.
+/// Escapes hidden characters as `\u{1b}`, without a limit on length.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -40,7 +40,7 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
-/// The same for a text of many lines, whose ends stay.
+/// The same for several lines: keeps the line ends.
 #[must_use]
 pub fn escaped_lines(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -50,7 +50,8 @@ pub fn escaped_lines(text: &str) -> String {
     escaped
 }
 
-/// The same for JSON, where hidden characters stand in strings only: a parser still reads what they were.
+/// The same for JSON, by JSON's own escapes, so that a parser reads the original characters. In JSON, hidden
+/// characters occur only in strings.
 #[must_use]
 pub(crate) fn escaped_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
@@ -59,7 +60,7 @@ pub(crate) fn escaped_json(json: &str) -> String {
             escaped.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // A string takes every character.
+                // Writing to a string cannot fail.
                 _ = write!(escaped, "\\u{unit:04x}");
             }
         }
@@ -75,16 +76,16 @@ fn push(text: &mut String, c: char) {
     }
 }
 
-/// Whether it is not seen as itself: controls (C0, DEL, C1), and what Unicode has to reorder, join, split or
-/// hide text.
+/// Whether a character is invisible or changes how others look: controls (C0, DEL, C1), and Unicode
+/// characters that reorder, join, split or hide text.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
             '\u{ad}' | '\u{61c}' | '\u{180e}'
-            // Zero width, and marks of direction.
+            // Zero-width characters and direction marks.
             | '\u{200b}'..='\u{200f}'
-            // Ends of lines and paragraphs, bidirectional embeddings and overrides.
+            // Line and paragraph separators, bidirectional embeddings and overrides.
             | '\u{2028}'..='\u{202e}'
             // Joiners, invisible operators, bidirectional isolates.
             | '\u{2060}'..='\u{206f}'
@@ -92,7 +93,7 @@ fn is_hidden(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Characters that [`shown`] has at most, but for the `…`.
+/// The most characters that [`shown`] keeps, not counting the `…`.
 pub const MOST: usize = 200;
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_hidden_is_seen() {
+    fn hidden_characters_are_escaped() {
         for c in HIDDEN {
             let text = format!("a{c}b");
             let expected = format!("a\\u{{{:x}}}b", u32::from(c));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut_once() {
+    fn a_long_text_is_cut_once() {
         let exact = "é".repeat(MOST);
         assert_eq!(shown(&exact), exact);
         assert_eq!(shown(&format!("{exact}é")), format!("{exact}…"));

@@ -1,4 +1,4 @@
-//! Where the ladders of a check come from.
+//! Decides where the ladders of a check come from.
 
 use std::net::SocketAddr;
 
@@ -9,8 +9,7 @@ use crate::model::{Event, Ladders};
 use crate::route::Via;
 use crate::target::{Options, Target};
 
-/// Packets, where that was asked for, the system lets it and there are any; otherwise what the client's
-/// socket noticed.
+/// Packets if the options ask for them and the system allows it, otherwise what the client's socket noticed.
 pub(crate) struct Source {
     #[cfg(target_os = "linux")]
     capture: Option<linger_wire::Capture>,
@@ -21,6 +20,9 @@ impl Source {
     pub(crate) fn open(target: &Target, options: &Options) -> Self {
         let start = || linger_wire::Capture::start_compact(target.address).ok();
         // A Unix socket has no packets, and the PROXY protocol's header is no TLS record.
+        let start = || linger_wire::Capture::start_compact(target.address).ok();
+        // A Unix socket has no packets, and with the PROXY protocol the data does not begin with a TLS
+        // record.
         let is_seen = target.via == Via::Tcp && (target.tls.is_none() || target.proxy_protocol.is_none());
         Self { capture: (options.wire && is_seen).then(start).flatten() }
     }
@@ -29,7 +31,7 @@ impl Source {
         if self.capture.is_some() { Ladders::Packets } else { Ladders::SocketEvents }
     }
 
-    /// The ladder of this client's connection, of which its socket noticed this.
+    /// The ladder of this client's connection. `noticed` is what its socket saw.
     pub(crate) fn ladder(&self, client: Option<SocketAddr>, noticed: Vec<Event>) -> Vec<Event> {
         match (&self.capture, client) {
             (Some(capture), Some(client)) => ladder(&capture.events_of(client), &noticed),

@@ -1,4 +1,4 @@
-//! What is probed, and how the probe behaves there.
+//! What is probed, and how the probe behaves.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use crate::proxy_protocol::ProxyProtocol;
 use crate::route::{Route, Via};
 use crate::shown::shown;
 
-/// One server, its name resolved and its TLS configuration read.
+/// One server, with its name resolved and its TLS configuration read.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// How to call it, short.
+    /// A short name for reports.
     pub name: String,
-    /// As it was given.
+    /// The URL, without user and password.
     pub url: String,
-    /// Where it listens.
+    /// The address where it listens.
     pub address: SocketAddr,
-    /// Its name's other addresses, should nobody listen at the first.
+    /// The host's other addresses, to try if no server listens at the first.
     pub others: Vec<SocketAddr>,
-    /// For the `Host` header.
+    /// The value of the `Host` header.
     pub authority: String,
     /// The path and query of each request.
     pub path: String,
-    /// For `https`.
+    /// The TLS settings, if the URL is `https`.
     pub tls: Option<Tls>,
-    /// What its URL had of a user and a password, for each request.
+    /// The URL's user and password, sent with each request.
     pub authorization: Option<Authorization>,
     /// How it is reached.
     pub via: Via,
-    /// What each connection begins with.
+    /// The PROXY protocol's header that begins each connection.
     pub proxy_protocol: Option<ProxyProtocol>,
 }
 
@@ -57,7 +57,7 @@ impl Target {
         }
     }
 
-    /// Where it listens, for a sentence.
+    /// Where it listens, as part of a sentence.
     #[must_use]
     pub fn place(&self) -> String {
         match &self.via {
@@ -66,8 +66,8 @@ impl Target {
         }
     }
 
-    /// The header fields of each request, as `Name: value`. An `Authorization` of the options takes the URL's
-    /// place.
+    /// The additional header fields of each request, as `Name: value`. An `Authorization` of the options
+    /// replaces the URL's.
     pub(crate) fn header_fields<'a>(&'a self, options: &'a Options) -> impl Iterator<Item = &'a str> {
         let is_authorization = |field: &String| {
             field.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("authorization"))
@@ -82,37 +82,36 @@ impl Target {
 pub struct Tls {
     /// The name that its certificate must have.
     pub name: ServerName<'static>,
-    /// Without ALPN: a scenario adds its own.
+    /// The client configuration, without ALPN: scenarios add their own.
     pub config: Arc<ClientConfig>,
 }
 
-/// How a client behaves, whatever the scenario.
+/// How the client behaves in all scenarios.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Of the uploads.
+    /// The method of uploads.
     pub method: String,
-    /// Added to each request, as `Name: value`.
+    /// Header fields added to each request, as `Name: value`.
     pub headers: Vec<String>,
-    /// Size of the large uploads.
+    /// The size of large uploads.
     pub upload_bytes: u64,
-    /// A path whose response is larger than the sockets' buffers.
+    /// A path whose response is larger than the socket buffers.
     pub large_path: Option<String>,
     /// A path that accepts a WebSocket.
     pub websocket_path: Option<String>,
     /// How often each scenario is tried.
     pub repetitions: u32,
-    /// For connecting, for a response, and for the end after it, each.
+    /// How long to wait, each, for a connection, for a response, and for the end after it.
     pub timeout: Duration,
-    /// For a whole check of a server.
+    /// How long a whole check of a server may take.
     pub deadline: Duration,
     /// How long to wait for the server to end an idle connection.
     pub idle_timeout: Duration,
-    /// How long a server may keep its socket open for a client that has everything and does not close.
+    /// How long a server may keep its socket for a client that has the whole response and does not close.
     pub release_timeout: Duration,
-    /// The way to the servers.
+    /// How the servers are reached.
     pub route: Route,
-    /// Whether ladders are taken from packets, where the system lets it (Linux, with the right to open packet
-    /// sockets).
+    /// Whether ladders are taken from packets. That needs Linux and the right to open packet sockets.
     pub wire: bool,
 }
 
@@ -127,9 +126,9 @@ impl Default for Options {
             repetitions: 5,
             timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(120),
-            // Not 5 s, which is where Apache, Node and uvicorn end one.
+            // Not 5 s, after which Apache, Node and uvicorn end an idle connection.
             idle_timeout: Duration::from_secs(8),
-            // nginx's total, and some.
+            // A little more than nginx's lingering_time of 30 s.
             release_timeout: Duration::from_secs(35),
             route: Route::default(),
             wire: false,

@@ -1,38 +1,38 @@
-//! What TLS has to say, in words: alerts by the names of their RFCs, and what is wrong with a certificate.
+//! TLS errors in words: alerts by the names in their RFCs, and what is wrong with a certificate.
 
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
-/// An alert's name in RFC 8446 §6, or in the RFC that adds it: `handshake_failure`.
+/// The name of an alert in RFC 8446 §6, or in the RFC that adds it: `handshake_failure`.
 pub(crate) fn alert(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::UnknownCA => "unknown_ca".to_owned(),
         AlertDescription::UnrecognisedName => "unrecognized_name".to_owned(),
         AlertDescription::UnknownPSKIdentity => "unknown_psk_identity".to_owned(),
         AlertDescription::EncryptedClientHelloRequired => "ech_required".to_owned(),
-        AlertDescription::Unknown(code) => format!("alert {code}, which has no name"),
+        AlertDescription::Unknown(code) => format!("number {code}, which has no name"),
         known => words(known.as_str().unwrap_or_default(), '_'),
     }
 }
 
-/// Why TLS gives up.
+/// Why a TLS session failed.
 pub(crate) fn failure(error: &TlsError) -> String {
     match error {
         TlsError::InvalidCertificate(error) => certificate(error).0,
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => "bytes that are not TLS".to_owned(),
-        TlsError::InvalidMessage(what) => format!("a TLS message that is wrong: {}", debug_words(what)),
-        TlsError::PeerMisbehaved(what) => format!("TLS that is wrong: {}", debug_words(what)),
-        TlsError::PeerIncompatible(what) => format!("TLS of another kind: {}", debug_words(what)),
+        TlsError::InvalidMessage(what) => format!("an invalid TLS message: {}", debug_words(what)),
+        TlsError::PeerMisbehaved(what) => format!("invalid TLS: {}", debug_words(what)),
+        TlsError::PeerIncompatible(what) => format!("incompatible TLS: {}", debug_words(what)),
         TlsError::InconsistentKeys(_) => "it is not the key of the certificate".to_owned(),
         TlsError::AlertReceived(description) => format!("alert {}", alert(*description)),
         other => other.to_string(),
     }
 }
 
-/// What is wrong with a certificate, in a clause about it, and what helps.
+/// What is wrong with a certificate, as a clause about it, and what the user can do.
 pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
     const TRUST: &str = "--ca FILE with its authority, or --insecure";
-    const MEND: &str = "give the server another one, or --insecure";
-    const CLOCK: &str = "renew it, look at the clocks, or --insecure";
+    const MEND: &str = "give the server another certificate, or --insecure";
+    const CLOCK: &str = "renew it, check the clocks, or --insecure";
     match error {
         CertificateError::UnknownIssuer => ("no trusted authority has issued it".to_owned(), TRUST),
         CertificateError::BadSignature => ("its issuer's key has not signed it".to_owned(), TRUST),
@@ -45,7 +45,7 @@ pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidYet => ("it is not valid yet".to_owned(), CLOCK),
         CertificateError::NotValidYetContext { time, not_before } => {
             let span = span(not_before.as_secs().saturating_sub(time.as_secs()));
-            (format!("it is not valid yet, but in {span}"), CLOCK)
+            (format!("it becomes valid in {span}"), CLOCK)
         }
         CertificateError::NotValidForName => {
             ("it is for another name".to_owned(), "--sni NAME if that name is right, or --insecure")
@@ -74,7 +74,7 @@ pub(crate) fn certificate(error: &CertificateError) -> (String, &'static str) {
     }
 }
 
-/// `DnsName("localhost")`, as webpki has it: the name alone.
+/// The name in `DnsName("localhost")`, which is how webpki writes it.
 fn plain_name(presented: &str) -> &str {
     match presented.split_once('(') {
         Some((_, rest)) => rest.trim_end_matches(')').trim_matches('"'),
@@ -82,14 +82,14 @@ fn plain_name(presented: &str) -> &str {
     }
 }
 
-/// What has no text but its variant's name: that name, in words.
+/// The variant's name in words, for errors that have no other text.
 fn debug_words(value: &impl std::fmt::Debug) -> String {
     let debug = format!("{value:?}");
     let name = debug.split(|c: char| !c.is_alphanumeric()).find(|name| !name.is_empty() && *name != "Other");
     words(name.unwrap_or_default(), ' ')
 }
 
-/// `HandshakeFailure`, with something between its words: `handshake_failure`.
+/// `HandshakeFailure` in lower case, with `between` between its words: `handshake_failure`.
 fn words(name: &str, between: char) -> String {
     let mut words = String::new();
     let mut after_lower = false;
@@ -130,7 +130,7 @@ mod tests {
             (116, "certificate_required"),
             (120, "no_application_protocol"),
             (121, "ech_required"),
-            (99, "alert 99, which has no name"),
+            (99, "number 99, which has no name"),
         ];
         for (code, name) in cases {
             assert_eq!(alert(AlertDescription::from(code)), name);
@@ -138,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_text_is_said_in_words() {
+    fn errors_without_text_are_named_by_their_variant() {
         let failure = failure(&TlsError::InvalidMessage(InvalidMessage::MessageTooLarge));
-        assert_eq!(failure, "a TLS message that is wrong: message too large");
+        assert_eq!(failure, "an invalid TLS message: message too large");
         assert_eq!(certificate(&CertificateError::UnknownRevocationStatus).0, "unknown revocation status");
         assert_eq!(plain_name("DnsName(\"a.example\")"), "a.example");
         assert_eq!(plain_name("a.example"), "a.example");

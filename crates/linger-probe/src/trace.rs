@@ -18,7 +18,7 @@ impl Trace {
         Self { begun: Instant::now(), events: Vec::new() }
     }
 
-    /// Since the connection's beginning.
+    /// The time since the connection's start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -30,7 +30,7 @@ impl Trace {
         }
     }
 
-    /// Data in a row is one event, at the time of its first byte.
+    /// Adds data. Consecutive data of one side is one event, at the time of its first byte.
     pub(crate) fn data(&mut self, side: Side, bytes: u64) {
         match self.events.last_mut() {
             Some(Event { side: last, what: What::Data(sum), .. }) if *last == side => *sum += bytes,
@@ -50,27 +50,28 @@ impl Trace {
         self.events.iter().any(|event| event.side == side && event.what == *what)
     }
 
-    /// Which of the events is the first of this kind.
+    /// The index of the first event of this kind.
     pub(crate) fn place(&self, side: Side, what: &What) -> Option<usize> {
         self.events.iter().position(|event| event.side == side && event.what == *what)
     }
 
-    /// When the server's FIN came.
+    /// The time of the server's FIN.
     pub(crate) fn server_fin(&self) -> Option<Duration> {
         let is_fin = |event: &&Event| event.side == Side::Server && event.what == What::Fin;
         self.events.iter().find(is_fin).map(|event| event.at)
     }
 
-    /// The events, as they are drawn.
+    /// The events, shortened for display.
     pub(crate) fn into_ladder(self) -> Vec<Event> {
         folded(self.events)
     }
 }
 
-/// More than a page shows: so many are kept of a connection that goes on and on.
+/// How many events are kept before they are folded. It is more than a page shows.
 const EVENTS: usize = 4096;
 
-/// Shortened to what fits on a page: two sides that take turns for long are folded into one line each.
+/// Shortens events to what fits on a page. Where the sides send in turns for long, all their data becomes one
+/// event for each side.
 pub(crate) fn folded(events: Vec<Event>) -> Vec<Event> {
     const RUN: usize = 8;
     let mut ladder: Vec<Event> = Vec::new();

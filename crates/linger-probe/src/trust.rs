@@ -1,4 +1,4 @@
-//! Whom a TLS client trusts, and who it says it is.
+//! Which servers a TLS client trusts, and how it identifies itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use tokio_rustls::rustls::{
 use crate::error::Error;
 use crate::tls_words;
 
-/// Where a client's trust comes from. By default, from the system.
+/// Which servers a client trusts. By default, those that the system's authorities certify.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
-    /// Trusts everybody.
+    /// Trusts every certificate.
     pub insecure: bool,
-    /// Authorities to trust instead of the system's, PEM.
+    /// A PEM file of authorities to trust instead of the system's.
     pub authorities: Option<PathBuf>,
-    /// The client's own certificate chain and key, PEM.
+    /// PEM files of the client's certificate chain and key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name to ask for and to find in the server's certificate, instead of the URL's.
+    /// The name to ask for and to verify in the server's certificate, instead of the URL's host.
     pub server_name: Option<ServerName<'static>>,
 }
 
 impl Trust {
-    /// A client's configuration, for TLS 1.2 and 1.3, without ALPN.
+    /// Makes a client configuration for TLS 1.2 and 1.3, without ALPN.
     ///
     /// # Errors
-    /// [`Error::File`]: one of the files cannot be read, or has nothing of use in it.
+    /// [`Error::File`] if a file cannot be read or contains nothing usable.
     pub fn client(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            // Its two versions are ring's.
+            // The ring provider supports both versions.
             .unwrap_or_else(|error| unreachable!("{error}"));
         let builder = if self.insecure {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
@@ -59,7 +59,8 @@ impl Trust {
                     roots.add(certificate).map_err(|error| bad("--ca", path)(tls_words::failure(&error)))?;
                 }
             }
-            // What cannot be read of the system's is not trusted, which its servers' certificates then say.
+            // Errors are ignored: an authority that cannot be read is not trusted, and the handshake reports
+            // that.
             None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
         }
         Ok(roots)
@@ -78,7 +79,7 @@ fn bad<E: ToString>(option: &'static str, path: &Path) -> impl FnOnce(E) -> Erro
     move |why| Error::File { option, path: path.to_owned(), why: why.to_string() }
 }
 
-/// Trusts everybody who has the key of the certificate that they show.
+/// Trusts every server that has the key of the certificate it shows.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -1,11 +1,11 @@
-//! Does a WebSocket's end say why (RFC 6455 §5.5.1)?
+//! Looks for the server's Close frame on a WebSocket (RFC 6455 §5.5.1).
 
 /// Looks for a Close frame among a server's frames.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
-    /// Of a header, or of a Close frame's payload, that is not whole yet.
+    /// The bytes of an incomplete header or Close frame.
     held: Vec<u8>,
-    /// Bytes of a payload that are passed over.
+    /// How many bytes of a payload to skip.
     skip: u64,
     close: Option<Close>,
 }
@@ -13,7 +13,7 @@ pub(crate) struct Closing {
 /// A Close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Close {
-    /// Why; a frame may leave it out.
+    /// The close code, which is optional.
     pub(crate) code: Option<u16>,
 }
 
@@ -46,8 +46,7 @@ impl Closing {
     }
 }
 
-/// A frame's opcode, the length of its header and that of its payload (RFC 6455 §5.2); a server masks
-/// nothing.
+/// The opcode, header length and payload length of a frame (RFC 6455 §5.2). A server's frames have no mask.
 fn frame(bytes: &[u8]) -> Option<(u8, usize, u64)> {
     let [first, second, rest @ ..] = bytes else { return None };
     let (header, payload) = match second & 0x7f {

@@ -20,7 +20,7 @@ use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen, serve};
 
-/// Refuses every upload without a look at it.
+/// Refuses every upload without reading it.
 fn app() -> Router {
     let large = Bytes::from(vec![b'.'; 8 << 20]);
     Router::new()
@@ -41,8 +41,8 @@ fn target(server: &Running, tls: Option<&Certs>) -> Target {
     Target::at(server.address, tls)
 }
 
-/// Without the rows that wait for a server's real bounds. `axum::serve` does not set hyper's `half_close`,
-/// with or without the layer, so that row is left out, too.
+/// Checks all rows except those that wait for a server's real timeouts, and except `close.half_closed`,
+/// because `axum::serve` does not set hyper's `half_close`, with or without the layer.
 async fn checked(target: &Target, abilities: &Abilities) -> TargetReport {
     let options = Options {
         large_path: Some("/large".into()),
@@ -76,7 +76,7 @@ fn assert_fails(report: &TargetReport, names: &[&str]) {
     assert!(with(report, Verdict::Pass).contains(&"close.requested"), "{failed:?}");
 }
 
-/// What these servers can do over cleartext.
+/// What these servers support over plain TCP.
 fn http2() -> Abilities {
     Abilities { http2: true, ..Abilities::default() }
 }
@@ -121,7 +121,7 @@ async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
     ];
     assert_fails(&checked(&target(&bare, Some(&certs)), &abilities).await, &lost);
 
-    // A server that wants a certificate has only this to say to a client without one.
+    // A server that requires a certificate sends a client without one nothing but an alert.
     let alert = battery::ALL.iter().filter(|scenario| scenario.name == "flood.alert_certificate");
     let abilities = Abilities { client_certificate: true, ..abilities };
     let tls = linger.tls(acceptor(ClientAuth::Required));
@@ -134,7 +134,7 @@ async fn axum_over_tls_fails_where_it_loses_and_passes_with_the_layer() {
     }
 }
 
-/// A server that reads all of an upload before it answers shows nothing of how it refuses one.
+/// A server that reads the whole upload before it answers does not show how it refuses one.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_refused_uploads_do_not_apply_to_a_server_that_reads_everything() {
     let app = Router::new()

@@ -1,7 +1,6 @@
-//! nginx, the model of a lingering close: it passes what it is known to pass, and where it is told not to
-//! linger, or does not by itself, it fails.
+//! nginx, the model for lingering close, passes the rows where it lingers and fails those where it does not.
 //!
-//! A suite of its own: `make nginx`. What it needs, `make needs` installs on Debian.
+//! Run by `make nginx`. On Debian, `make needs` installs what it needs.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use tower_linger_tests::certs::{Certs, Version};
 use tower_linger_tests::nginx::Nginx;
 use tower_linger_tests::server::listen;
 
-/// The whole battery, as far as the probe's own first look says that the server can do it.
+/// Runs the whole battery, as far as the probe's first look finds that the server supports it.
 async fn checked(url: &str, certs: &Certs) -> TargetReport {
     let options = Options {
         repetitions: 3,
@@ -39,7 +38,7 @@ fn failed(report: &TargetReport) -> Vec<&'static str> {
     report.rows.iter().filter(|row| row.verdict == Verdict::Fail).map(|row| row.scenario).collect()
 }
 
-/// Ports that are free now.
+/// Free ports.
 async fn ports<const N: usize>() -> [u16; N] {
     let mut held = Vec::new();
     for _ in 0..N {
@@ -68,14 +67,14 @@ async fn nginx_passes_what_it_is_known_to_pass() {
     assert_eq!(failed(&report), [""; 0], "{report:#?}");
     assert!(report.count(Verdict::Pass) >= 14, "{report:#?}");
 
-    // A handshake that fails is not lingered on.
+    // nginx does not linger after a failed handshake.
     let report = checked(&format!("https://127.0.0.1:{tls}/"), &certs).await;
     assert_eq!(failed(&report), ["flood.alert_protocol", "flood.alert_version"], "{report:#?}");
     assert!(report.count(Verdict::Pass) >= 18, "{report:#?}");
 
     let report = checked(&format!("http://127.0.0.1:{off}/"), &certs).await;
     let failed = failed(&report);
-    // The body of a request that it understands, it reads all the same.
+    // nginx reads the body of a valid request even without lingering, so other rows may pass.
     for name in ["flood.bad_request", "flood.headers"] {
         assert!(failed.contains(&name), "{name} is not among {failed:?}");
     }

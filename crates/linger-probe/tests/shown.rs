@@ -1,10 +1,10 @@
-//! Text from a server and from the command line, as it is printed.
+//! Text from servers and from the command line is escaped when it is printed.
 
 mod probe;
 
 use probe::{assert_refused, probe, saying, text};
 
-/// Neither a terminal nor a browser takes a command from a server, or from what was pasted as an argument.
+/// Neither a server nor a pasted argument can send control characters to a terminal or a browser.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_control_character_of_a_server_is_printed() {
     let response = async |head: &[u8]| {
@@ -39,7 +39,7 @@ async fn no_control_character_of_a_server_is_printed() {
             judged += usize::from(page.contains(r"bidi\u{202e}name\u{1b}[2J"));
         }
     }
-    // In each format at least the plain one.
+    // At least the plain server is judged, in each format.
     assert!(judged >= 3, "{judged}");
     let c1 = "HTTP/1.1 302 Found\r\nLocation: /\u{9b}31m\u{202e}gpj.exe\r\n\r\n";
     let c1 = saying(c1).await;
@@ -59,7 +59,7 @@ async fn no_control_character_of_a_server_is_printed() {
     }
 }
 
-/// The first character that is printed and not seen, but for the ends of lines.
+/// The first invisible character in printed text, except line ends.
 fn hidden(printed: &str) -> Option<char> {
     printed.chars().find(|c| {
         matches!(u32::from(*c), 0..=9 | 11..=31 | 0x7f..=0x9f | 0x61c | 0x200b..=0x200f | 0x2028..=0x202e

@@ -1,5 +1,5 @@
-//! Whom the command probes, and by which way: users in URLs, names, Unix sockets, the PROXY protocol, guessed
-//! schemes.
+//! How the command finds and reaches servers: users in URLs, names, Unix sockets, the PROXY protocol, guessed
+//! schemes, certificates.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ mod probe;
 
 use probe::{assert_refused, probe, raw, saying, text};
 
-/// One row, quickly.
+/// Options for one quick row.
 const ROW: [&str; 4] = ["--only", "close.requested", "-n", "2"];
 
 async fn passes(args: &[&str]) -> String {
@@ -29,7 +29,7 @@ async fn passes(args: &[&str]) -> String {
     text(&output.stderr).to_owned()
 }
 
-/// What requests had in this field.
+/// The values of one header field in all requests.
 type Seen = Arc<Mutex<Vec<String>>>;
 
 fn noting(field: &'static str) -> (Router, Seen) {
@@ -142,7 +142,7 @@ async fn a_unix_socket_is_probed() {
     let (app, seen) = noting("host");
     tokio::spawn(async move { axum::serve(listener, app).await });
     let path = path.to_str().expect("UTF-8");
-    // Nobody looks this name up.
+    // This name is not resolved.
     passes(&["http://probed.example/", "--unix-socket", path]).await;
     all_are(&seen, "probed.example");
     let restart = ["restart", "http://probed.example/", "--unix-socket", path, "--command", "true"];
@@ -153,7 +153,7 @@ async fn a_unix_socket_is_probed() {
     assert_refused(&["check", "http://probed.example/", "--unix-socket", &missing], &line).await;
 }
 
-/// Answers one request, and waits for the client's end.
+/// Answers one request, and waits for the client to close.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut request = vec![0; 4096];
     _ = stream.read(&mut request).await;
@@ -164,7 +164,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_protocol_begins_each_connection() {
-    /// Whether the connection began with its own addresses.
+    /// Whether the connection began with a PROXY header of its own addresses.
     async fn is_announced(stream: &mut TcpStream, version: &str) -> bool {
         let (from, to) = (stream.peer_addr().expect("connected"), stream.local_addr().expect("bound"));
         let expected = match version {
@@ -207,7 +207,7 @@ async fn the_proxy_protocol_begins_each_connection() {
         });
         let tls = tls.await.replace("http:", "https:");
         passes(&[&tls, "--insecure", "--proxy-protocol", version]).await;
-        // A guess begins as every connection does.
+        // The connection that guesses the scheme begins with the header, too.
         let schemeless = tls.trim_start_matches("https://");
         let said = passes(&[schemeless, "--insecure", "--proxy-protocol", version]).await;
         assert!(said.contains("it speaks TLS, so https:// is used"), "{said}");
@@ -216,7 +216,7 @@ async fn the_proxy_protocol_begins_each_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheme_is_guessed_and_said() {
+async fn a_scheme_is_guessed_and_reported() {
     let certs = Certs::make();
     let (plain, tls) =
         (layered(listen().await, noting("host").0), over_tls(acceptor(&certs, ClientAuth::Required)).await);
@@ -240,7 +240,7 @@ async fn a_scheme_is_guessed_and_said() {
     assert_refused(&["check", ssh], "it does not speak TLS, so http:// is used").await;
 }
 
-/// An interface's address needs no permission.
+/// Probing the address of one of this machine's interfaces needs no permission.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_machines_own_addresses_are_here() {
     let mut own = nix::ifaddrs::getifaddrs()
@@ -252,9 +252,9 @@ async fn the_machines_own_addresses_are_here() {
     passes(&[&format!("http://{own}:{}/", server.address.port())]).await;
 }
 
-/// What is wrong with a certificate is said in words, with what helps.
+/// The error says what is wrong with a certificate, and what the user can do.
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_and_alerts_are_told_in_words() {
+async fn certificate_errors_and_alerts_are_explained() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
     type Change = fn(&mut CertificateParams);
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -267,7 +267,7 @@ async fn certificates_and_alerts_are_told_in_words() {
     let wrong: [(Change, &str); 4] = [
         (|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), "it is an authority's (CA:TRUE)"),
         (|params| params.not_after = date_time_ymd(2001, 1, 1), "it expired "),
-        (|params| params.not_before = date_time_ymd(4000, 1, 1), "it is not valid yet, but in "),
+        (|params| params.not_before = date_time_ymd(4000, 1, 1), "it becomes valid in "),
         (
             |params| {
                 params.subject_alt_names =

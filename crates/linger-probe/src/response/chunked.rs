@@ -1,42 +1,39 @@
-//! A body in chunks (RFC 9112 §7.1), of which only the length is of interest.
+//! Reads a chunked body (RFC 9112 §7.1) and counts its length.
 
-/// Where in a body in chunks the reader is.
+/// The position in a chunked body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunked {
     at: At,
-    /// Bytes of lines, as opposed to data, since the last data: they have a bound.
+    /// Bytes of size lines and trailers since the last data. [`LINE_LIMIT`] bounds them.
     line: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum At {
-    /// In a size, of which so many digits have come.
-    Size {
-        size: u64,
-        digits: u32,
-    },
-    /// Behind a size, up to the line's end.
-    Extension {
-        size: u64,
-    },
+    /// In a size, after this many digits.
+    Size { size: u64, digits: u32 },
+    /// After a size, up to the end of the line.
+    Extension { size: u64 },
+    /// In data, of which this many bytes are left.
     Data(u64),
+    /// After data, before the CR LF.
     DataEnd,
+    /// Between that CR and LF.
     DataLf,
-    /// In a line of the trailers, which so far is empty or not.
-    Trailer {
-        is_empty: bool,
-    },
+    /// In a line of the trailers.
+    Trailer { is_empty: bool },
 }
 
-/// What a part of the bytes came to.
+/// What was read of some bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Step {
+    /// How many bytes were read.
     pub(super) taken: usize,
-    /// Bytes of the body among them.
+    /// How many of them are data.
     pub(super) data: u64,
-    /// Whether the body ends with them.
+    /// Whether the body is complete.
     pub(super) is_last: bool,
-    /// What makes them no chunks.
+    /// Why they are no valid chunks.
     pub(super) fault: Option<&'static str>,
 }
 
@@ -45,7 +42,7 @@ impl Chunked {
         Self { at: At::Size { size: 0, digits: 0 }, line: 0 }
     }
 
-    /// Takes the next bytes, up to the body's end or to a fault.
+    /// Reads the next bytes, up to the end of the body or a fault.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Step {
         let mut step = Step::default();
         step.fault = self.take_into(bytes, &mut step).err();
@@ -79,7 +76,7 @@ impl Chunked {
                 }
                 (At::Size { size, .. } | At::Extension { size }, b'\n') => match size {
                     0 => At::Trailer { is_empty: true },
-                    // No body is that long, and a count of it would not fit.
+                    // No body is that long, and its length could overflow the count.
                     size if size > SIZE_LIMIT => return Err("a chunk size beyond 63 bits"),
                     size => At::Data(size),
                 },

@@ -1,4 +1,4 @@
-//! The head of a response, and what it says of the body.
+//! The head of a response, and what it says about the body.
 
 use httparse::{Header, ParserConfig, Status};
 
@@ -27,18 +27,18 @@ impl Head {
     }
 }
 
-/// What delimits a body (RFC 9112 §6.3). Exhaustive: a new variant is a breaking change.
+/// What delimits a body (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     None,
     Length(u64),
     Chunked,
     ToEnd,
-    /// Nobody can tell, because of this.
+    /// The fields are invalid, for this reason.
     Invalid(&'static str),
 }
 
-/// Where a head among these bytes ends, searched for from here on.
+/// Where a head among these bytes ends. The search starts at `from`.
 pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let from = from.max(begin);
@@ -51,7 +51,7 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// Whether these can be the first bytes of a head.
+/// Whether these can be the first bytes of an HTTP/1 head.
 pub(super) fn may_begin(bytes: &[u8]) -> bool {
     let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
     let (bytes, version) = (&bytes[begin..], b"HTTP/1.");
@@ -59,10 +59,10 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
     bytes[..both] == version[..both]
 }
 
-/// Reads a whole head.
+/// Parses a complete head.
 ///
 /// # Errors
-/// What makes it no head, in a few words.
+/// Why it is invalid, in a few words.
 pub(super) fn parse(bytes: &[u8]) -> Result<Head, &'static str> {
     let few = read(bytes, &mut [httparse::EMPTY_HEADER; 64]);
     let more =
@@ -70,10 +70,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, &'static str> {
     few.or_else(more).unwrap_or(Err("more than 65536 header fields"))
 }
 
-/// None where there is no room for all of the fields.
+/// Parses a head. None if `room` is too small for its fields.
 fn read<'a>(bytes: &'a [u8], room: &mut [Header<'a>]) -> Option<Result<Head, &'static str>> {
     let mut config = ParserConfig::default();
-    // Clients differ; what a lenient one takes has been answered.
+    // Clients differ in strictness. What a lenient client accepts counts as an answer.
     config
         .allow_obsolete_multiline_headers_in_responses(true)
         .allow_spaces_after_header_name_in_responses(true);
@@ -113,7 +113,7 @@ fn of(status: u16, minor: u8, headers: &[Header<'_>]) -> Head {
     Head { status, minor, closes, server: text("server"), location: text("location"), body }
 }
 
-/// The one length that all fields state (RFC 9110 §8.6).
+/// The length, if all `Content-Length` values are equal (RFC 9110 §8.6).
 fn length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Body {
     let mut found = None;
     for part in values.flat_map(|value| value.split(|byte| *byte == b',')) {
@@ -130,4 +130,29 @@ fn length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Body {
         }
     }
     found.map_or(Body::ToEnd, Body::Length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_as_its_response_says() {
+        for (head, kept) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nconnection: x, close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+        ] {
+            assert_eq!(parse(head.as_bytes()).map(|head| !head.closes), Ok(kept), "{head}");
+        }
+    }
+
+    #[test]
+    fn many_and_folded_fields_are_read() {
+        let fields: String = "X: a\r\n".repeat(1500);
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}X: a\r\n  folded\r\nContent-Length: 2\r\n\r\n");
+        assert_eq!(parse(head.as_bytes()).map(|head| head.length()), Ok(Some(2)));
+    }
 }

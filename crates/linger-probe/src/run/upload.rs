@@ -1,5 +1,7 @@
-//! Uploads. The last bytes of each are held back for a moment: a server that refuses an upload says so before
-//! it has all of it, and one that says nothing until then has read everything.
+//! Uploads.
+//!
+//! The client holds the last bytes of each upload back for a moment. A server that refuses the upload answers
+//! before it has them; one that does not answer has read everything else and waits for them.
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ impl Run {
         self.finish(b"\0", reading, timeout).await;
     }
 
-    /// In whole chunks: one that is cut would spoil the end.
+    /// Sends whole chunks only, so that the last chunk can follow at any point.
     pub(super) async fn upload_chunked(&mut self, bytes: u64, reading: bool, timeout: Duration) {
         let block = [format!("{:x}\r\n", ZEROS.len()).as_bytes(), &ZEROS, b"\r\n"].concat();
         let times = (bytes / ZEROS.len() as u64).max(1);
@@ -44,7 +46,7 @@ impl Run {
         self.finish(b"\0", reading, timeout).await;
     }
 
-    /// As the windows let it.
+    /// Sends as much as flow control allows, and reads meanwhile.
     pub(super) async fn http2_upload(&mut self, bytes: u64, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         let mut left = bytes;
@@ -68,7 +70,7 @@ impl Run {
         }
     }
 
-    /// Sends the end of an upload, after a moment for the answer of a server that does not wait for it.
+    /// Sends the end of an upload, after giving the server a moment to answer without it.
     async fn finish(&mut self, end: &[u8], reading: bool, timeout: Duration) {
         if self.connection.write_failed || self.is_answered() {
             return;
@@ -77,6 +79,7 @@ impl Run {
         self.connection.send(end, reading, Instant::now() + timeout).await;
     }
 
+    /// Waits a moment for an answer, and notes whether none came.
     async fn hold(&mut self) {
         let until = Instant::now() + HOLD;
         while self.connection.received.http1.head().is_none() && !self.http2_is_done() {
@@ -88,7 +91,7 @@ impl Run {
         self.read_everything = !answers && !self.connection.write_failed;
     }
 
-    /// Whether nothing of an upload is of use any more.
+    /// Whether sending more of an HTTP/2 upload is pointless.
     fn http2_is_done(&mut self) -> bool {
         let frames = self.connection.received.http2.as_ref();
         let done = frames
@@ -97,5 +100,5 @@ impl Run {
     }
 }
 
-/// More than a server takes to refuse a request, on a machine that is busy.
+/// More than a server needs to refuse a request on a busy machine.
 const HOLD: Duration = Duration::from_secs(1);

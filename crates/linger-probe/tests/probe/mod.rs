@@ -1,6 +1,6 @@
-//! The command, run as a user runs it, and servers made by hand for it.
+//! Runs the command as a user does, against handwritten servers.
 
-#![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::ffi::OsStr;
 use std::process::Output;
@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tower_linger_tests::server::listen;
 
-/// A probe that does not end by itself fails the test.
+/// A probe that runs for longer fails the test.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// Runs it to its end.
+/// Runs the probe to its end.
 pub(crate) async fn probe<S: AsRef<OsStr>>(args: &[S]) -> Output {
     probe_with(args, &[]).await
 }
 
-/// The same, with variables of the environment.
+/// The same, with these environment variables.
 pub(crate) async fn probe_with<S: AsRef<OsStr>>(args: &[S], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linger-probe"));
     command.args(args).env("RUST_BACKTRACE", "1").env_remove("NO_COLOR").envs(variables.iter().copied());
@@ -32,7 +32,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("it prints UTF-8")
 }
 
-/// One line on stderr, nothing on stdout, exit status 2.
+/// Asserts that the probe refuses: one error line on stderr, nothing on stdout, exit status 2.
 pub(crate) async fn assert_refused(args: &[&str], line: &str) {
     let output = probe(args).await;
     let said = text(&output.stderr);
@@ -43,7 +43,7 @@ pub(crate) async fn assert_refused(args: &[&str], line: &str) {
     assert!(!said.contains("panicked"), "{args:?}: {said}");
 }
 
-/// A server of raw connections, one after the other.
+/// Starts a server that serves raw connections one after the other, and returns its URL.
 pub(crate) async fn raw<F: Future<Output = ()> + Send>(
     serve: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> String {
@@ -57,7 +57,7 @@ pub(crate) async fn raw<F: Future<Output = ()> + Send>(
     url
 }
 
-/// A server that answers whatever comes by these bytes, and closes.
+/// Starts a server that answers any request with these bytes and closes, and returns its URL.
 pub(crate) async fn saying(answer: impl Into<Vec<u8>>) -> String {
     let answer = Arc::new(answer.into());
     raw(move |mut connection| {

@@ -1,11 +1,11 @@
-//! Responses whose framing is invalid, or which have more than one meaning.
+//! Responses whose framing is invalid or ambiguous.
 
 use linger_probe::model::{Severity, Verdict};
 use tokio::io::AsyncWriteExt;
 
 use super::{end, head, raw, row};
 
-/// A server that says this to every request.
+/// A server that answers every request with this.
 async fn says(response: &'static [u8]) -> tower_linger_tests::server::Running {
     raw(move |mut io| async move {
         if head(&mut io).await.is_some() {
@@ -45,7 +45,7 @@ async fn framing_that_is_invalid_is_not_a_whole_response() {
     }
 }
 
-/// A response that puts the blame on the server has arrived all the same.
+/// The 500 blames the server wrongly, but it has arrived, so no response is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_request_that_is_answered_by_500_breaks_the_protocol() {
     let server = says(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n").await;
@@ -53,13 +53,13 @@ async fn a_bad_request_that_is_answered_by_500_breaks_the_protocol() {
     assert_eq!((row.verdict, row.severity), (Verdict::Fail, Severity::BreaksProtocol), "{row:#?}");
 }
 
-/// The reason is what was seen, and does not speak of what was not.
+/// The reason must not claim a loss that did not happen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_response_before_a_reset_is_not_called_lost() {
     let server = raw(|mut io| async move {
         if head(&mut io).await.is_some() {
             io.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await?;
-            // So that the response has left before the reset.
+            // Let the response leave before the reset.
             io.writable().await?;
         }
         super::reset(&io);

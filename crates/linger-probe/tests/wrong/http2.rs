@@ -1,4 +1,4 @@
-//! Ends of HTTP/2, and servers that speak nothing else.
+//! How HTTP/2 connections end, and servers that speak only HTTP/2.
 
 use linger_probe::check::Abilities;
 use linger_probe::discover::discover;
@@ -13,7 +13,7 @@ use tower_linger_tests::server::Running;
 use super::{end, linger, raw, row_of};
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// `:status: 400`, the end of the stream.
+/// HEADERS with `:status: 400` and END_STREAM.
 const RESPONSE: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8c];
 const fn rst_stream(code: u8) -> [u8; 13] {
     [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, code]
@@ -26,13 +26,13 @@ fn http2_only() -> Abilities {
     Abilities { http1: false, http2: true, ..Abilities::default() }
 }
 
-/// Says these frames once the client has sent something behind its preface, and ends.
+/// A server that sends these frames once the client has sent a frame after its preface, and ends.
 async fn says(frames: Vec<u8>) -> Running {
     raw(move |mut io: TcpStream| {
         let frames = frames.clone();
         async move {
             io.write_all(SETTINGS).await?;
-            // The preface, with the client's SETTINGS, and the first frame's head.
+            // The preface, the client's SETTINGS, and the header of the next frame.
             io.read_exact(&mut [0; 24 + 9 + 9]).await?;
             io.write_all(&frames).await?;
             end(&mut io).await
@@ -58,7 +58,7 @@ async fn a_refused_upload_is_answered_and_its_stream_is_reset_with_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_is_told_by_goaway() {
+async fn goaway_announces_an_end() {
     let cases = [([RESPONSE, &go_away(0)].concat(), Verdict::Pass), (RESPONSE.to_vec(), Verdict::Fail)];
     for (frames, verdict) in cases {
         for name in ["h2.idle", "h2.garbage"] {
@@ -68,9 +68,9 @@ async fn an_end_is_told_by_goaway() {
     }
 }
 
-/// Its fallback for clients of HTTP/1 is not what it is judged by.
+/// Its HTTP/1 fallback, which refuses clients, is not judged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_of_http2_alone_is_known_as_one() {
+async fn a_server_that_speaks_only_http2_is_recognized() {
     let fallback = raw(|mut io: TcpStream| async move {
         let mut first = [0; 3];
         io.read_exact(&mut first).await?;

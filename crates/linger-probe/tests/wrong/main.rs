@@ -1,5 +1,4 @@
-//! Servers that are wrong on purpose: each is caught by the row that is about its fault, and the same server
-//! without the fault passes that row.
+//! Servers with a deliberate fault: the row about the fault fails, and passes on the same server without it.
 
 use std::io;
 use std::sync::Arc;
@@ -22,35 +21,35 @@ mod tls;
 mod uploads;
 mod websocket;
 
-/// What a server does wrong after its response. Complete.
+/// What a server does wrong after its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    /// Lets go of the socket while the request is on its way.
+    /// Closes the socket while the client is still sending.
     ClosesAtOnce,
-    /// FIN, and lets go of the socket while the request is on its way.
+    /// Sends FIN, and closes the socket while the client is still sending.
     FinWithoutReading,
-    /// Over TLS: FIN, without the alert. An alert behind the FIN would be the same: nothing can follow a FIN.
+    /// Over TLS, sends FIN without `close_notify` before it.
     NoCloseNotify,
-    /// Half the body, then an end as if it were all.
+    /// Sends half of the body, then ends as if that were all.
     Truncates,
-    /// FIN, and then keeps the socket for good.
+    /// Sends FIN, and keeps the socket forever.
     NeverReleases,
-    /// Says nothing, and ends.
+    /// Ends without a response.
     NoResponse,
 }
 
 const RESPONSE: &[u8] =
     b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big\n";
 
-/// A server of one connection after another, each driven by this.
+/// A server that serves each raw connection with this function.
 async fn raw<F: Future<Output = io::Result<()>> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F + Clone + Send + 'static,
 ) -> Running {
     accept_loop(listen().await, tower::service_fn(serve))
 }
 
-/// Reads a request's head. None where the client is gone.
+/// Reads a request's head. None if the client is gone.
 async fn head<IO: AsyncRead + Unpin>(io: &mut IO) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -59,20 +58,20 @@ async fn head<IO: AsyncRead + Unpin>(io: &mut IO) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Reads what comes, for half a second at most.
+/// Reads what comes until the end, for half a second at most.
 async fn linger<IO: AsyncRead + Unpin>(io: &mut IO) {
     let all = async { while io.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {} };
     let _ = tokio::time::timeout(Duration::from_millis(500), all).await;
 }
 
-/// Ends its own side, and reads what comes.
+/// Half-closes, and reads what comes.
 async fn end<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) -> io::Result<()> {
     io.shutdown().await?;
     linger(io).await;
     Ok(())
 }
 
-/// Makes its end a reset.
+/// Makes closing the socket send a reset.
 fn reset(io: &TcpStream) {
     socket2::SockRef::from(io).set_linger(Some(Duration::ZERO)).expect("it is open");
 }
@@ -89,32 +88,32 @@ async fn serve<IO: AsyncRead + AsyncWrite + Unpin>(
     let response = match fault {
         Fault::NoResponse => &[],
         Fault::Truncates => &RESPONSE[..RESPONSE.len() - 4],
-        _ => RESPONSE,
+        Fault::None
+        | Fault::ClosesAtOnce
+        | Fault::FinWithoutReading
+        | Fault::NoCloseNotify
+        | Fault::NeverReleases => RESPONSE,
     };
     io.write_all(response).await?;
     io.flush().await?;
     match fault {
         Fault::ClosesAtOnce => return Ok(()),
         Fault::NoCloseNotify => socket2::SockRef::from(raw(&io)).shutdown(std::net::Shutdown::Write)?,
-        _ => io.shutdown().await?,
-    }
-    if fault == Fault::FinWithoutReading {
-        return Ok(());
+        Fault::FinWithoutReading => return io.shutdown().await,
+        Fault::None | Fault::Truncates | Fault::NeverReleases | Fault::NoResponse => io.shutdown().await?,
     }
     let mut chunk = vec![0; 64 << 10];
     let drained = async { while discard(raw(&io), &mut chunk).await {} };
-    match fault {
-        Fault::NeverReleases => {
-            drained.await;
-            std::future::pending::<()>().await;
-        }
-        // A bound on the drain, as a server has one.
-        _ => _ = tokio::time::timeout(Duration::from_millis(500), drained).await,
+    if fault == Fault::NeverReleases {
+        drained.await;
+        return std::future::pending().await;
     }
+    // Servers limit how long they drain.
+    _ = tokio::time::timeout(Duration::from_millis(500), drained).await;
     Ok(())
 }
 
-/// Below TLS. Whether there may be more.
+/// Reads from the socket, below TLS. Returns whether more may come.
 async fn discard(tcp: &TcpStream, chunk: &mut [u8]) -> bool {
     if tcp.readable().await.is_err() {
         return false;
@@ -138,7 +137,7 @@ async fn tls(fault: Fault, certs: &Certs) -> Running {
     accept_loop(listen().await, connections)
 }
 
-/// The one row of this name, over TLS where there are certificates.
+/// Runs the row of this name, over TLS if there are certificates.
 async fn row(server: &Running, certs: Option<&Certs>, name: &str) -> Row {
     row_of(server, certs, name, &Abilities::default()).await
 }
@@ -191,7 +190,7 @@ async fn a_server_that_closes_at_once_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_fin_and_does_not_read_is_caught() {
+async fn a_server_that_sends_fin_and_does_not_read_is_caught() {
     assert_caught(Fault::FinWithoutReading, &["early.stops_at_error", "flood.pipelined"]).await;
 }
 
@@ -201,7 +200,7 @@ async fn a_server_that_truncates_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_nothing_is_caught() {
+async fn a_server_without_a_response_is_caught() {
     assert_caught(Fault::NoResponse, &["close.requested", "close.half_closed"]).await;
 }
 

@@ -1,4 +1,4 @@
-//! Servers that take one connection at a time: what waits must not make the other rows fail.
+//! Servers that serve one connection at a time: rows that wait must not make other rows fail.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Ends of TLS: who waits for whose `close_notify`, and what a byte a second costs.
+//! How TLS connections end: `close_notify`, its answer, a trickle of records, and a refused version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tower_linger_tests::server::Running;
 
 use super::{head, raw, row};
 
-/// A server that answers over TLS, says `close_notify`, and goes on as this says.
+/// A server that answers over TLS, sends `close_notify`, and then runs `then`.
 async fn notifies<F: Future<Output = std::io::Result<()>> + Send + 'static>(
     certs: &Certs,
     response: &'static [u8],
@@ -37,10 +37,10 @@ async fn notifies<F: Future<Output = std::io::Result<()>> + Send + 'static>(
 }
 
 const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n";
-/// Delimited by the end alone.
+/// A body that only the connection's end delimits.
 const TO_END: &[u8] = b"HTTP/1.0 200 OK\r\n\r\nok\n";
 
-/// As `SSL_shutdown` twice does: it waits for the client's `close_notify`, and ends the connection then.
+/// Waits for the client's `close_notify`, then ends the connection, as two calls of `SSL_shutdown` do.
 async fn awaits_answer(mut io: TlsStream<TcpStream>) -> std::io::Result<()> {
     while io.read(&mut [0; 64]).await? > 0 {}
     io.get_mut().0.shutdown().await
@@ -56,13 +56,13 @@ async fn a_server_that_waits_for_our_close_notify_gets_it() {
             let found = row(&server, Some(&certs), name).await;
             assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
             assert!(found.attempts.iter().all(|attempt| attempt.end == End::Fin), "{found:#?}");
-            // Three tries, none of which waited for a timeout of 10 s.
+            // None of the three tries waited for the timeout of 10 s.
             assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
         }
     }
 }
 
-/// Without `close_notify` nobody can tell such a body from a cut one (RFC 9112 §9.8).
+/// Without `close_notify` such a body could be truncated (RFC 9112 §9.8).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_ends_without_close_notify_is_not_whole() {
     let certs = Certs::make();
@@ -81,12 +81,12 @@ async fn a_body_that_ends_without_close_notify_is_not_whole() {
     })
     .await;
     let found = row(&server, Some(&certs), "close.requested").await;
-    // The response came, and its end cannot be told.
+    // The response came, but whether it is complete cannot be known.
     assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::BreaksProtocol), "{found:#?}");
     assert!(found.attempts.iter().all(|attempt| attempt.end == End::Fin && !attempt.complete), "{found:#?}");
 }
 
-/// It goes on reading records for as long as they come, and would end at anything else.
+/// The server reads records for as long as they come, and would end at anything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trickle_of_records_holds_a_server_that_reads_them() {
     let certs = Certs::make();
@@ -108,7 +108,7 @@ async fn a_trickle_of_records_holds_a_server_that_reads_them() {
     assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
 }
 
-/// It answers a hello of TLS 1.1 by a `ServerHello`, an alert, or nothing.
+/// The server answers a hello of TLS 1.1 with a `ServerHello`, an alert, or nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_version_is_refused_by_an_alert_or_is_spoken() {
     let server = |answer: &'static [u8]| {

@@ -1,4 +1,4 @@
-//! Refused uploads: what is an answer, what is none, and what only Linux clients survive.
+//! Refused uploads: what counts as an answer, and which resets only Linux clients survive.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{RESPONSE, end, head, judged, linger, raw, reset, row};
 
-/// The answer comes before any of the body is sent, and the server goes.
+/// The server answers before the client sends any of the body, and closes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_final_response_to_expect_is_the_answer() {
     let right = raw(|mut io| async move {
@@ -22,7 +22,7 @@ async fn a_final_response_to_expect_is_the_answer() {
     let found = row(&right, None, "early.expect").await;
     assert_eq!(found.verdict, Verdict::Pass, "{found:#?}");
     assert!(found.attempts.iter().all(|attempt| attempt.status == Some(413)), "{found:#?}");
-    // It asks for the body, and resets.
+    // This server asks for the body, then resets.
     let wrong = raw(|mut io| async move {
         if head(&mut io).await.is_some() {
             io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -36,8 +36,7 @@ async fn a_final_response_to_expect_is_the_answer() {
     assert_eq!((found.verdict, found.severity), (Verdict::Fail, Severity::LosesResponses), "{found:#?}");
 }
 
-/// It reads the head, answers, and lets go: the rest of a small body makes that a reset, which Linux clients
-/// outlive.
+/// The server answers, and resets after its FIN. Linux clients still read the response.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_a_reset_follows_passes_on_linux_only() {
     let server = |lingers: bool| {
@@ -61,7 +60,7 @@ async fn a_response_that_a_reset_follows_passes_on_linux_only() {
     assert!(found.reason.contains("Windows"), "{}", found.reason);
 }
 
-/// A timer of the server's own, half a second, is too short for a slow line: every time, and not by luck.
+/// Half a second of draining is too short for a slow upload, and fails it in every try.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_drains_for_half_a_second_fails_the_slow_upload_every_time() {
     let server = |drain: Duration| {
@@ -84,15 +83,15 @@ async fn a_server_that_drains_for_half_a_second_fails_the_slow_upload_every_time
 /// What a server sees of the client before it resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resets {
-    /// Nothing: right behind the response.
+    /// Nothing: resets right after the response.
     AtOnce,
-    /// Nothing, but behind its own FIN.
+    /// Nothing: resets right after its own FIN.
     AfterFin,
-    /// A byte that came after its FIN.
+    /// A byte after its own FIN.
     AtAByte,
 }
 
-/// Right behind the response, behind a FIN, or at a byte that comes later: the socket is gone.
+/// Whenever the server resets, it has released its socket.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_goes_by_a_reset_is_released() {
     let server = |resets: Resets| {
@@ -127,7 +126,8 @@ async fn a_socket_that_goes_by_a_reset_is_released() {
     }
 }
 
-/// It answers at once, reads nothing more and keeps the connection: whoever writes first never gets to read.
+/// The server answers at once, stops reading and keeps the connection. A client that writes first never
+/// reads.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_reading_and_stays_loses_clients_that_write_first() {
     let server = raw(|mut io| async move {
@@ -149,7 +149,7 @@ async fn a_server_that_stops_reading_and_stays_loses_clients_that_write_first() 
     }
 }
 
-/// A server that takes a pipelined request for a bad one answers, but not what it was asked.
+/// A server that rejects pipelined requests answers, but not the request that was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_a_request_alone_would_not_have_is_lost() {
     let server = raw(|mut io| async move {

@@ -1,4 +1,4 @@
-//! The end of a WebSocket.
+//! How WebSockets end.
 
 use linger_probe::model::Verdict;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,7 +6,7 @@ use tower_linger_tests::server::Running;
 
 use super::{end, head, raw, row};
 
-/// A server that answers the client's Close by these bytes.
+/// A server that answers the client's Close with these bytes.
 async fn closes(answer: &'static [u8]) -> Running {
     raw(move |mut io| async move {
         if head(&mut io).await.is_some() {
@@ -29,7 +29,7 @@ async fn a_close_may_be_empty_or_have_a_reason_and_must_be_there() {
         (&[0x88, 0], Verdict::Pass),
         (&[0x88, 2, 0x03, 0xe8], Verdict::Pass),
         (&[0x8a, 0, 0x88, 5, 0x03, 0xe8, b'b', b'y', b'e'], Verdict::Pass),
-        // The bytes of a Close, inside of a message.
+        // The bytes of a Close frame inside a message.
         (&[0x82, 4, 0x88, 0x02, 0x03, 0xe8], Verdict::Fail),
         (&[], Verdict::Fail),
     ];
