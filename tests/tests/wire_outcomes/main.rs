@@ -7,6 +7,9 @@ mod early;
 #[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
+#[path = "../shared/memory.rs"]
+mod memory;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod ports;

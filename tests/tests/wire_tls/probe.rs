@@ -1,4 +1,4 @@
-//! The probe's ladders from packets.
+//! The probe draws its ladders from packets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tower_linger_tests::server::{Engine, Running};
 
 use super::common::{UPLOAD_BYTES, bare, layered};
 
-/// What no socket tells: `close_notify` and FIN leave in one segment, and a reset has its own time.
+/// Packets show what no socket can: `close_notify` and FIN in one segment, and the time of a reset.
 pub(crate) async fn a_ladder_from_packets_shows_what_left_together() {
     let certs = Certs::make();
     for version in Version::ALL {
