@@ -25,7 +25,7 @@ use tower_linger_tests::until::until;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn an_observer_is_told_of_its_own_layers_closes_and_of_no_earlier_clones() {
+async fn an_observer_is_told_of_closes_of_its_layer_and_of_later_clones_only() {
     let before = LingerLayer::default();
     let told = Arc::new(AtomicUsize::new(0));
     let counted = told.clone();

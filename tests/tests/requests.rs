@@ -110,7 +110,7 @@ async fn only_the_layer_says_that_an_unread_upload_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn what_connection_says_already_is_kept() {
+async fn what_a_connection_header_says_already_is_kept() {
     for (app, says) in [(app(), "upgrade\r\n"), (app().layer(RequestLayer), "upgrade, close\r\n")] {
         let head = head(&mut connect(app).await, &post("/upgrade", PART)).await;
         assert!(head.contains(&format!("connection: {says}")), "{head}");
@@ -273,7 +273,7 @@ async fn aborted(app: Router, path: &str) -> End {
 }
 
 #[tokio::test]
-async fn a_dropped_connection_ends_with_close_notify_if_it_is_idle_only() {
+async fn a_dropped_connection_ends_with_close_notify_only_if_it_is_idle() {
     let app = || {
         Router::new().route("/whole", any(async || "hello")).route(
             "/endless",

@@ -28,7 +28,7 @@ fn poll_once(closing: &mut Close<Scripted>) -> Poll<Outcome> {
 }
 
 #[test]
-fn a_runtime_that_stands_still_does_not_keep_the_closes_of_another() {
+fn a_stalled_runtime_does_not_delay_the_closes_of_another() {
     let (reports, ended) = mpsc::channel();
     let linger = LingerLayer::default().on_close(move |report| {
         let _ = reports.send(report.outcome);
@@ -133,7 +133,7 @@ fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_
 /// Further than the numbers of the timer reach without wrapping, which is 49 days, or can be compared, which
 /// is 24.
 #[test]
-fn a_leap_of_the_clock_takes_nobodys_bound_away() {
+fn closes_still_end_after_the_clock_leaps_by_days() {
     for days in [2, 30, 60] {
         let linger = LingerLayer::default();
         runtime().block_on(async {

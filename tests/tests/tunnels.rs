@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::routing::any;
 use hyper_util::rt::TokioIo;
 use tokio::io::{
@@ -73,9 +72,8 @@ async fn a_tunnels_half_close_goes_out_at_its_moment_although_the_peer_closes_fi
             let upgrade = any(async move |request: Request| {
                 let inner = inner.lock().expect("no panic").take().expect("one request");
                 tokio::spawn(move_bytes(moves, request, inner));
-                let head = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-                let head = head.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "echo");
-                head.body(Body::empty()).expect("a response")
+                let switching = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+                (StatusCode::SWITCHING_PROTOCOLS, switching)
             });
             let server = engine.start(Some(&linger), Router::new().route("/", upgrade)).await;
             let mut client = Client::plain(server.address, None).await.expect("it listens");

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -180,18 +180,17 @@ pub(crate) fn app(gate: &Arc<Notify>) -> Router {
 }
 
 /// Switches protocols, and says one thing in the new one.
-async fn upgrade(request: Request) -> Response {
+async fn upgrade(request: Request) -> impl IntoResponse {
     tokio::spawn(async move {
         let tunnel = hyper::upgrade::on(request).await.expect("upgraded");
         TokioIo::new(tunnel).write_all(REST.as_bytes()).await.expect("loopback");
     });
-    Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header(header::CONNECTION, "upgrade")
-        .header(header::UPGRADE, "words")
-        .body(Body::empty())
-        .expect("a response")
+    SWITCHING
 }
+
+/// The answer to a request for an upgrade.
+pub(crate) const SWITCHING: (StatusCode, [(HeaderName, &str); 2]) =
+    (StatusCode::SWITCHING_PROTOCOLS, [(header::CONNECTION, "upgrade"), (header::UPGRADE, "words")]);
 
 /// Makes one part of a body, on the connection's own task.
 type Part = fn() -> io::Result<Bytes>;

@@ -6,14 +6,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tower_linger::LingerLayer;
 use tower_linger_tests::peer::{Client, End, Manner, head};
 
+use crate::happening::SWITCHING;
 use crate::server::{Hook, Server, Tls};
 
 const TRIES: usize = 20;
@@ -83,17 +84,12 @@ async fn a_101_arrives_although_the_upgraded_handler_panics() {
     }
 }
 
-async fn panics_when_upgraded(request: Request) -> Response {
+async fn panics_when_upgraded(request: Request) -> impl IntoResponse {
     tokio::spawn(async move {
         let _tunnel = hyper::upgrade::on(request).await.expect("upgraded");
         std::panic::resume_unwind(Box::new("on purpose"));
     });
-    Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header(header::CONNECTION, "upgrade")
-        .header(header::UPGRADE, "words")
-        .body(Body::empty())
-        .expect("a response")
+    SWITCHING
 }
 
 /// hyper answers by itself where a service's status makes no response, and fails then.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::routing::any;
 use axum::serve::Listener;
 use hyper::upgrade::Upgraded;
@@ -183,9 +183,8 @@ fn app(tunnels: UnboundedSender<TokioIo<Upgraded>>) -> Router {
             let upgraded = hyper::upgrade::on(request).await.expect("asked for");
             let _ = tunnels.send(TokioIo::new(upgraded));
         });
-        let head = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-        let head = head.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "echo");
-        head.body(Body::empty()).expect("a response")
+        let switching = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+        (StatusCode::SWITCHING_PROTOCOLS, switching)
     };
     Router::new()
         .route("/", any(async || ANSWER))

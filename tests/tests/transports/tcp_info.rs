@@ -29,8 +29,8 @@ int getsockopt(int socket, int level, int name, void *value, socklen_t *length) 
 "#;
 
 #[test]
-fn a_short_tcp_info_costs_what_it_would_tell_and_nothing_else() {
-    const NAME: &str = "tcp_info::a_short_tcp_info_costs_what_it_would_tell_and_nothing_else";
+fn a_short_tcp_info_loses_only_what_it_would_tell() {
+    const NAME: &str = "tcp_info::a_short_tcp_info_loses_only_what_it_would_tell";
     if let Some(child) = child_of() {
         let runtime = Builder::new_current_thread().enable_all().build();
         return runtime.expect("a runtime").block_on(closes_that_ask(child == "short"));

@@ -86,44 +86,37 @@ const TRIES: usize = 20;
 
 #[test]
 fn a_refusal_reaches_every_client_that_writes_its_whole_upload_first() {
-    let delivered = |scene| {
-        let server = Server::start(scene);
-        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect(), UPLOAD));
-        (0..TRIES).filter(exchange).count()
-    };
-    let bare = delivered("bare");
-    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
-    assert_eq!(delivered("layered"), TRIES);
+    let is_delivered = |server: &Server| is_refusal(&upload(&mut server.connect(), UPLOAD));
+    assert_all_succeed("layered", "bare", is_delivered);
 }
 
 #[test]
 fn over_tls_a_refusal_reaches_every_client_and_its_end_is_authentic() {
-    let delivered = |scene| {
-        let server = Server::start(scene);
-        // Without a close_notify, reading to the end fails.
-        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect_tls(), UPLOAD / 4));
-        (0..TRIES).filter(exchange).count()
-    };
-    let bare = delivered("tls_bare");
-    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
-    assert_eq!(delivered("tls"), TRIES);
+    // Without a close_notify, reading to the end fails.
+    let is_delivered = |server: &Server| is_refusal(&upload(&mut server.connect_tls(), UPLOAD / 4));
+    assert_all_succeed("tls", "tls_bare", is_delivered);
 }
 
 #[test]
 fn the_alert_of_a_failed_handshake_reaches_every_client_that_goes_on_sending() {
-    let alerted = |scene| {
-        let server = Server::start(scene);
-        let alert = |error: &io::Error| {
+    let is_alerted = |server: &Server| {
+        upload(&mut server.connect_tls(), UPLOAD / 4).is_err_and(|error| {
             let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
             tls == Some(&Error::AlertReceived(AlertDescription::CertificateRequired))
-        };
-        let exchange =
-            |_: &usize| upload(&mut server.connect_tls(), UPLOAD / 4).is_err_and(|error| alert(&error));
-        (0..TRIES).filter(exchange).count()
+        })
     };
-    let bare = alerted("mutual_tls_bare");
-    assert!(bare < TRIES, "without the layer all were alerted: this shows nothing");
-    assert_eq!(alerted("mutual_tls"), TRIES);
+    assert_all_succeed("mutual_tls", "mutual_tls_bare", is_alerted);
+}
+
+/// With the layer each of these exchanges succeeds; without it some fail, so the layer makes the difference.
+#[track_caller]
+fn assert_all_succeed(layered: &str, bare: &str, succeeds: impl Fn(&Server) -> bool) {
+    let successes = |scene| {
+        let server = Server::start(scene);
+        (0..TRIES).filter(|_| succeeds(&server)).count()
+    };
+    assert!(successes(bare) < TRIES, "all succeed without the layer, so this shows nothing");
+    assert_eq!(successes(layered), TRIES);
 }
 
 /// Uploads everything, then reads to the end. As most clients do, it gives up at a write that fails.
