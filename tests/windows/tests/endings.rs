@@ -1,6 +1,5 @@
-//! How connections end, seen by a client of the system that the tests run on. The server is this system's
-//! own, or the program that `ENDINGS_SERVER` names (words separated by spaces), as `make windows` does with
-//! Wine.
+//! How connections end, as a client sees it. The server is built for this system, unless `ENDINGS_SERVER`
+//! names another command (words separated by spaces): `make windows` runs the Windows build under Wine.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -45,7 +44,7 @@ impl Server {
 
     fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(&self.address).expect("the server listens");
-        // A bound on a test that hangs: nothing here takes a tenth of it.
+        // Ends a test that hangs. Nothing here takes a tenth of this.
         client.set_read_timeout(Some(PATIENCE)).expect("a socket takes it");
         client.set_write_timeout(Some(PATIENCE)).expect("a socket takes it");
         client
@@ -119,7 +118,7 @@ fn assert_all_succeed(layered: &str, bare: &str, succeeds: impl Fn(&Server) -> b
     assert_eq!(successes(layered), TRIES);
 }
 
-/// Uploads everything, then reads to the end. As most clients do, it gives up at a write that fails.
+/// Uploads everything, then reads to the end. Gives up when a write fails, as most clients do.
 fn upload(client: &mut (impl Read + Write), bytes: u64) -> io::Result<Vec<u8>> {
     write!(client, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n")?;
     io::copy(&mut io::repeat(b'x').take(bytes), client)?;
@@ -152,7 +151,7 @@ fn after_the_servers_fin_the_client_still_sends_what_it_has_and_closes_in_peace(
     client.read_to_end(&mut answer).expect("a FIN, and no reset");
     assert!(answer.ends_with(b"that is all"), "{}", answer.escape_ascii());
     for _ in 0..10 {
-        client.write_all(&[0; 100]).expect("the server reads on");
+        client.write_all(&[0; 100]).expect("the server goes on reading");
     }
     client.shutdown(Shutdown::Write).expect("no reset came");
     let report = server.report();
@@ -189,7 +188,7 @@ fn the_drain_ends_when_the_client_is_silent() {
     let mut client = server.connect();
     client.write_all(GET).expect("loopback");
     client.read_to_end(&mut Vec::new()).expect("a FIN, and no reset");
-    // Stays open, and says nothing.
+    // The client stays open and silent.
     let report = server.report();
     assert!(report.starts_with("Id-- drained=0 "), "{report}");
 }
