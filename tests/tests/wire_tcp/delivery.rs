@@ -19,8 +19,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_peer_closed, last_request};
 
-/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: answers at once and in the middle of the upload, to raw
-/// clients and to reqwest.
+/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: answers at once and in the middle of the upload, to
+/// raw clients and to reqwest.
 pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     let body = Bytes::from(vec![0; UPLOAD_BYTES]);
     for (engine, app) in Engine::ALL.into_iter().flat_map(|engine| [(engine, app()), (engine, midway_app())])

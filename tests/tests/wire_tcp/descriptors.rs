@@ -21,8 +21,9 @@ const UPLOADERS: usize = 300;
 /// Longer than any test, so that no close ends by itself.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Clients that wait to be accepted: some that stop in the middle of a refused upload, and behind them one that
-/// sends a `GET`. Their descriptors have numbers above the limit, which leaves those below it to the server.
+/// Clients that wait to be accepted: some that stop in the middle of a refused upload, and behind them one
+/// that sends a `GET`. Their descriptors have numbers above the limit, which leaves those below it to the
+/// server.
 struct Queue {
     listener: TcpListener,
     uploaders: Vec<TcpStream>,

@@ -18,8 +18,8 @@ use super::common::{app, arrived, last_request};
 /// Small enough for a new socket's receive buffer.
 static LATE: [u8; 30_000] = [b'x'; 30_000];
 
-/// CONFORMANCE 38 and 5: without a runtime nothing wakes the close for new bytes, so it discards what is there
-/// right before the release.
+/// CONFORMANCE 38 and 5: without a runtime nothing wakes the close for new bytes, so it discards what is
+/// there right before the release.
 pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
     for engine in Engine::ALL {
         let runtime = runtime();

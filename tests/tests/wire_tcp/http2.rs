@@ -84,8 +84,8 @@ async fn goes_away(server: &Running, http: &Http, gates: &Gates) -> Seen {
     seen
 }
 
-/// Sends the reader's answers, and PINGs between them. Frames that need no answer keep the PINGs apart: otherwise
-/// the server's answers would fill the connection, and the response would wait behind them.
+/// Sends the reader's answers, and PINGs between them. Frames that need no answer keep the PINGs apart:
+/// otherwise the server's answers would fill the connection, and the response would wait behind them.
 async fn ping(mut writer: WriteHalf<Client>, mut answers: mpsc::UnboundedReceiver<Vec<u8>>) {
     let pings = [frame(PING, 0, 0, &[0; 8]), frame(UNKNOWN, 0, 0, &[0; 16_384])].concat();
     loop {
@@ -167,8 +167,8 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY, which says what was wrong, arrives although more garbage is on its
-/// way.
+/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY, which says what was wrong, arrives although more garbage is on
+/// its way.
 pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let server = accept_loop(listen().await, linger.layer(Http::new(Router::new())));

@@ -12,8 +12,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, app, last_request};
 
-/// CONFORMANCE 14: the drain ends long before the client has read anything, and yet the client gets everything:
-/// after the release the kernel still delivers what was flushed, and the FIN.
+/// CONFORMANCE 14: the drain ends long before the client has read anything, and yet the client gets
+/// everything: after the release the kernel still delivers what was flushed, and the FIN.
 pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() {
     let listener = listen().await;
     let address = listener.local_addr().expect("bound");
