@@ -19,8 +19,8 @@ use super::common::{TRIES, UPLOAD_BYTES, app, bare, connect, layered};
 
 const CLIENTS: usize = 100;
 
-/// CONFORMANCE 18: a TLS 1.3 client believes that the handshake is done, and sends. Without the layer, a reset
-/// answers that and takes the alert away.
+/// CONFORMANCE 18: a TLS 1.3 client believes that the handshake is done, and sends. Without the layer, a
+/// reset answers that and takes the alert away.
 pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
     let certs = Certs::make();
     let config = || certs.server(&[Version::Tls13], ClientAuth::Required);

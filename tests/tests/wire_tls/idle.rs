@@ -47,8 +47,8 @@ pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     }
 }
 
-/// CONFORMANCE 17 and 21, RFC 8446 §6.1: here a bare server sends `close_notify`, too, but it resets the client
-/// that answers.
+/// CONFORMANCE 17 and 21, RFC 8446 §6.1: here a bare server sends `close_notify`, too, but it resets the
+/// client that answers.
 pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {

@@ -28,8 +28,8 @@ pub(crate) fn a_connection_in_the_drain_has_freed_its_tls13_session() {
     drains_without_a_session(Version::Tls13);
 }
 
-/// CONFORMANCE 23: this policy needs the session in the drain. The same measurement shows what that costs, and
-/// that it notices a session that stays.
+/// CONFORMANCE 23: this policy needs the session in the drain. The same measurement shows what that costs,
+/// and that it notices a session that stays.
 pub(crate) fn a_connection_that_waits_for_close_notify_keeps_its_tls12_session() {
     waits_with_its_session(Version::Tls12);
 }
@@ -54,8 +54,8 @@ const LONG: Duration = Duration::from_secs(100);
 
 /// How much of a session's memory is still taken while its connection closes.
 ///
-/// The allocator keeps what is freed, so the process never shrinks. But it gives freed memory out again, so new
-/// sessions make the process grow only by what the closes of older ones still hold.
+/// The allocator keeps what is freed, so the process never shrinks. But it gives freed memory out again, so
+/// new sessions make the process grow only by what the closes of older ones still hold.
 fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64 {
     // One thread, so that the allocator has one pool of freed memory.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

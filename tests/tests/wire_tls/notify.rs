@@ -13,8 +13,8 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{answer_close_notify, bare, connect, dial, last_request, layered};
 
-/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: the response, then our alert and FIN in one segment, and
-/// only then the client's FIN.
+/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: the response, then our alert and FIN in one segment,
+/// and only then the client's FIN.
 pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -193,8 +193,8 @@ enum Stage {
     Bare,
 }
 
-/// CONFORMANCE 38, RFC 8446 §6.1: a connection gets its `close_notify` although its runtime goes away while it
-/// is served or drained.
+/// CONFORMANCE 38, RFC 8446 §6.1: a connection gets its `close_notify` although its runtime goes away while
+/// it is served or drained.
 pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
