@@ -1,6 +1,6 @@
-//! Each way in which a connection can end, caused for real, and the outcome that is reported for it.
+//! Each way in which a connection can end, caused by a real network, and the outcome that is reported for it.
 //!
-//! A suite of its own, because it needs `nft` and `ss`: `make wire`.
+//! Run it by `make wire`: it needs `nft` and `ss`.
 
 #[cfg(target_os = "linux")]
 mod early;

@@ -1,4 +1,4 @@
-//! Many connections, and nothing left of them.
+//! Many connections leave nothing behind.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,10 +16,10 @@ use tower_linger::{ClosePolicy, Ending, LingerIo, LingerLayer, Outcome};
 use super::memory::anonymous_kib;
 
 const CONNECTIONS: usize = 100_000;
-/// Enough of them for allocator and runtime to have what they need.
+/// So many that allocator and runtime have reached their size.
 const WARM_UP: usize = 10_000;
 const AT_ONCE: usize = 64;
-/// Client addresses, since each has only so many ports that are not in `TIME_WAIT`.
+/// Client addresses: one has too few ports, since most are in `TIME_WAIT`.
 const ADDRESSES: u8 = 20;
 const KINDS: usize = 6;
 /// The kind of client that keeps its connection until the server lets it go.
@@ -142,15 +142,15 @@ async fn client(number: usize, waiting: &Waiting) -> io::Result<()> {
         .await?;
     let mut response = [0; 8];
     match ending {
-        // The server's abort may take the response with it.
+        // The server's abort may take the response away.
         0 => drop(stream.read_exact(&mut response).await),
-        // Until the FIN, then our own.
+        // Reads to the server's FIN, then sends its own.
         1 | 2 => drop(stream.read_to_end(&mut Vec::new()).await?),
         3 => {
             stream.read_exact(&mut response).await?;
             stream.set_zero_linger()?;
         }
-        // Sends on, half-closes, and is gone.
+        // Goes on sending, half-closes, and closes.
         4 => {
             stream.read_exact(&mut response).await?;
             stream.write_all(&[0; 1000]).await?;
@@ -172,8 +172,8 @@ struct Held {
     resident_kib: u64,
 }
 
-/// A connection is counted as closed a moment before its task is gone: waits until only the accept loop's is
-/// left, and says how many there are if they do not go.
+/// Waits until the accept loop's task alone is left, because a connection is counted as closed a moment
+/// before its task ends.
 async fn held_at_rest() -> Held {
     let alone = async {
         while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 1 {
@@ -181,7 +181,7 @@ async fn held_at_rest() -> Held {
         }
     };
     let gone = tokio::time::timeout(Duration::from_secs(60), alone).await;
-    assert!(gone.is_ok(), "what is left does not go away: {:?}", held());
+    assert!(gone.is_ok(), "tasks are left: {:?}", held());
     held()
 }
 
