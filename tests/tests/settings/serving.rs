@@ -1,4 +1,4 @@
-//! What bounds a connection while it is served.
+//! The setting that bounds a connection while it is served.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ async fn without_write_idle_timeout_a_client_that_never_reads_stays() {
     }
 }
 
-/// So slowly that the system finds nothing worth waking the server for, for longer than the timeout.
+/// The client reads so slowly that the kernel does not wake the server for longer than the timeout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn write_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
     for engine in Engine::ALL {
@@ -59,7 +59,7 @@ async fn write_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
     }
 }
 
-/// TLS streams take a write into a buffer of their own, so it is the flush that waits.
+/// A TLS stream takes writes into a buffer of its own, so what waits is the flush.
 #[tokio::test]
 async fn write_idle_timeout_bounds_a_flush_too() {
     let certs = Certs::make();
