@@ -1,5 +1,5 @@
-//! CONFORMANCE 40, 41: what is served is counted, waited for, and cut at the deadline and at a second
-//! request.
+//! CONFORMANCE 40, 41: a shutdown counts the connections that are served, waits for them, and cuts them at
+//! its deadline or at a second request.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -20,19 +20,19 @@ mod mix;
 /// The deadline of a shutdown whose requests never end.
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// A limit that no test waits for.
+/// A limit that no test reaches.
 const LONG: Duration = Duration::from_secs(60);
 
 /// A cut takes a second at most; the rest is for a busy machine.
 const GENEROUS: Duration = Duration::from_secs(10);
 
-/// Long enough for what would return at once.
+/// Time for what would return at once if it were wrong.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
 const EACH: [(Engine, bool); 4] =
     [(Engine::Axum, false), (Engine::Axum, true), (Engine::Hyper, false), (Engine::Hyper, true)];
 
-/// What holds after every shutdown: each connection was reported once, and none is left.
+/// Asserts what holds after every shutdown: each connection was reported once, and none is left.
 fn assert_over(
     what: &str,
     linger: &LingerLayer,
@@ -57,7 +57,7 @@ async fn everything_that_is_served_is_counted_and_cut_at_the_deadline_or_a_secon
     }
 }
 
-/// One connection of each kind, then the end.
+/// Opens one connection of each kind, then shuts the server down.
 async fn cut_a_mix(engine: Engine, tls: bool, is_impatient: bool) {
     let what = format!("{engine:?}, TLS {tls}, impatient {is_impatient}");
     let (linger, mut reports) = reporting(ClosePolicy::default());
@@ -72,7 +72,7 @@ async fn cut_a_mix(engine: Engine, tls: bool, is_impatient: bool) {
     until(&format!("{what}: one lingers"), || linger.tracker().closing() == 1).await;
 
     let busy = busy_clients(&scene).await;
-    // One that says nothing or, over TLS, is in its handshake.
+    // A client that sends nothing; over TLS it is in its handshake.
     let _silent = Client::plain(scene.address, None).await.expect("it listens");
     until(&format!("{what}: all is served"), || linger.tracker().served() == busy.len() + 2).await;
     until(&format!("{what}: all is handled"), || app.running() == busy.len()).await;
@@ -97,15 +97,15 @@ async fn cut_a_mix(engine: Engine, tls: bool, is_impatient: bool) {
     }
 }
 
-/// Clients in the middle of something, each of which keeps one handler.
+/// Clients in the middle of an exchange, each of which keeps one handler running.
 async fn busy_clients(scene: &Scene) -> Vec<Client> {
     let mut busy = Vec::new();
     for request in [
         // A handler that is pending.
         "GET /pending HTTP/1.1\r\nHost: x\r\n\r\n",
-        // The same, with a body that nobody reads.
+        // A pending handler that does not read the body.
         "POST /pending HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nsome",
-        // With a request behind it.
+        // A pending handler, with another request behind.
         "GET /pending HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
         // An upload that does not go on.
         "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nsome",
@@ -128,7 +128,7 @@ async fn busy_clients(scene: &Scene) -> Vec<Client> {
     busy
 }
 
-/// Whatever became of its server's future, a request that is answered within the deadline is waited for.
+/// A request that is answered within the deadline is waited for, although the server's future was dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_flight_is_waited_for_although_its_server_is_dropped() {
     for (engine, tls) in EACH {
@@ -162,7 +162,7 @@ async fn a_request_in_flight_is_waited_for_although_its_server_is_dropped() {
     }
 }
 
-/// The tasks of a dropped `axum::serve` live on: with the layer until the deadline, alone without a bound.
+/// The tasks of a dropped `axum::serve` live on: with the layer until the deadline, without it for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_stream_whose_server_was_dropped_ends_at_the_deadline() {
     let app = App::default();
@@ -171,7 +171,7 @@ async fn an_event_stream_whose_server_was_dropped_ends_at_the_deadline() {
     ask(&mut client, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", "an event").await;
     drop(bare);
     let more = timeout(LIMIT + A_MOMENT, client.read_u8()).await;
-    assert!(more.is_err() && app.running() == 1, "alone it goes on");
+    assert!(more.is_err() && app.running() == 1, "without the layer it goes on");
     drop(client);
     until("it ends with its client", || app.running() == 0).await;
 
@@ -188,13 +188,13 @@ async fn an_event_stream_whose_server_was_dropped_ends_at_the_deadline() {
         assert_over(&what, &linger, &mut reports, 1);
         until(&format!("{what}: its stream is dropped"), || app.running() == 0).await;
         let end = client.read_u8().await.expect_err("no more");
-        // Its last chunk did not come. Over TLS there is no close_notify either: rustls' own error says so.
+        // The last chunk is missing. Over TLS the close_notify is missing, too, as rustls' own error says.
         assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof, "{what}");
         assert_eq!(end.get_ref().is_some(), tls, "{what}: {end}");
     }
 }
 
-/// CONFORMANCE 41: by its framing, by a missing `close_notify`, and by a reset where nothing else tells.
+/// CONFORMANCE 41: the framing shows the cut, or a missing `close_notify` does; where neither can, a reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_response_to_a_slow_reader_does_not_look_whole_when_the_deadline_cuts_it() {
     for (engine, tls) in EACH {

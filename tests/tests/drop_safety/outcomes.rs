@@ -99,7 +99,8 @@ async fn the_services_own_result_passes_through_after_the_close() {
     assert_eq!(script.seen().drops, 1);
 }
 
-/// The kernel reports an error once. A reset that the service has seen must not become a clean end in the close.
+/// The kernel reports an error once. A reset that the service has seen must not become a clean end in the
+/// close.
 #[tokio::test(start_paused = true)]
 async fn a_reset_that_the_service_saw_stays_one() {
     let (linger, mut reports) = reporting(ClosePolicy::default());

@@ -45,8 +45,8 @@ async fn a_shutdown_before_the_first_byte_looks_clean() {
         let http = Http::new(Router::new());
         let mut scene = Scene::start(tls, http.clone()).await;
         let mut client = scene.connect().await;
-        // The server has to have accepted it. Over TLS the handshake shows that; over plain TCP the answer to a
-        // second connection does.
+        // The server has to have accepted it. Over TLS the handshake shows that; over plain TCP the answer
+        // to a second connection does.
         if !tls {
             let close = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
             assert_eq!(scene.exchange(close).await.status, Some(404));

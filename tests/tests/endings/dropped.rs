@@ -17,7 +17,8 @@ use tower_linger_tests::server::{Http, listen, reporting};
 
 use super::scene::{HALF, PEER_CLOSED, REQUESTS, cut, halves, read_half};
 
-/// A timeout, a limit or an operator drops a connection's future without knowing what the connection is doing.
+/// A timeout, a limit or an operator drops a connection's future without knowing what the connection is
+/// doing.
 #[tokio::test]
 async fn a_dropped_future_looks_clean_only_where_it_was_idle() {
     for tls in [false, true] {

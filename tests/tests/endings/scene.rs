@@ -73,8 +73,8 @@ impl Scene {
 pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 pub(crate) const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
 
-/// Requests for a response without a length, and whether its framing shows its end: HTTP/1.1 has a last chunk,
-/// in HTTP/1.0 the connection's end is the response's end.
+/// Requests for a response without a length, and whether its framing shows its end: HTTP/1.1 has a last
+/// chunk, in HTTP/1.0 the connection's end is the response's end.
 pub(crate) const REQUESTS: [(&[u8], bool); 2] = [(GET, true), (b"GET / HTTP/1.0\r\n\r\n", false)];
 
 /// The end of a connection whose response was cut. Where the framing shows the cut, a FIN is enough. Over TLS

@@ -1,5 +1,5 @@
-//! Clients that other people wrote: Python's `http.client`, `urllib` and `requests`, curl, gnutls-cli, openssl,
-//! and nginx as a proxy.
+//! Clients that other people wrote: Python's `http.client`, `urllib` and `requests`, curl, gnutls-cli,
+//! openssl, and nginx as a proxy.
 //!
 //! Run it by `make foreign`. `make needs` installs on Debian what it needs.
 

@@ -14,8 +14,8 @@ use super::programs::{file, gnutls, openssl, python, run};
 use super::servers::app;
 use super::{TRIES, UPLOAD_BYTES};
 
-/// CONFORMANCE 17, RFC 8446 §6.1: both libraries complain when a connection ends without `close_notify`, as the
-/// bare server's idle connections do.
+/// CONFORMANCE 17, RFC 8446 §6.1: both libraries complain when a connection ends without `close_notify`, as
+/// the bare server's idle connections do.
 #[tokio::test(flavor = "multi_thread")]
 async fn gnutls_and_openssl_see_the_close_notify() {
     let certs = Certs::make();
@@ -45,8 +45,8 @@ async fn gnutls_and_openssl_see_the_close_notify() {
     }
 }
 
-/// CONFORMANCE 18: the alert is the server's last message, and the client, which believes that its handshake is
-/// done, keeps sending.
+/// CONFORMANCE 18: the alert is the server's last message, and the client, which believes that its
+/// handshake is done, keeps sending.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_without_its_certificate_reads_why_it_is_rejected() {
     let certs = Certs::make();
