@@ -78,7 +78,7 @@ pub(crate) const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: fals
 pub(crate) const REQUESTS: [(&[u8], bool); 2] = [(GET, true), (b"GET / HTTP/1.0\r\n\r\n", false)];
 
 /// The end of a connection whose response was cut. Where the framing shows the cut, a FIN is enough. Over TLS
-/// the FIN has no `close_notify` before it, which [`End`] tells apart.
+/// the FIN has no `close_notify` before it, which [`End`] distinguishes.
 pub(crate) fn cut(framed: bool) -> End {
     if framed { End::Fin } else { End::Reset }
 }

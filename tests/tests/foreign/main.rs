@@ -1,7 +1,7 @@
 //! Clients that other people wrote: Python's `http.client`, `urllib` and `requests`, curl, gnutls-cli,
 //! openssl, and nginx as a proxy.
 //!
-//! Run it by `make foreign`. `make needs` installs on Debian what it needs.
+//! Run it by `make foreign`: it needs these programs, which `make needs` installs on Debian.
 
 mod programs;
 mod servers;

@@ -14,7 +14,7 @@ use super::programs::{file, python, python_uploads, run};
 use super::servers::{MESSAGE, app, servers, url};
 use super::{TRIES, UPLOAD_BYTES};
 
-/// How often a client tries at most where losing the answer is a race.
+/// The most tries of a client where losing the answer is a race.
 const MOST_TRIES: usize = 300;
 
 /// CONFORMANCE 6, RFC 9112 §9.6.

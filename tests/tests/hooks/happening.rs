@@ -61,7 +61,15 @@ impl Happening {
 
     /// Whether the client has received the first half of a body before it happens.
     fn has_half(self) -> bool {
-        !matches!(self, Self::Panic | Self::Upgrade)
+        match self {
+            Self::HandlerDone
+            | Self::BodyFailed
+            | Self::PanicInBody
+            | Self::Deadline
+            | Self::IdleAtDeadline
+            | Self::ClientHalfClose => true,
+            Self::Panic | Self::Upgrade => false,
+        }
     }
 
     /// A connection that ends with its response cannot be upgraded, or idle after the response.
@@ -112,7 +120,7 @@ impl Sight {
         let looks_whole = match (self.framing, self.tls) {
             // There is not even a status line.
             _ if self.amount == Amount::Nothing => false,
-            // The last chunk tells, whatever follows.
+            // The last chunk shows the end, whatever follows.
             (Framing::Chunked, _) => self.amount == Amount::Whole,
             (Framing::UntilClose, false) => self.end == End::Fin,
             (Framing::UntilClose, true) => self.end == End::CloseNotify,
@@ -196,7 +204,8 @@ pub(crate) const SWITCHING: (StatusCode, [(HeaderName, &str); 2]) =
 /// Makes one part of a body, on the connection's own task.
 type Part = fn() -> io::Result<Bytes>;
 
-/// Makes it happen to one client of this server. Returns what the client sees until its connection ends.
+/// Makes one client ask this server, and makes this happen. Returns what the client sees until its connection
+/// ends.
 pub(crate) async fn happen(
     happening: Happening,
     framing: Framing,

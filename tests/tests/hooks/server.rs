@@ -105,7 +105,10 @@ impl Server {
             match hook {
                 Hook::Axum => axum(listener, acceptor, layer, app).await,
                 Hook::Tonic => tonic(listener, acceptor, layer, app).await,
-                _ => own_loop(hook, listener, acceptor, layer, app).await,
+                Hook::Layer | Hook::HyperErrors | Hook::Wrap => {
+                    own_loop(hook, listener, acceptor, layer, app).await;
+                }
+                Hook::AxumServer => unreachable!("it has a handle"),
             }
         });
         Self { address, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
@@ -221,8 +224,11 @@ async fn own_loop(
     app: Router,
 ) {
     let running = match (hook, linger, tls) {
-        (_, None, None) => accept_loop(listener, http(app)),
-        (_, None, Some(tls)) => accept_loop(listener, BareTls::new(tls, http(app))),
+        (Hook::Axum | Hook::AxumServer | Hook::Tonic, ..) => unreachable!("these own their loop"),
+        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http(app)),
+        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, Some(tls)) => {
+            accept_loop(listener, BareTls::new(tls, http(app)))
+        }
         (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http(app))),
         (Hook::Layer, Some(linger), Some(tls)) => {
             let connections = linger.layer(http(app));
@@ -235,11 +241,11 @@ async fn own_loop(
             let connections = linger.clone().classify(HyperErrors).layer(http(app));
             accept_loop(listener, TlsAcceptLayer::new(tls, linger).layer(connections))
         }
-        (_, Some(linger), None) => {
+        (Hook::Wrap, Some(linger), None) => {
             let mut http = http(app);
             accept_loop(listener, service_fn(move |tcp| http.call(linger.wrap(tcp))))
         }
-        (_, Some(linger), Some(tls)) => {
+        (Hook::Wrap, Some(linger), Some(tls)) => {
             let mut http = http(app);
             accept_loop(listener, BareTls::new(tls, service_fn(move |tls| http.call(linger.wrap(tls)))))
         }

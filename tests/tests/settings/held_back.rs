@@ -35,7 +35,7 @@ async fn peer_closes_first_sends_no_fin_before_the_clients() {
         let mut scene = Scene::plain(engine, long().peer_closes_first(LONG)).await;
         let mut client = scene.asked("/").await;
         read_answer(&mut client).await;
-        // From here on hyper sends nothing more on it.
+        // By then hyper has sent everything that it had to send.
         until("the close begins", || scene.linger.tracker().closing() == 1).await;
         assert!(!has_ended(&client) && scene.has_no_report(), "{engine:?}");
         client.shutdown().await.expect("loopback");

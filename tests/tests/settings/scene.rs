@@ -27,7 +27,7 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting, serve};
 
-/// A bound that is to be reached.
+/// A bound that a test waits for.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
 /// A bound that no test reaches, so that what ends a close is the one setting that is shorter.
@@ -47,7 +47,7 @@ pub(crate) fn long() -> ClosePolicyBuilder {
     builder.drain_limit(LONG).drain_idle_timeout(LONG).drain_limit_bytes(1 << 40)
 }
 
-/// A server, and what the test can see and hold of it.
+/// A server, the reports of its closes, and what its handlers and its listener hand to the test.
 pub(crate) struct Scene {
     pub(crate) running: Running,
     pub(crate) linger: LingerLayer,

@@ -11,7 +11,7 @@ use tower_linger::{LingerLayer, Outcome};
 
 use super::pair;
 
-/// Set for the child process, to what it is to try.
+/// The environment variable that tells the child process what to try.
 const CHILD: &str = "TRANSPORTS_CHILD";
 
 pub(super) fn child_of() -> Option<String> {

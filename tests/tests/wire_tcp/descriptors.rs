@@ -32,7 +32,8 @@ struct Queue {
 
 impl Queue {
     fn new() -> Self {
-        // The limit is one for the numbers of new descriptors, so these take the numbers below it meanwhile.
+        // The limit applies to the numbers of new descriptors, so these files take the numbers below it
+        // meanwhile.
         let numbers: Vec<_> =
             (0..DESCRIPTORS).map(|_| File::open("/dev/null").expect("there are some")).collect();
         let socket = TcpSocket::new_v4().expect("there are descriptors left");

@@ -38,7 +38,7 @@ pub(crate) async fn a_refused_expectation_is_told_whenever_the_body_comes() {
     }
 }
 
-/// Everything that a client receives that gives up when a write fails.
+/// Everything that the client receives. It gives up when a write fails.
 async fn exchange(server: &Running, body: Body) -> io::Result<Vec<u8>> {
     static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
     let mut client = Client::plain(server.address, None).await?;

@@ -183,7 +183,7 @@ pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface
     assert!(!told, "without the layer");
 }
 
-/// Everything that a client receives that gives up when a write fails.
+/// Everything that the client receives. It gives up when a write fails.
 async fn sends_garbage(server: &Running) -> std::io::Result<Vec<u8>> {
     let mut client = Client::plain(server.address, None).await?;
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;

@@ -179,7 +179,7 @@ pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_boun
         drop(client);
         let report = closing.await.expect("no panic");
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
-        // Not counted is what the session held in its buffers when it was dropped.
+        // What the session held in its buffers when it was dropped is not counted.
         assert!(report.bytes_drained > 96 * (16 << 10), "{version:?}: {report}");
     }
 }
