@@ -1,5 +1,5 @@
-//! Loops that a framework owns: an early answer arrives through each of them, and so does a failed
-//! handshake's alert.
+//! Accept loops that a framework owns: through each of them an early answer arrives, and so does the alert
+//! of a failed handshake.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,7 +63,8 @@ async fn axum_server_over_tls_keeps_its_early_answer_and_its_alerts() {
     let without = certs.client(&[Version::Tls13]);
     let told = End::Alert("CertificateRequired".into());
     for (config, expected) in [(with, (Some(413), End::CloseNotify)), (without, (None, told))] {
-        let client = Client::tls(address, None, Arc::new(config)).await.expect("so it believes");
+        let client =
+            Client::tls(address, None, Arc::new(config)).await.expect("the client's part of the handshake");
         let request = head("PUT", "/", UPLOAD_BYTES);
         let seen = client.exchange(&request, UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
         assert_eq!((seen.status, seen.end), expected);
@@ -72,7 +73,7 @@ async fn axum_server_over_tls_keeps_its_early_answer_and_its_alerts() {
     assert_eq!(linger.tracker().summary().count(Outcome::PeerClosed { close_notify: false }), 2);
 }
 
-/// A listener that does the handshakes itself, of another crate, inside ours.
+/// Another crate's listener, which does the handshakes itself, inside `LingerListener`.
 #[tokio::test]
 async fn tls_listener_keeps_its_early_answer() {
     let certs = Certs::make();
@@ -94,7 +95,7 @@ async fn tls_listener_keeps_its_early_answer() {
     assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
 }
 
-/// A Unix socket knows no RST, but closing it with bytes unread tells the peer ECONNRESET all the same.
+/// A Unix socket has no RST, but if it is closed with bytes unread the peer gets ECONNRESET all the same.
 #[cfg(unix)]
 #[tokio::test]
 async fn axum_on_a_unix_socket_keeps_its_early_answer() {
@@ -117,7 +118,8 @@ async fn axum_on_a_unix_socket_keeps_its_early_answer() {
     assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
 }
 
-/// axum serves by hyper-util's `auto`, which wraps each connection in a private type; hyper-util unwraps it.
+/// axum serves by hyper-util's `auto`, which wraps each connection in a private type. Only hyper-util's own
+/// `downcast` unwraps it.
 #[tokio::test]
 async fn an_upgrade_behind_axum_gives_the_connection_back() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,4 +1,4 @@
-//! What the layer allocates: nothing for what is read and written, and once when a connection comes back.
+//! What the layer allocates: nothing for reads and writes, and once when the service hands a connection back.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -15,15 +15,15 @@ const EXCHANGES: usize = 1_000;
 
 #[test]
 fn reads_and_writes_allocate_nothing() {
-    // What a thread allocates once.
+    // Makes the allocations that a thread makes once.
     served(1);
     let few = measure(|| served(1)).count_total;
     let many = measure(|| served(EXCHANGES)).count_total;
-    // A list of tokio's may grow on the way.
+    // One of tokio's lists may grow meanwhile.
     assert!(many < few + 10, "{few} allocations of one exchange, {many} of {EXCHANGES}");
 }
 
-/// A connection with so many exchanges, from its beginning to its end.
+/// Serves a connection with this many exchanges, from its beginning to its end.
 fn served(exchanges: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -1,7 +1,7 @@
-//! Cut responses behind a real nginx, which speaks HTTP/1.0 to its upstreams by default: there the body ends
-//! with the connection, and a FIN makes nginx pass a part on as the whole.
+//! Cut responses behind a real nginx. By default nginx speaks HTTP/1.0 to its upstreams, where the body
+//! ends with the connection, so after a FIN nginx forwards a part as if it were the whole.
 //!
-//! A part of `make foreign`: needs curl and nginx, which `make needs` installs on Debian.
+//! Run it by `make foreign`: it needs curl and nginx, which `make needs` installs on Debian.
 
 use std::io;
 use std::sync::Arc;
@@ -22,27 +22,27 @@ use tower_linger_tests::server::{listen, serve};
 const HALF: &str = "half of it";
 const TRIES: usize = 10;
 
-/// curl's exit code for a transfer that ended early, its partial file.
+/// curl's exit code for a transfer that ended early.
 const PARTIAL_FILE: i32 = 18;
 
-/// Whose connections end at the upstream.
+/// The server behind nginx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upstream {
     Bare,
     Layered,
-    /// With `RequestLayer`, too.
+    /// With the layer and `RequestLayer`.
     Watched,
 }
 
 const ALL: [Upstream; 3] = [Upstream::Bare, Upstream::Layered, Upstream::Watched];
 
 impl Upstream {
-    /// How curl ends: without the layer it takes the part for the whole.
+    /// How curl ends. Without the layer it takes the part for the whole.
     fn exit_code(self) -> i32 {
         if self == Self::Bare { 0 } else { PARTIAL_FILE }
     }
 
-    /// Serves in a runtime of its own, whose end is the end of its process; returns its address.
+    /// Serves in this runtime, whose end stands for the end of the server's process. Returns its address.
     async fn start(self, runtime: &Runtime, linger: LingerLayer, app: Router) -> std::net::SocketAddr {
         let serving = async move {
             let listener = listen().await;
@@ -62,8 +62,8 @@ impl Upstream {
     }
 }
 
-/// `/fails` sends a half and fails, `/waits` sends it and tells so. hyper sends what it has when a body lets
-/// it wait.
+/// `/fails` sends a half and fails. `/waits` sends it, tells the test, and waits. Each yields after the half,
+/// because hyper sends what it has when a body is pending.
 fn app(is_sent: Arc<Notify>) -> Router {
     let fails = get(async || {
         let parts = [Ok(HALF), Err(io::Error::other("on purpose"))];
@@ -124,7 +124,7 @@ async fn a_failed_body_behind_nginx_is_no_success() {
         let address = upstream.start(&runtime, LingerLayer::default(), app(Arc::default())).await;
         let nginx = nginx(address).await;
         for _ in 0..TRIES {
-            // What nginx holds in its buffers when its upstream fails is its own to drop; what it passes on
+            // nginx may drop what is in its buffers when its upstream fails; without buffering the half
             // arrives.
             assert_eq!(curl(&nginx, "/fails").await.0, Some(upstream.exit_code()), "{upstream:?}");
             let expected = (Some(upstream.exit_code()), HALF.to_owned());
@@ -144,7 +144,7 @@ async fn a_response_cut_at_the_deadline_behind_nginx_is_no_success() {
         let nginx = nginx(address).await;
         let deadline = async {
             is_sent.notified().await;
-            // Without the layer, it is the process's end.
+            // Without the layer the deadline is the process's end.
             if upstream != Upstream::Bare {
                 linger.tracker().shutdown(Duration::ZERO).await;
             }

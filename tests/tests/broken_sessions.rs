@@ -1,4 +1,4 @@
-//! A TLS session that the peer breaks: what is sent after that, and that the close goes on below it.
+//! TLS sessions that the peer breaks: what is sent after that, and that the close goes on below TLS.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use tower_linger_tests::server::{listen, reporting};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How long the tests wait for what has to come.
+/// How long the tests wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn within<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("within a minute")
 }
 
-/// Nothing ends a close but what the test does.
+/// A policy whose bounds no test reaches, so that only the test ends a close.
 fn patient() -> ClosePolicyBuilder {
     ClosePolicy::builder().drain_limit(HOUR).drain_idle_timeout(HOUR)
 }
@@ -47,14 +47,15 @@ async fn pair(version: Version) -> (TcpStream, ClientConnection, TlsStream<TcpSt
 const GARBAGE: &[u8] = b"this is no TLS record at all";
 static LATE: [u8; 100_000] = [0; 100_000];
 
-/// rustls would send a second alert about that, and asserts in debug builds that nobody makes it.
+/// rustls would send a second alert about the garbage after our `close_notify`, and asserts in debug builds
+/// that this does not happen.
 #[tokio::test]
 async fn garbage_instead_of_the_awaited_close_notify_is_drained_below_the_session() {
     for version in Version::ALL {
         let policy = patient().await_close_notify(HOUR, 1 << 20).build().expect("makes sense");
         let (mut client, _session, server) = pair(version).await;
         let closing = tokio::spawn(async move { close(server, &policy).await });
-        // The alert and the FIN are there: the server awaits the client's.
+        // Our close_notify and FIN have arrived, so the server awaits the client's close_notify.
         let mut received = Vec::new();
         within(client.read_to_end(&mut received)).await.expect("it ends");
         client.write_all(GARBAGE).await.expect("it is drained");
@@ -64,20 +65,20 @@ async fn garbage_instead_of_the_awaited_close_notify_is_drained_below_the_sessio
         client.shutdown().await.expect("not reset");
         let report = within(closing).await.expect("no panic");
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
-        // Some of them went into the session before it broke.
+        // The session took some of them before it broke, and those are not counted.
         assert!(report.bytes_drained > 99 * LATE.len() as u64, "{version:?}: {report}");
         assert_eq!(client.take_error().expect("a socket").map(|error| error.kind()), None, "{version:?}");
     }
 }
 
-/// Who closes the connection after the alert. Complete.
+/// Who reads the alert, and so closes the connection.
 #[derive(Debug, Clone, Copy)]
 enum Closes {
-    /// Whoever read the alert drops the connection.
+    /// A service, which drops the connection.
     Dropped,
-    /// hyper reads it.
+    /// hyper.
     Hyper,
-    /// The close reads it, since the peer has its turn first.
+    /// The close, because the policy lets the peer close first.
     PeerFirst,
 }
 
@@ -85,15 +86,14 @@ impl Closes {
     const ALL: [Self; 3] = [Self::Dropped, Self::Hyper, Self::PeerFirst];
 
     async fn serve(self, server: TlsStream<TcpStream>) -> CloseReport {
-        if let Self::PeerFirst = self {
-            let policy = patient().peer_closes_first(HOUR).build().expect("makes sense");
-            return close(server, &policy).await;
-        }
         let (linger, mut reports) = reporting(patient().build().expect("makes sense"));
-        let io = linger.wrap(server);
         match self {
-            Self::Hyper => serve_by_hyper(io).await,
-            _ => read_to_its_end(io).await,
+            Self::Dropped => read_to_its_end(linger.wrap(server)).await,
+            Self::Hyper => serve_by_hyper(linger.wrap(server)).await,
+            Self::PeerFirst => {
+                let policy = patient().peer_closes_first(HOUR).build().expect("makes sense");
+                return close(server, &policy).await;
+            }
         }
         reports.recv().await.expect("the layer lives")
     }
@@ -112,7 +112,7 @@ async fn read_to_its_end(mut io: LingerIo<TlsStream<TcpStream>>) {
     }
 }
 
-/// Has the client's session reject a record, and returns the fatal alert about it.
+/// Makes the client's session reject a record, and returns its fatal alert.
 fn fatal_alert(session: &mut ClientConnection) -> Vec<u8> {
     session.read_tls(&mut &[0xff; 40][..]).expect("from memory");
     session.process_new_packets().expect_err("no record");
@@ -124,7 +124,7 @@ fn fatal_alert(session: &mut ClientConnection) -> Vec<u8> {
     alert
 }
 
-/// RFC 8446 §6.2, RFC 5246 §7.2.2: the session is over, and so is everything that could be said in it.
+/// RFC 8446 §6.2, RFC 5246 §7.2.2: a fatal alert ends the session, so nothing more is sent in it.
 #[tokio::test]
 async fn nothing_but_a_fin_and_the_drain_follows_a_received_fatal_alert() {
     for version in Version::ALL {
@@ -148,7 +148,7 @@ async fn nothing_but_a_fin_and_the_drain_follows_a_received_fatal_alert() {
     }
 }
 
-/// The same clients, without the alert: what the bytes on the wire look like when there is one of ours.
+/// The counterpart: after the client's `close_notify` instead of a fatal alert, ours does show on the wire.
 #[tokio::test]
 async fn a_close_notify_of_ours_is_seen_on_the_wire_after_the_clients() {
     for version in Version::ALL {

@@ -1,4 +1,4 @@
-//! Proves the tools that the wire tests rely on: namespaces, counters and packet transcripts.
+//! Tests the tools of the wire tests: namespaces, counters and packet transcripts.
 
 #[cfg(target_os = "linux")]
 mod harness {
@@ -18,7 +18,7 @@ mod harness {
     const REQUEST: [u8; 120] = [b'q'; 120];
     const RESPONSE: [u8; 85] = [b'a'; 85];
 
-    /// A fixed port: nobody else is in the namespace.
+    /// A fixed port: each test has a network namespace of its own.
     const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
     /// The two ends of a connection, client first.
@@ -27,7 +27,7 @@ mod harness {
         Ok((client, listener.accept()?.0))
     }
 
-    /// Client sends, server answers and sends FIN, client closes, server sees it.
+    /// The client sends, the server answers and half-closes, the client closes, and the server reads its FIN.
     fn exchange(listener: &TcpListener) -> io::Result<()> {
         let (mut client, mut server) = connect(listener)?;
         client.write_all(&REQUEST)?;
@@ -40,7 +40,7 @@ mod harness {
         Ok(())
     }
 
-    /// Server closes with the request unread, which resets the connection.
+    /// The server closes with the request unread, which resets the connection.
     fn close_unread(listener: &TcpListener) -> io::Result<()> {
         let (mut client, server) = connect(listener)?;
         client.write_all(&REQUEST)?;
@@ -134,8 +134,8 @@ mod harness {
         server.join().expect("does not panic").expect("exchanges");
     }
 
-    /// One body for two tests, which run at the same time: neither sees the other's reset, and both have
-    /// port 8080.
+    /// Two tests have this body and run at the same time. Both use port 8080, and neither sees the other's
+    /// resets.
     pub(super) fn counters_are_our_own() {
         let listener = TcpListener::bind(SERVER).expect("the port is free");
         assert_eq!(Counters::read().out_rsts(), 0, "a new namespace begins at zero");
@@ -149,7 +149,7 @@ mod harness {
         counters_are_our_own();
     }
 
-    /// Cut, because the queue is short for anyone but root.
+    /// Captures the beginning of each packet only, because the queue is short for anyone but root.
     pub(super) fn mass_transfer_is_not_lost() {
         const UPLOAD: usize = 32 << 20;
         let listener = TcpListener::bind(SERVER).expect("the port is free");
@@ -216,7 +216,7 @@ mod harness {
         }
     }
 
-    /// Server answers, sends `close_notify` and FIN (in one segment if `corked`), and drains below TLS.
+    /// The server answers, sends `close_notify` and FIN (in one segment if `corked`), and drains below TLS.
     async fn tls_exchange(
         version: &'static SupportedProtocolVersion,
         corked: bool,
@@ -231,8 +231,7 @@ mod harness {
             let mut client = connector.connect(name, stream).await?;
             client.write_all(&REQUEST).await?;
             let received = client.read_to_end(&mut Vec::new()).await?;
-            // TLS ends at close_notify; only below it can the client wait for the FIN, which fixes the order
-            // of the lines.
+            // TLS ends at close_notify. Wait for the FIN below it, which fixes the order of the lines.
             assert_eq!(client.get_mut().0.read(&mut [0; 1]).await?, 0);
             client.shutdown().await?;
             Ok::<_, io::Error>(received)
@@ -242,7 +241,8 @@ mod harness {
         server.read_exact(&mut [0; REQUEST.len()]).await?;
         server.write_all(&RESPONSE).await?;
         server.flush().await?;
-        // Otherwise it depends on the peer's acknowledgements whether close_notify waits for the FIN.
+        // With Nagle's algorithm, the peer's acknowledgements would decide whether close_notify waits for
+        // the FIN.
         server.get_ref().0.set_nodelay(!corked)?;
         SockRef::from(server.get_ref().0).set_tcp_cork(corked)?;
         server.shutdown().await?;
@@ -260,7 +260,8 @@ mod harness {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
             .expect("is a usable certificate");
-        // A ticket is sent at about the same time as the request: the order of the lines would vary.
+        // A ticket would be sent at about the same time as the request, and the order of the lines would
+        // vary.
         server.send_tls13_tickets = 0;
         let mut roots = RootCertStore::empty();
         roots.add(certificate).expect("is a usable root");

@@ -1,5 +1,5 @@
-//! What a log sees. The only test of its binary: `tracing` asks each subscriber once whether it wants an
-//! event, and one that runs beside it without a subscriber may be asked first.
+//! The events that a log gets. The only test of its binary: `tracing` asks once whether anybody wants an
+//! event, and a test without a subscriber that ran beside this one could be asked first.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tower_linger::{ClosePolicy, close};
 use tower_linger_tests::scripted::Script;
 
-/// One event per phase change, one per outcome, with the fields that the crate's documentation promises.
+/// The events have the fields that the crate's documentation promises.
 #[tokio::test(start_paused = true)]
 async fn each_phase_change_and_each_outcome_is_one_event() {
     #[derive(Clone, Default)]

@@ -1,4 +1,5 @@
-//! Who is told of a connection's end, what a panic there does, and what is told of handshakes that end early.
+//! Observers: of which closes they are told, what their panics do, and what they are told of failed
+//! handshakes.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +24,7 @@ use tower_linger_tests::until::until;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn an_observer_is_told_of_its_own_layers_closes_and_of_no_earlier_clones() {
+async fn an_observer_is_told_of_closes_of_its_layer_and_of_later_clones_only() {
     let before = LingerLayer::default();
     let told = Arc::new(AtomicUsize::new(0));
     let counted = told.clone();
@@ -38,7 +39,7 @@ async fn an_observer_is_told_of_its_own_layers_closes_and_of_no_earlier_clones()
         layer.tracker().wait().await;
         assert_eq!(told.load(Ordering::SeqCst), expected);
     }
-    // The tracker was there before, and is shared by all of them.
+    // All of them share the tracker.
     assert_eq!(before.tracker().summary().total(), 3);
 }
 
@@ -61,7 +62,8 @@ async fn an_observer_that_panics_takes_neither_the_count_nor_the_services_result
     assert_eq!(linger.tracker().summary().total(), 2);
 }
 
-/// Runs the test of this name again in a process of its own, which it could abort. Tells whether this is it.
+/// Whether this is the child process in which the test may abort. Otherwise runs the test of this name in
+/// one.
 fn is_child(test: &str) -> bool {
     const CHILD: &str = "TOWER_LINGER_TEST_CHILD";
     if std::env::var_os(CHILD).is_some() {
@@ -83,7 +85,7 @@ fn an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process() {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (peer, io) = runtime.block_on(async { pair().await });
     let io = runtime.block_on(async { linger.wrap(io) });
-    // Nothing can go on with the close, so it ends while the thread unwinds.
+    // Without a runtime the close ends where it begins: while the thread unwinds.
     drop(runtime);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _io = io;
@@ -94,7 +96,7 @@ fn an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process() {
     drop(peer);
 }
 
-/// A transport that panics whenever it is asked for anything.
+/// A transport that panics whenever it is polled.
 struct Panics;
 
 impl AsyncRead for Panics {
@@ -128,14 +130,14 @@ fn a_transport_that_panics_on_every_poll_does_not_abort_the_process() {
         drop(linger.wrap(Plain(Panics)));
         linger.tracker().wait().await;
         assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::Cancelled);
-        // The service meets the panic first, and its connection is dropped while the thread unwinds.
+        // The service meets the panic first, so its connection is dropped while the task unwinds.
         let mut service = linger
             .layer(service_fn(|mut io: LingerIo<Plain<Panics>>| async move { io.write_all(b"hello").await }));
         assert!(tokio::spawn(service.call(Plain(Panics))).await.expect_err("it panics").is_panic());
         linger.tracker().wait().await;
     });
     assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 2));
-    // In a runtime that has ended, and where there never was one.
+    // Wrapped in a runtime that has ended since, and outside any runtime.
     let ended = runtime.block_on(async { linger.wrap(Plain(Panics)) });
     drop(runtime);
     let without = LingerLayer::default();
@@ -169,7 +171,7 @@ fn a_connection_that_is_dropped_in_a_plain_thread_is_closed_by_its_runtime() {
     });
 }
 
-/// TLS over a pipe, whose service ends at once.
+/// TLS over a pipe, with a service that ends at once.
 fn tls(
     linger: &LingerLayer,
 ) -> impl Service<DuplexStream, Future: Send + 'static, Response = (), Error = Error> + use<> {

@@ -1,5 +1,5 @@
-//! The layer of requests through a real hyper: what it adds to responses, and what it leaves alone. And what
-//! it does with bodies of HTTP/2 that nobody reads, on a paused clock.
+//! `RequestLayer` with a real hyper: what it adds to responses and what it leaves alone. And what it does,
+//! on a paused clock, with HTTP/2 bodies that nobody reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,7 +70,7 @@ fn post(path: &str, rest: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: x\r\n{rest}")
 }
 
-/// Reads a response's body, whose head was this.
+/// Reads the body of the response with this head.
 async fn read_body(client: &mut TcpStream, head: &str) -> Vec<u8> {
     let mut body = Vec::new();
     if let Some((_, rest)) = head.split_once("content-length: ") {
@@ -110,7 +110,7 @@ async fn only_the_layer_says_that_an_unread_upload_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn what_connection_says_already_is_kept() {
+async fn what_a_connection_header_says_already_is_kept() {
     for (app, says) in [(app(), "upgrade\r\n"), (app().layer(RequestLayer), "upgrade, close\r\n")] {
         let head = head(&mut connect(app).await, &post("/upgrade", PART)).await;
         assert!(head.contains(&format!("connection: {says}")), "{head}");
@@ -145,7 +145,7 @@ async fn after_an_unread_upload_the_connection_ends() {
     assert_eq!(client.read(&mut [0]).await.expect("no reset: nothing more was sent"), 0);
 }
 
-/// The request's own `Expect` and `Upgrade` reach the application, and its answers the client.
+/// The request's `Expect` and `Upgrade` reach the application, and its answers reach the client.
 #[tokio::test]
 async fn a_switch_of_protocols_and_100_continue_pass_through() {
     let upgrade = "GET /switch HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -170,7 +170,7 @@ async fn a_switch_of_protocols_and_100_continue_pass_through() {
     }
 }
 
-/// A body that notes what was read of it, and when it was dropped.
+/// A body, the number of bytes that were read of it, and a receiver that fails when it is dropped.
 fn body(
     parts: impl Stream<Item = Bytes> + Send + 'static,
 ) -> (Body, Arc<AtomicUsize>, oneshot::Receiver<()>) {
@@ -185,8 +185,8 @@ fn body(
     (Body::from_stream(parts), read, dropped)
 }
 
-/// Sends a request that is answered at once. Returns what was read of its body, and after how long
-/// after the answer it was dropped.
+/// Sends a request that is answered at once. Returns how many bytes of its body were read, and how long
+/// after the answer the body was dropped.
 async fn unread(
     app: Router,
     version: Version,
@@ -230,7 +230,7 @@ async fn discarding_on_http2_is_bounded_in_silence_and_time_and_bytes() {
     let part = Bytes::from(vec![0; 1 << 24]);
     let endless = tokio_stream::iter(std::iter::repeat(part));
     let (bytes, _) = unread(layered(), Version::HTTP_2, endless).await;
-    assert_eq!(bytes, (1 << 30) + (1 << 24), "the part that is too much is the last one");
+    assert_eq!(bytes, (1 << 30) + (1 << 24), "it ends with the part that exceeds the limit");
 }
 
 #[test]
@@ -273,7 +273,7 @@ async fn aborted(app: Router, path: &str) -> End {
 }
 
 #[tokio::test]
-async fn a_dropped_connection_ends_with_close_notify_if_it_is_idle_only() {
+async fn a_dropped_connection_ends_with_close_notify_only_if_it_is_idle() {
     let app = || {
         Router::new().route("/whole", any(async || "hello")).route(
             "/endless",
@@ -284,6 +284,10 @@ async fn a_dropped_connection_ends_with_close_notify_if_it_is_idle_only() {
         )
     };
     assert_eq!(aborted(app().layer(RequestLayer), "/whole").await, End::CloseNotify);
-    assert_ne!(aborted(app(), "/whole").await, End::CloseNotify, "who cannot see it takes the safe side");
+    assert_ne!(
+        aborted(app(), "/whole").await,
+        End::CloseNotify,
+        "without `RequestLayer` nobody knows that it is idle"
+    );
     assert_eq!(aborted(app().layer(RequestLayer), "/endless").await, End::Reset);
 }

@@ -1,5 +1,5 @@
-//! Closes that wait in several runtimes, in one that ends, in one without timers, or in none. Each runtime
-//! has a timer of its own for those that wait in it.
+//! Closes in several runtimes, in one that ends, in one without timers, and in none. Each runtime has its own
+//! timer for the closes that wait in it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,12 +14,12 @@ use tower::{Layer, Service};
 use tower_linger::{Close, ClosePolicy, LingerIo, LingerLayer, Outcome, Tracker, close};
 use tower_linger_tests::scripted::{Script, Scripted};
 
-/// On a clock of its own, which advances when there is nothing else to do.
+/// A runtime with its own paused clock, which advances when the runtime is idle.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
 }
 
-/// Longer than any close takes, on a paused clock.
+/// Longer than any close takes, on the paused clock.
 const LONG: Duration = Duration::from_secs(600);
 
 fn poll_once(closing: &mut Close<Scripted>) -> Poll<Outcome> {
@@ -28,7 +28,7 @@ fn poll_once(closing: &mut Close<Scripted>) -> Poll<Outcome> {
 }
 
 #[test]
-fn a_runtime_that_stands_still_does_not_keep_the_closes_of_another() {
+fn a_stalled_runtime_does_not_delay_the_closes_of_another() {
     let (reports, ended) = mpsc::channel();
     let linger = LingerLayer::default().on_close(move |report| {
         let _ = reports.send(report.outcome);
@@ -39,7 +39,7 @@ fn a_runtime_that_stands_still_does_not_keep_the_closes_of_another() {
         drop(linger.wrap(io));
         first.until(|seen| seen.discards > 0).await;
     });
-    // Nobody drives it any more, and its timer has the earlier time.
+    // The first runtime is stalled from here on, and its timer is due first.
     let (second, io) = Script::new();
     running.block_on(async {
         drop(linger.wrap(io));
@@ -83,7 +83,7 @@ fn a_close_outside_of_any_runtime_makes_its_best_effort() {
     assert_eq!((script.seen().alerts, script.seen().fins, script.seen().drops), (1, 1, 1));
 }
 
-/// A timer that was set in one runtime is none in another.
+/// A timer that was set in one runtime wakes nothing in another.
 #[test]
 fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_first_goes_on() {
     for first_goes_on in [false, true] {
@@ -92,7 +92,7 @@ fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_
             let policy = ClosePolicy::builder().drain_idle_timeout(limit).drain_limit(limit).build();
             LingerLayer::new(policy.expect("it makes sense")).with_tracker(tracker.clone())
         };
-        // The second runtime's timer is older: it has run for 20 s, for a close that waits longer.
+        // The second runtime's timer already waits for another, longer close, and its clock says 20 s.
         let (first, second) = (runtime(), runtime());
         let (kept, io) = Script::new();
         second.block_on(async {
@@ -108,7 +108,7 @@ fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_
         let mut closing = Box::pin(service.call(io));
         let mut poll_once = || closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         first.block_on(async {
-            // So that both clocks say the same.
+            // Both clocks say 20 s.
             tokio::time::advance(10 * limit).await;
             assert!(poll_once().is_pending());
             tokio::task::yield_now().await;
@@ -130,10 +130,10 @@ fn a_close_polled_in_two_runtimes_ends_in_time_in_the_second_whether_or_not_the_
     }
 }
 
-/// Further than the numbers of the timer reach without wrapping, which is 49 days, or can be compared, which
-/// is 24.
+/// The timer's numbers wrap after 49 days and can be compared over 24 days. The clock leaps by less than
+/// either, by more than 24 days, and by more than both.
 #[test]
-fn a_leap_of_the_clock_takes_nobodys_bound_away() {
+fn closes_still_end_after_the_clock_leaps_by_days() {
     for days in [2, 30, 60] {
         let linger = LingerLayer::default();
         runtime().block_on(async {
@@ -152,7 +152,7 @@ fn a_leap_of_the_clock_takes_nobodys_bound_away() {
     }
 }
 
-/// There is a thread for them.
+/// Without tokio's timers, a thread bounds the closes.
 #[test]
 fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
     for (mut builder, name) in
@@ -169,7 +169,7 @@ fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
             drop(io);
             Ok::<_, Infallible>("the result")
         }));
-        // The second time, the runtime is known to have none.
+        // The second time, the runtime is already known to have no timers.
         for _ in 0..2 {
             let (script, io) = Script::new();
             let result = timeless.block_on(service.call(io));
@@ -179,7 +179,7 @@ fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
             assert_eq!(outcome, Outcome::DrainIdle, "{name}");
             assert!(took >= limit, "{name}: {took:?}");
         }
-        // The thread sleeps for a long bound, and is told of a shorter one.
+        // The thread waits for a long bound when a shorter one comes.
         let (script, io) = Script::new();
         let patient = ClosePolicy::builder().drain_idle_timeout(LONG).drain_limit(LONG).build();
         let patient =
@@ -191,11 +191,11 @@ fn a_runtime_without_timers_bounds_its_closes_and_loses_no_result() {
             assert_eq!(service.call(io).await, Ok("the result"));
         });
         assert_eq!(ended.try_recv().expect("reported").0, Outcome::DrainIdle, "{name}");
-        assert_eq!(linger.tracker().len(), 1, "{name}: the longer one waits on");
+        assert_eq!(linger.tracker().len(), 1, "{name}: the longer one still waits");
     }
 }
 
-/// Many closes, of all lengths, some of which end before: each of the others ends at its own time.
+/// Many closes with different bounds. A third of them end early; each of the others ends at its own time.
 #[test]
 fn one_timer_wakes_each_close_at_its_own_time() {
     let tracker = Tracker::unlimited();

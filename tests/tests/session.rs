@@ -1,4 +1,4 @@
-//! What is gone before the drain.
+//! What is freed before the drain.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -20,7 +20,7 @@ impl Transport for WithSession {
     type Raw = Scripted;
 
     fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
-        assert_eq!(Arc::strong_count(&self.session), 1, "it is there as long as it is needed");
+        assert_eq!(Arc::strong_count(&self.session), 1, "it is there while it is needed");
         self.io.poll_notify(cx)
     }
 
@@ -33,7 +33,7 @@ impl Transport for WithSession {
     }
 }
 
-/// What a session holds (tens of KiB over TLS) is freed before the drain, which can take half a minute.
+/// A TLS session holds tens of KiB, and the drain can take half a minute.
 #[tokio::test(start_paused = true)]
 async fn the_session_is_freed_before_the_drain() {
     let (script, io) = Script::new();

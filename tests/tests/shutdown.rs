@@ -1,4 +1,4 @@
-//! One handle for a server's end, on a paused clock.
+//! `Shutdown` and `Tracker::shutdown`, on a paused clock.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tower_linger_tests::scripted::Script;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server that ends its requests in good time leaves what is left of the deadline to its connections.
+/// When a server has ended its requests, its connections have the rest of the same deadline.
 #[tokio::test(start_paused = true)]
 async fn requests_and_connections_share_one_deadline() {
     let linger = LingerLayer::default();
@@ -45,7 +45,7 @@ async fn a_server_that_does_not_end_is_cut_at_the_deadline() {
     shutdown.handle().request();
     let (served, summary) = shutdown.finish(serve).await;
     assert_eq!((served, began.elapsed()), (None, 4 * SECOND));
-    // Its connection is closed all the same: FIN, and no time left for a drain.
+    // Its connection is closed all the same: a FIN, but no time is left for a drain.
     assert_eq!(summary.to_string(), "1 closed: shutdown_cut 1");
     assert_eq!((script.seen().fins, script.seen().drops), (1, 1));
 }
@@ -121,7 +121,7 @@ async fn a_connection_that_comes_after_the_deadline_is_cut_at_once() {
     assert_eq!(io.read_u8().await.expect_err("cut").kind(), std::io::ErrorKind::ConnectionAborted);
 }
 
-/// Whoever neither reads nor writes cannot be cut, and does not hold the server.
+/// A service that neither reads nor writes cannot be cut. The shutdown waits for it for a second more.
 #[tokio::test(start_paused = true)]
 async fn a_service_that_does_nothing_holds_a_shutdown_for_a_second() {
     let linger = LingerLayer::default();
@@ -135,7 +135,7 @@ async fn a_service_that_does_nothing_holds_a_shutdown_for_a_second() {
     assert_eq!(linger.tracker().summary().count(Outcome::ShutdownCut), 1);
 }
 
-/// A main function may be late with its `finish`. What is cut then still gets its time to end.
+/// A `main` may call `finish` late. What is cut then still gets time to end.
 #[tokio::test(start_paused = true)]
 async fn a_finish_long_after_the_deadline_waits_for_what_it_cuts() {
     let linger = LingerLayer::default();
@@ -175,7 +175,7 @@ async fn the_longest_durations_are_waited_for_without_a_panic() {
     }
 }
 
-/// One of two calls at once is the second, and cuts.
+/// One of two simultaneous calls is the second one, and cuts.
 #[test]
 fn two_requests_at_the_same_time_cut() {
     for _ in 0..500 {

@@ -1,5 +1,5 @@
-//! `TlsLingerListener` around listeners whose `accept` must not be dropped half-way: those that wait for
-//! something between accepting a connection and returning it, a PROXY header for example.
+//! `TlsLingerListener` around listeners whose `accept` must not be dropped half-way, because they wait for
+//! something between accepting a connection and returning it: a PROXY header, for example.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,10 +23,10 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, head, receive};
 use tower_linger_tests::server::{listen, serve};
 
-/// Only reached where a connection was lost.
+/// Only reached if a connection was lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Returns its connection number `n` (from zero) when at least `n` connections may pass.
+/// Holds its connection number `n` (from zero) back until `n` connections may pass.
 struct Gated {
     listener: TcpListener,
     accepted: watch::Sender<usize>,
@@ -65,8 +65,8 @@ fn tls(certs: &Certs) -> TlsAcceptLayer {
     LingerLayer::default().tls(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Each connection is held back until one more client has its answer: every handshake ends while the next
-/// `accept` is under way.
+/// Each connection is held back until one more client has its answer, so every handshake ends during the next
+/// `accept`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_that_end_during_an_accept_do_not_cancel_it() {
     const CLIENTS: usize = 20;
@@ -92,14 +92,14 @@ async fn handshakes_that_end_during_an_accept_do_not_cancel_it() {
     assert_eq!(complete, Ok(CLIENTS), "{} had their answer", *answered.borrow());
 }
 
-/// axum drops the future of `accept` when it is told to stop; a loop with a `select!` does so at every other
-/// event.
+/// axum drops the future of `accept` when it is told to stop, and an accept loop with `select!` drops it
+/// whenever another branch is ready.
 #[tokio::test]
 async fn an_accept_that_is_dropped_and_called_again_loses_no_connection() {
     let certs = Certs::make();
     let (gated, may_pass) = gated().await;
     let mut accepted = gated.accepted.subscribe();
-    // Not even the first may pass yet.
+    // The first connection may not pass either.
     gated.accepted.send_replace(1);
     accepted.mark_unchanged();
     let mut listener = TlsLingerListener::new(gated, tls(&certs));
@@ -121,7 +121,7 @@ async fn an_accept_that_is_dropped_and_called_again_loses_no_connection() {
     assert_eq!(client.await.expect("no panic"), End::CloseNotify);
 }
 
-/// Always has another connection, whose client says nothing.
+/// Always has another connection, whose client sends nothing.
 #[derive(Default)]
 struct Endless {
     accepted: Arc<AtomicUsize>,
@@ -166,7 +166,7 @@ async fn nothing_is_accepted_while_nobody_asks() {
     assert!(after <= asked + 1, "{} accepted while nobody asked", after - asked);
 }
 
-/// Lets everything else in this runtime run.
+/// Lets the other tasks of this runtime run.
 async fn turns(count: usize) {
     for _ in 0..count {
         yield_now().await;
@@ -184,7 +184,7 @@ async fn dropping_the_listener_frees_its_port_at_once() {
     }
     std::net::TcpListener::bind(address).expect_err("it is taken");
     drop(listener);
-    // Nothing else of this runtime has run since.
+    // No other task of this runtime has run since.
     std::net::TcpListener::bind(address).expect("it is free");
 }
 
@@ -203,7 +203,7 @@ impl Listener for Broken {
     }
 }
 
-/// In the caller's task, as it would without TLS; a server that waits for ever would be worse.
+/// The panic is raised in the caller's task, as it is without TLS. Otherwise the server would wait for ever.
 #[tokio::test]
 async fn a_panic_of_the_inner_listener_is_seen_by_the_caller() {
     let mut listener = TlsLingerListener::new(Broken, tls(&Certs::make()));

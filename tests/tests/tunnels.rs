@@ -1,5 +1,5 @@
-//! What a service does to its own half of a connection: a half-close, at its moment, and what is written
-//! after it.
+//! Services that half-close their connection themselves: the FIN is sent at once, and a write after it fails
+//! without harm.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::routing::any;
 use hyper_util::rt::TokioIo;
 use tokio::io::{
@@ -26,22 +25,22 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, receive};
 use tower_linger_tests::server::{Engine, accept_loop, listen, reporting};
 
-/// How long the tests wait for what has to come.
+/// How long the tests wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn within<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("within a minute")
 }
 
-/// How a tunnel moves its bytes. Complete.
+/// How a tunnel moves its bytes.
 #[derive(Debug, Clone, Copy)]
 enum Moves {
     InOneTask,
-    /// The reader waits in its own while the other half-closes.
+    /// The reader waits in its own task while the writer half-closes.
     InTwoTasks,
 }
 
-/// Moves bytes between a client, upgraded by a 101, and what is behind the tunnel.
+/// Moves bytes between an upgraded client and what is behind the tunnel.
 async fn move_bytes(moves: Moves, request: Request, mut behind: DuplexStream) {
     let mut client = TokioIo::new(hyper::upgrade::on(request).await.expect("asked for"));
     match moves {
@@ -59,7 +58,7 @@ async fn move_bytes(moves: Moves, request: Request, mut behind: DuplexStream) {
     }
 }
 
-/// The FIN of a response waits for the client where the policy says so, that of a tunnel does not.
+/// With `peer_closes_first`, the FIN after a response waits for the client, but a tunnel's FIN does not.
 #[tokio::test]
 async fn a_tunnels_half_close_goes_out_at_its_moment_although_the_peer_closes_first() {
     for engine in Engine::ALL {
@@ -73,16 +72,15 @@ async fn a_tunnels_half_close_goes_out_at_its_moment_although_the_peer_closes_fi
             let upgrade = any(async move |request: Request| {
                 let inner = inner.lock().expect("no panic").take().expect("one request");
                 tokio::spawn(move_bytes(moves, request, inner));
-                let head = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-                let head = head.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "echo");
-                head.body(Body::empty()).expect("a response")
+                let switching = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+                (StatusCode::SWITCHING_PROTOCOLS, switching)
             });
             let server = engine.start(Some(&linger), Router::new().route("/", upgrade)).await;
             let mut client = Client::plain(server.address, None).await.expect("it listens");
             let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
             client.write_all(request).await.expect("loopback");
 
-            // There and back, so that the reader of the second task waits for more.
+            // A first exchange, so that the reading task waits for more.
             client.write_all(b"hello").await.expect("loopback");
             within(behind.read_exact(&mut [0; 5])).await.expect("it is moved");
             behind.write_all(b"last words").await.expect("it is moved");
@@ -104,7 +102,7 @@ async fn a_tunnels_half_close_goes_out_at_its_moment_although_the_peer_closes_fi
 const WHOLE_BYTES: usize = 2_097_152;
 const UPLOAD_BYTES: usize = 64 << 20;
 
-/// Answers an upload that it does not read, ends its writes, and writes all the same.
+/// Answers an upload without reading it, half-closes, and writes after that.
 async fn writes_after_its_half_close(
     mut io: impl AsyncRead + AsyncWrite + Unpin,
     failures: mpsc::UnboundedSender<Option<ErrorKind>>,
@@ -118,7 +116,7 @@ async fn writes_after_its_half_close(
     Ok(())
 }
 
-/// A mistake of the service's own is no failure of the peer's, and costs the client nothing.
+/// The service's own mistake is not reported as the peer's failure, and the client loses nothing by it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_after_ones_own_half_close_loses_nothing_and_is_no_reset() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
@@ -135,7 +133,7 @@ async fn a_write_after_ones_own_half_close_loses_nothing_and_is_no_reset() {
         let client = Client::plain(server.address, None).await.expect("it listens");
         let seen = client.exchange(b"PUT / HTTP/1.1\r\n\r\n", UPLOAD_BYTES, Manner::StopsAtFailedWrite).await;
         assert_eq!(seen.complete, is_layered, "{seen:?}");
-        let failure = within(failures.recv()).await.expect("it says so");
+        let failure = within(failures.recv()).await.expect("the service tells");
         assert_eq!(failure, Some(ErrorKind::BrokenPipe), "layered: {is_layered}");
         if is_layered {
             assert_eq!((seen.body, seen.end), (WHOLE_BYTES, End::Fin));
@@ -145,7 +143,7 @@ async fn a_write_after_ones_own_half_close_loses_nothing_and_is_no_reset() {
     assert_eq!((report.outcome, report.failure), (Outcome::PeerClosed { close_notify: false }, None));
 }
 
-/// Both ends of a TLS connection whose client takes little at a time.
+/// Both ends of a TLS connection whose client has a small receive buffer.
 async fn tls_pair() -> (Client, TlsStream<TcpStream>) {
     let certs = Certs::make();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
@@ -160,17 +158,17 @@ async fn tls_pair() -> (Client, TlsStream<TcpStream>) {
     (client.expect("a handshake"), server)
 }
 
-/// What the writer of a tunnel sends before it ends. Complete.
+/// What the writer of a tunnel sends before it ends.
 #[derive(Debug, Clone, Copy)]
 enum Sends {
-    /// As much as is taken without the client.
+    /// As much as is taken while the client does not read.
     UntilFull,
-    /// So many bytes, whether the client has to read for that or not.
+    /// This many bytes, even if the client has to read meanwhile.
     Bytes(usize),
 }
 
-/// Ends a tunnel whose reader waits in a task of its own. Tells how much was sent, once the client's reading
-/// is needed.
+/// Ends a tunnel whose reader waits in a task of its own. Tells how much is sent when the client has to start
+/// reading.
 async fn end_with_a_full_socket(
     io: impl AsyncRead + AsyncWrite + Send + 'static,
     sends: Sends,
@@ -178,7 +176,7 @@ async fn end_with_a_full_socket(
 ) -> io::Result<usize> {
     let (mut reader, mut writer) = tokio::io::split(io);
     let reader = tokio::spawn(async move { reader.read(&mut [0; 1]).await });
-    // Lets the reader in first.
+    // The reader goes first.
     tokio::task::yield_now().await;
     let sent = match sends {
         Sends::Bytes(bytes) => bytes,
@@ -191,7 +189,7 @@ async fn end_with_a_full_socket(
         writer.shutdown().await
     };
     tokio::pin!(ending);
-    // Done, or not to be done before the client reads.
+    // Either this ends at once, or not before the client reads.
     let at_once = timeout(STUCK, &mut ending).await;
     let _ = told.send(sent);
     match at_once {
@@ -201,10 +199,11 @@ async fn end_with_a_full_socket(
     reader.await.expect("no panic")
 }
 
-/// A full socket has nothing to tell: what is not taken for so long will not be.
+/// How long nothing is taken by a full socket, of which no event tells. Should it still take something later,
+/// the test shows less.
 const STUCK: Duration = Duration::from_millis(300);
 
-/// Writes until nothing more is taken. Returns how much was.
+/// Writes until nothing more is taken. Returns how much was taken.
 async fn fill(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
     let chunk = [7; 16 << 10];
     let mut taken = 0;
@@ -216,8 +215,7 @@ async fn fill(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_tls_socket_at_a_tunnels_half_close_gets_everything_and_the_end() {
-    // What two sockets and a session hold is between the first and the last, so one of them is taken whole,
-    // just so.
+    // What two sockets and a session hold is between the first size and the last, so one size just fits.
     let sizes = (3_700_000..3_900_000).step_by(40_000).map(Sends::Bytes);
     for sends in sizes.chain([Sends::UntilFull]) {
         for layer in [false, true] {

@@ -1,4 +1,4 @@
-//! A close that is polled for other reasons than its own, or never left to wait, keeps its bounds.
+//! A close keeps its bounds when other wake-ups poll it, and when its transport never makes it wait.
 
 use std::io;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ async fn a_poll_that_the_transport_did_not_ask_for_is_no_write_progress() {
     }
 }
 
-/// A peer that sends without end, by a transport that never makes anybody wait.
+/// A transport that is always ready, with a peer that sends without end.
 struct Endless;
 
 impl AsyncRead for Endless {

@@ -1,4 +1,5 @@
-//! `WebSocket`s when their server stops: each client is told so (code 1001), by the recipe of docs/stacks.md.
+//! `WebSocket`s of a server that stops: by the recipe of docs/stacks.md each client gets a Close frame with
+//! code 1001.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -28,18 +29,18 @@ use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::listen;
 
 const CLIENTS: usize = 300;
-/// Far more than a loaded machine needs. Where the recipe works, nobody waits for it.
+/// Far more than a loaded machine needs. If the recipe works, nothing waits that long.
 const LIMIT: Duration = Duration::from_secs(40);
 const GOODBYE: Duration = Duration::from_secs(20);
 
-/// When a handler says goodbye. Exhaustive.
+/// When a handler sends its Close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     /// When the shutdown is requested.
     Promptly,
     /// When `axum::serve` has returned: the handler needs longer than the framework waits.
     AfterServe,
-    /// Never: it does not know of the shutdown.
+    /// Never: it does not know about the shutdown.
     Unaware,
 }
 
@@ -78,7 +79,7 @@ async fn session(mut socket: WebSocket, requested: impl Future<Output = ()>, mut
     }
 }
 
-/// Opens clients, asks the server to stop, and returns what the clients saw.
+/// Opens clients, asks the server to stop, and returns what the clients saw and the shutdown's summary.
 async fn run<L>(
     listener: L,
     tls: Option<ClientConfig>,
@@ -136,7 +137,7 @@ async fn client(address: SocketAddr, tls: Option<Arc<ClientConfig>>) -> Seen {
     (code, true)
 }
 
-/// Over plain TCP and over TLS.
+/// Runs it over plain TCP and over TLS.
 async fn plain_and_tls(leaving: Leaving, clients: usize, limit: Duration) -> Vec<(Vec<Seen>, Summary)> {
     let linger = LingerLayer::default();
     let shutdown = Shutdown::new(linger.tracker().clone(), limit);
@@ -171,8 +172,8 @@ async fn handlers_that_outlive_the_server_still_say_goodbye() {
     assert_all_were_told(plain_and_tls(Leaving::AfterServe, CLIENTS, LIMIT).await);
 }
 
-/// Without the recipe the layer can only cut at the deadline: no Close frame (browsers say 1006), and no
-/// clean end.
+/// Without the recipe the layer can only cut the connections at the deadline: without a Close frame (browsers
+/// report 1006) and without a clean end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_that_do_not_listen_are_cut_at_the_deadline() {
     const FEW: usize = 5;
@@ -182,7 +183,7 @@ async fn handlers_that_do_not_listen_are_cut_at_the_deadline() {
     }
 }
 
-/// The same with tokio-tungstenite, on connections of one's own.
+/// The same with tokio-tungstenite in an accept loop of one's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tungstenite_tells_every_client_too() {
     let linger = LingerLayer::default();

@@ -1,8 +1,15 @@
-//! How connections end on plain TCP, in the eyes of the client, the kernel and the wire; with the layer and
-//! without it.
+//! How connections end on plain TCP, with the layer and without it: what the client sees, what the kernel
+//! counts, and which packets are on the wire.
 
 #[cfg(target_os = "linux")]
 mod wire_tcp {
+    #[path = "../shared/memory.rs"]
+    mod memory;
+    #[path = "../shared/queues.rs"]
+    mod queues;
+    #[path = "../shared/site.rs"]
+    mod site;
+
     pub(super) mod bounds;
     mod common;
     pub(super) mod delivery;
@@ -23,7 +30,7 @@ tower_linger_tests::wire_tests! {
     async fn wire_tcp::delivery::hypers_own_431_reaches_a_client_that_keeps_sending;
     async fn wire_tcp::delivery::a_large_response_reaches_a_client_that_keeps_sending;
     async fn wire_tcp::delivery::a_client_that_half_closes_gets_the_whole_response;
-    async fn wire_tcp::delivery::without_half_close_hyper_does_not_answer_with_the_layer_either;
+    async fn wire_tcp::delivery::a_client_that_half_closes_gets_no_answer_where_hyper_does_not_allow_it;
     async fn wire_tcp::delivery::requests_after_the_last_one_are_discarded;
     async fn wire_tcp::expect::a_refused_expectation_is_told_whenever_the_body_comes;
     async fn wire_tcp::http2::a_response_after_goaway_reaches_a_client_that_keeps_sending;

@@ -1,8 +1,13 @@
-//! How connections end over TLS, in the eyes of the client, the kernel and the wire; with the layer and
-//! without it.
+//! How connections end over TLS, with the layer and without it: what the client sees, what the kernel counts,
+//! and which packets are on the wire.
 
 #[cfg(target_os = "linux")]
 mod wire_tls {
+    #[path = "../shared/memory.rs"]
+    mod resident;
+    #[path = "../shared/site.rs"]
+    mod site;
+
     pub(super) mod alerts;
     mod common;
     pub(super) mod delivery;

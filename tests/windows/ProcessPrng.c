@@ -1,5 +1,5 @@
-/* Wine before 9 has no bcryptprimitives.dll, and Rust's standard library asks it for random bytes: an older function of
-   Windows gives them here. */
+/* Rust's standard library gets random bytes from bcryptprimitives.dll, which Wine lacks before version 9. This
+   one takes them from an older function of Windows. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);

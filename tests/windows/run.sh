@@ -1,14 +1,15 @@
 #!/bin/sh
-# Builds the endings server for Windows, starts it by Wine, and judges it by a client on Linux: Wine's own clients see a
-# reset as an end of file. Needs Debian, its gcc-mingw-w64-x86-64 and wine64 (`make windows` installs them), and cargo.
+# Builds the endings server for Windows, runs it under Wine, and tests it by a client on Linux, because a client
+# under Wine sees a reset as an end of file. Needs Debian with gcc-mingw-w64-x86-64 and wine64 (`make windows`
+# installs them), and cargo.
 set -eu
 cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/windows
 triple=x86_64-pc-windows-gnu
 
-# Debian packs no standard library for this target, but a compiler together with its library's source. They are unpacked
-# beside whatever Rust is installed, which they would replace. Cargo is the one at hand.
+# Debian has no standard library for this target, but it has a compiler together with the library's source. They
+# are unpacked here instead of installed, because they would replace the installed Rust. Cargo is the installed one.
 root=$work/rust
 if [ ! -e "$root/complete" ]; then
     rm -rf "$root" "$work/packages"
@@ -25,7 +26,7 @@ if [ ! -e "$root/complete" ]; then
 LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu exec "$root/usr/bin/rustc" "\$@"
 END
     chmod +x "$root/rustc"
-    # What a program for this target begins and ends with; a build of the library by cargo leaves it out.
+    # The objects that a program for this target begins and ends with. Cargo's build of the library lacks them.
     library=$root/usr/lib/rustlib
     mkdir -p "$library/$triple/lib"
     for object in rsbegin rsend; do
@@ -35,7 +36,7 @@ END
     touch "$root/complete"
 fi
 
-# The library is built from source, which is not a stable feature, hence RUSTC_BOOTSTRAP.
+# RUSTC_BOOTSTRAP, because building the library from source is an unstable feature.
 RUSTC=$root/rustc RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER= RUSTFLAGS= CARGO_TARGET_DIR=$work/build \
     cargo build --locked -Zbuild-std=std,panic_abort --target $triple -p tower-linger-windows
 server=$work/build/$triple/debug/endings-server.exe
@@ -45,7 +46,7 @@ if [ -z "$(find /usr/lib /opt -name bcryptprimitives.dll -path '*wine*' 2>/dev/n
 fi
 
 export WINEPREFIX="$work/wine" WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe='
-# One Wine server for all of the programs: one that starts while the last one ends fails now and then.
+# One Wine server for all programs, because one that starts while the last one ends sometimes fails.
 mkdir -p "$WINEPREFIX"
 trap 'wineserver -k || true' EXIT
 wineserver -p 2>/dev/null

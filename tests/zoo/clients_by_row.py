@@ -1,11 +1,11 @@
-"""Which client confirms which row of the probe. Rows that are not here are not confirmed."""
+"""Which client checks which row of the probe. No client checks the rows that are not here."""
 
 import clients_end as e
 import clients_tls as t
 import clients_upload as u
 from site_under_test import head
 
-# The probe's row: the client's name in the table, and the client.
+# Row of the probe: (name of the client in the table, client).
 BY_ROW = {
     "early.stops_at_error": ("http.client", u.python_upload(u.whole)),
     "early.writes_then_reads": ("sockets", u.writes_then_reads),

@@ -1,4 +1,4 @@
-"""Clients that look at a connection's end, and at the answer to a request that is wrong: plain sockets."""
+"""Clients by plain sockets that look at a connection's end, and at the answer to a wrong request."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ from site_under_test import IDLE, NotApplicable, answer, head, said
 
 
 def to_the_end(site, request, then=lambda connection: None):
-    """A response and then an end that is not an error."""
+    """Wants a response and then an end without an error."""
     connection = site.connect()
     try:
         connection.sendall(request)
@@ -20,7 +20,7 @@ def to_the_end(site, request, then=lambda connection: None):
             while connection.recv(4096):
                 pass
         except ssl.SSLEOFError:
-            # For the rows of TLS.
+            # The rows of TLS judge this.
             pass
         return False, f"{status}, an end"
     except (OSError, http.client.HTTPException) as error:
@@ -37,7 +37,7 @@ def close_requested(site):
 
 
 def close_pipelined(site):
-    """The answer that the request alone would have."""
+    """Wants the answer that the first request alone would have."""
     lost, saw = to_the_end(site, LAST + head() + head())
     return lost or saw.startswith("400"), saw
 
@@ -49,9 +49,10 @@ def close_half_closed(site):
 
 
 def close_half_closed_tls(site):
-    """close_notify and a FIN behind the request; after them, reads on.
+    """Sends close_notify and a FIN behind the request, then reads.
 
-    By a session in memory: that of a socket reads while it says close_notify, and drops a response that it finds.
+    The session is in memory, because one on a socket reads while it sends close_notify, and drops a response that it
+    finds.
     """
     tcp, incoming, outgoing = site.tcp(), ssl.MemoryBIO(), ssl.MemoryBIO()
     session = site.context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
@@ -76,7 +77,7 @@ def close_half_closed_tls(site):
         step(session.do_handshake)
         step(lambda: session.write(LAST))
         step(session.unwrap, reads=False)
-        # Where the connection is gone, the next read tells.
+        # If the connection is gone, the next read fails.
         with contextlib.suppress(OSError):
             tcp.shutdown(socket.SHUT_WR)
         while some := step(lambda: session.read(65536)):
@@ -94,7 +95,7 @@ def close_half_closed_tls(site):
 
 
 class Received(io.BytesIO):
-    """As much of a socket as Python's parser of responses needs."""
+    """The part of a socket that Python's parser of responses needs."""
 
     def makefile(self, _):
         return self
@@ -120,12 +121,12 @@ def close_idle(site):
 
 
 def refused_as_wrong(request):
-    """An answer that says that the request is wrong."""
+    """Wants an answer that says that the request is wrong."""
 
     def client(site):
         connection = site.connect()
         try:
-            # What is refused in the middle may be answered all the same.
+            # A request that is refused half-way may be answered all the same.
             with contextlib.suppress(OSError):
                 connection.sendall(request)
             status = answer(connection).status

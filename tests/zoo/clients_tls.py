@@ -1,4 +1,4 @@
-"""Clients for the rows of TLS and HTTP/2: Python's ssl, frames read by hand, and the library h2."""
+"""Clients for the rows of TLS and HTTP/2: Python's ssl, a reader of frames, and the library h2."""
 
 import pathlib
 import socket
@@ -13,7 +13,7 @@ from site_under_test import IDLE, NotApplicable, TIMEOUT, UPLOAD, answer, said
 
 
 def close_notify(request, idle):
-    """Whether the end is one that OpenSSL takes for an end."""
+    """Wants an end that OpenSSL accepts: one with close_notify."""
 
     def client(site):
         connection = site.connect()
@@ -37,7 +37,7 @@ def close_notify(request, idle):
 
 
 def close_notify_answered(site):
-    """Answers close_notify, and looks whether a reset follows."""
+    """Answers close_notify, and wants no reset after it."""
     connection = site.connect()
     try:
         connection.sendall(LAST)
@@ -58,7 +58,7 @@ def close_notify_answered(site):
 
 
 def alert(prepare):
-    """Whether a handshake that cannot be ends in an alert, as OpenSSL names one."""
+    """Wants a handshake that must fail to end in an alert, which OpenSSL then names."""
 
     def client(site):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -85,7 +85,7 @@ def old_version(context):
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">I", 0)[1:] + bytes([4, 0]) + bytes(4)
 GOAWAY = 7
-# From HPACK's static table: GET, /, and an authority.
+# From HPACK's static table: method GET, path /, and an authority.
 GET = bytes([0x82, 0x84, 0x41, 9]) + b"127.0.0.1"
 SCHEMES = {False: b"\x86", True: b"\x87"}
 
@@ -104,7 +104,7 @@ def http2_garbage(_):
 
 
 def goes_away(what, idle):
-    """Whether a GOAWAY comes before the end."""
+    """Wants a GOAWAY before the end."""
 
     def client(site):
         connection = site.connect("h2") if site.tls else site.tcp()
@@ -131,10 +131,10 @@ def goes_away(what, idle):
 
 
 def http2_upload(site):
-    """The library h2 of PyPI, which tells how the stream ended.
+    """Runs http2_upload.py, because the library h2 tells how the stream ended.
 
-    curl would not do: Debian's 7.88 loses a response before RST_STREAM(NO_ERROR), which RFC 9113 §8.1 forbids; nor
-    Node, which takes CANCEL for a good end.
+    Debian's curl 7.88 loses a response before RST_STREAM(NO_ERROR), which RFC 9113 §8.1 forbids, and Node takes
+    CANCEL for a good end.
     """
     program = pathlib.Path(__file__).with_name("http2_upload.py")
     command = [ZOO / "venv" / "bin" / "python", program, str(site.port), site.certificate if site.tls else "-"]

@@ -1,7 +1,7 @@
 """Clients whose uploads are refused: Python's http.client, plain sockets and curl.
 
-Each client takes a `Site` and returns whether the row's loss happened, and what it saw. None of them shares code with
-the probe. `clients_by_row` names the client of each row.
+Each client takes a `Site` and returns whether it lost what the row is about, and what it saw. No client shares code
+with the probe. `clients_by_row` names the client of each row.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from site_under_test import TIMEOUT, UPLOAD, ZEROS, answer, head, said
 
 
 def python_upload(body):
-    """http.client, which raises at a failed write and never looks for the response."""
+    """http.client, which raises when a write fails, and does not read the response then."""
 
     def client(site):
         connection = site.http()
@@ -51,7 +51,7 @@ def slow():
 
 
 def writes_then_reads(site, stops=lambda connection: False):
-    """Writes until that fails, or until there is a reason to stop, then reads what there is."""
+    """Writes until that fails or `stops` says so, then reads what there is."""
     connection = site.connect()
     try:
         connection.sendall(head("PUT", f"Content-Length: {UPLOAD}"))
@@ -70,7 +70,7 @@ def writes_then_reads(site, stops=lambda connection: False):
 
 
 def asks_first(site):
-    """Expect: 100-continue; waits a second, then sends, unless a final answer is there, and stops at a failed write."""
+    """Sends Expect: 100-continue, waits a second, and uploads if no final answer has come. A failed write is a loss."""
     connection = site.connect()
     try:
         connection.sendall(head("PUT", f"Content-Length: {UPLOAD}", "Expect: 100-continue"))
@@ -86,14 +86,14 @@ def asks_first(site):
 
 
 def what_is_there(connection):
-    """Waits a second for something, and takes all that has come by then."""
+    """Waits a second for something to arrive, and reads all that is there then."""
     received = b""
     connection.settimeout(1)
     try:
         while some := connection.recv(65536):
             received += some
             connection.setblocking(False)
-    # An end without close_notify is of no interest here.
+    # The rows of TLS judge an end without close_notify.
     except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLEOFError):
         pass
     connection.settimeout(TIMEOUT)
@@ -101,7 +101,7 @@ def what_is_there(connection):
 
 
 class Ahead(io.RawIOBase):
-    """A connection of which something has been read already, as Python's parser of responses takes it."""
+    """A connection of which something has been read already, for Python's parser of responses."""
 
     def __init__(self, received, connection):
         super().__init__()
@@ -125,7 +125,7 @@ def curl_upload(*options):
 
     def client(site):
         command = ["curl", "-sS", "--cacert", site.certificate, "-T", site.upload, "-m", str(TIMEOUT)]
-        # Without a target of its own, curl would add the file's name.
+        # Without this, curl would add the file's name to the target.
         command += ["--request-target", "/", "-o", "/dev/null", "-H", "Expect:"]
         command += ["-w", "%{http_version} %{http_code}", *options]
         done = subprocess.run([*command, site.url()], capture_output=True, check=False)
@@ -136,7 +136,7 @@ def curl_upload(*options):
 
 
 def reads_while_writing(site):
-    """curl. Where its own write fails before it has read, which is fatal to curl, a client that reads on tells."""
+    """curl. It gives up if a write fails before it has read; then a client that goes on reading decides."""
     lost, saw = curl_upload("--http1.1")(site)
     if not saw.startswith("exit 55"):
         return lost, saw
@@ -145,5 +145,5 @@ def reads_while_writing(site):
 
 
 def reads_on(site):
-    """Reads whatever is there before each write, and after a write that fails."""
+    """Stops writing as soon as there is something to read, or when a write fails, and reads."""
     return writes_then_reads(site, lambda connection: select.select([connection], [], [], 0)[0])

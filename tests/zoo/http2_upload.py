@@ -1,7 +1,7 @@
-"""Uploads over HTTP/2 by the library h2, and tells the status and how the stream ended.
+"""Uploads over HTTP/2 by the library h2, and prints the status and how the stream ended.
 
-http2_upload.py PORT CERTIFICATE BYTES, without a certificate ("-") over plain TCP. Exit status 1: no whole
-response, or a stream that ended in an error, which is what clients then report.
+http2_upload.py PORT CERTIFICATE BYTES; the certificate "-" means plain TCP. The exit status is 1 if the response is
+not whole or the stream ended in an error, which clients then report.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ try:
                 break
             session.send_data(1, bytes(some), end_stream=some == left)
             left -= some
-        # What was refused in the middle may be answered all the same.
+        # An upload that is refused half-way may be answered all the same.
         with contextlib.suppress(OSError):
             channel.sendall(session.data_to_send())
         received = channel.recv(65536)
@@ -50,7 +50,7 @@ try:
                 whole = True
             elif isinstance(event, h2.events.StreamReset):
                 reset = reset if reset is not None else int(event.error_code)
-    # What follows the response.
+    # Looks for a RST_STREAM behind the response.
     channel.settimeout(0.2)
     while reset is None and not why and (received := channel.recv(65536)):
         for event in session.receive_data(received):

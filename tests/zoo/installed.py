@@ -1,4 +1,4 @@
-"""Installs the servers from Debian, PyPI and npm, and tells their versions."""
+"""Installs the servers from Debian, PyPI and npm, and finds out their versions."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from servers import APT, PIP
 
 
 def install(servers):
-    """What these servers need. Debian's as root, the others below `target/zoo`."""
+    """Installs what these servers need: from Debian as root, everything else below `target/zoo`."""
     kinds = {kind: sorted({s.package[1] for s in servers if s.package[0] == kind}) for kind in ("apt", "pip", "npm")}
-    # Debian's own services are not to start.
+    # Keeps Debian from starting the servers as services.
     environment = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
-    # One that Debian lacks is a gap, and no reason to do without the others.
+    # One by one, so that a package that Debian lacks does not keep the others from being installed.
     for packages in (APT, *([name] for name in kinds["apt"])):
         command = ["apt-get", "install", "-yq", "--no-install-recommends", *packages]
         subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL)
@@ -37,7 +37,7 @@ def output(*command):
 
 
 def version(server):
-    """As the package says it."""
+    """The version that the package itself tells."""
     kind, name = server.package
     if kind == "apt":
         # Without Debian's epoch and revision.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the probe against servers that people use, lets other clients confirm each row, and writes the table.
+"""Runs the probe against servers that people use, checks each row by another client, and writes the table.
 
-run.py                   installs, runs everything, and rewrites the table in the probe's README
+run.py                   installs everything, runs everything, and rewrites the table in the probe's README
 run.py NAME ...          runs these servers again, and replaces their lines
-run.py --no-install      everything, with what is there
+run.py --no-install      runs everything that is installed
 """
 
 import argparse
@@ -22,12 +22,12 @@ from servers import ALL
 from site_under_test import NotApplicable, Site, UPLOAD
 
 TRIES = 5
-# Where the probe and a client differ, both try so often, up to so many times, before it counts.
+# Where the probe and a client disagree, both try MORE times again, up to ROUNDS times, before it counts.
 MORE = 20
 ROUNDS = 3
-# Servers at a time.
+# Servers that run at the same time.
 JOBS = 4
-# These wait for the server; their tries go on at once.
+# Rows that wait for the server: their tries run at the same time.
 WAITING = {"early.slow", "close.idle", "tls.close_notify_idle", "h2.idle", "h2.garbage"}
 
 
@@ -45,7 +45,7 @@ def losses(row):
 
 
 def ask(client, site, row, tries):
-    """How many of its tries lose, of how many, and what they saw. None of none: it has nothing to say."""
+    """How many tries lost, of how many, and what they saw. No tries count if the row does not apply."""
     seen = []
 
     def once(_):
@@ -60,14 +60,14 @@ def ask(client, site, row, tries):
 
 
 def confirm(site, row, judged):
-    """What the row's client sees, beside what the probe saw."""
+    """Compares what the row's client sees with what the probe saw."""
     name, client = BY_ROW[row]
     lost, tries = losses(judged)
     client_lost, client_tries, saw = ask(client, site, row, TRIES)
     for _ in range(ROUNDS):
         if (lost > 0) == (client_lost > 0):
             break
-        # A race may have gone well by chance.
+        # The loss is a race, which may have gone well by chance.
         again = probe(site, "--only", row, "-n", str(MORE), "--deadline", "600").get(row, judged)
         lost, tries = (sum(pair) for pair in zip((lost, tries), losses(again)))
         judged = again if losses(again)[0] else judged
@@ -91,7 +91,7 @@ def confirm(site, row, judged):
 
 
 def judge(server, ports):
-    """All rows of a server, plain and over TLS."""
+    """Checks all rows of a server, plain and over TLS."""
     rows, asides = [], []
     for tls, port in enumerate(ports if server.tls else ports[:1]):
         ground = ZOO / "ground"
@@ -107,13 +107,13 @@ def judge(server, ports):
 
 
 def attempt(server):
-    """What came of it, or why it was not judged."""
+    """The results of a server, or why there are none."""
     for _ in range(3):
         try:
             with started(server) as ports:
                 return judge(server, ports)
         except (Failed, OSError) as error:
-            # A port that was free a moment ago may be taken by now.
+            # Another program may have taken a port that was free a moment ago.
             why = str(error)
     return why
 
@@ -146,10 +146,10 @@ def main():
     if not options.names and not options.no_install:
         installed.install(ALL)
     prepare(UPLOAD)
-    # So that the servers are stopped.
+    # An exit instead of a kill, so that the servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
-    # Most of the time is spent on waiting.
+    # Threads are enough, because most of the time is spent on waiting.
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for server, result in zip(chosen, pool.map(attempt, chosen)):
             if isinstance(result, str):

@@ -1,4 +1,4 @@
-"""Starts and stops servers, each in a process group of its own, on free ports of 127.0.0.1."""
+"""Starts and stops servers, each in its own process group and on free ports of 127.0.0.1."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ZOO = ROOT / "target" / "zoo"
 APPS = ROOT / "tests" / "zoo" / "apps"
-# What `linger-probe peers` starts its servers from.
+# The configurations of the servers that `linger-probe peers` starts.
 PEERS = ROOT / "crates" / "linger-probe" / "src" / "peers"
 PROBE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "linger-probe"
 START = 40
 
 
 def prepare(upload_bytes):
-    """Certificates, a folder to serve, and a file to upload."""
+    """Makes a certificate, a folder to serve, and a file to upload."""
     ground = ZOO / "ground"
     (ground / "www").mkdir(parents=True, exist_ok=True)
     (ground / "www" / "index.html").write_text("hello\n")
     (ground / "upload").write_bytes(bytes(upload_bytes))
     key, certificate = ground / "server-key.pem", ground / "server.pem"
-    # A server that runs has it; a run beside this one may need it.
+    # Keeps a certificate that is still valid, because another run may be using it.
     if certificate.exists() and time.time() - certificate.stat().st_mtime < 20 * 24 * 3600:
         return
     made = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=127.0.0.1"
@@ -45,7 +45,7 @@ def free_ports():
 
 
 class Failed(Exception):
-    """Why a server does not start."""
+    """A server does not start; the message says why."""
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def await_listening(ports, processes, folder):
 
 
 def await_answer(port):
-    """Some listen before they are ready. What they say does not matter here."""
+    """Waits for any answer, because some servers listen before they are ready."""
     with socket.create_connection(("127.0.0.1", port), START) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         with contextlib.suppress(OSError):
@@ -133,7 +133,7 @@ def await_answer(port):
 
 
 def stop(process):
-    """Ends its group, politely first."""
+    """Ends the process's group: by SIGTERM first, by SIGKILL if that does not help."""
     for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
         try:
             os.killpg(process.pid, how)
@@ -144,5 +144,5 @@ def stop(process):
         except subprocess.TimeoutExpired:
             continue
         if how == signal.SIGTERM:
-            # Those that it started may outlive it.
+            # Processes that it started may live a little longer.
             time.sleep(0.2)

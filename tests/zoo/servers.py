@@ -1,7 +1,7 @@
-"""The servers: how each is installed, configured and started. A new one is a few lines.
+"""The servers: how each is installed, configured and started. A new one takes a few lines.
 
-In commands and files `{http}` and `{https}` stand for its ports, `{folder}` for a folder of its own, and the rest for
-what `running.started` names.
+In commands and files, `{http}` and `{https}` stand for the server's ports, `{folder}` for its folder; `running.started`
+has the other names.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ class Server:
     """A server that refuses every PUT unread, and answers GET."""
 
     name: str
-    # Where it comes from, and the package: ("apt", "nginx").
+    # Where it comes from, and the package's name: ("apt", "nginx").
     package: tuple
     commands: list
     tls: bool = True
-    # Names in its folder, and the files that are filled in for them.
+    # Files in its folder, by name, and the templates that they are filled in from.
     files: dict = dataclasses.field(default_factory=dict)
     settings: dict = dataclasses.field(default_factory=dict)
     environment: dict = dataclasses.field(default_factory=dict)
@@ -39,12 +39,12 @@ def nginx(lingering):
 
 
 def python(name, package, *lines, **more):
-    """From PyPI, in a virtual environment."""
+    """A server from PyPI, in a virtual environment."""
     return Server(name, ("pip", package), words(*lines), **more)
 
 
 def script(name, package, file, **more):
-    """A program of ours on a library from PyPI; it serves plain HTTP, or TLS where it is given a certificate."""
+    """A script of ours with a library from PyPI. It serves plain HTTP, or TLS if it is given a certificate."""
     lines = ["{venv}/python {apps}/" + file + " {http}"]
     if more.get("tls", True):
         lines.append("{venv}/python {apps}/" + file + " {https} {cert} {key}")
@@ -52,12 +52,12 @@ def script(name, package, file, **more):
 
 
 def node(name, package, file, kind="npm"):
-    """A program of ours on Node."""
+    """A script of ours for Node."""
     return Server(name, (kind, package), words("node {apps}/" + file + " {http} {https} {cert} {key}"))
 
 
 def rust(name, package, arguments):
-    """What the probe itself serves."""
+    """A server in the probe itself."""
     line = "{probe} serve " + arguments + " --http {http} --https {https} --cert {cert} --key {key}"
     return Server(name, ("cargo", package), words(line))
 
@@ -139,7 +139,7 @@ ALL = [
         words(
             "java -Djava.io.tmpdir={folder} -jar /usr/share/jetty9/start.jar"
             " jetty.home=/usr/share/jetty9 jetty.base=/usr/share/jetty9"
-            # It takes this below its own folder.
+            # Jetty looks for this path below its own folder.
             " jetty.deploy.monitoredDir=../../..{folder}/webapps"
             " jetty.http.host=127.0.0.1 jetty.http.port={http}"
         ),
@@ -204,7 +204,7 @@ ALL = [
     rust("hyper with tower-linger", "hyper", "hyper --layered"),
 ]
 
-# Beside the servers of `apt`.
+# Packages from Debian beside the servers.
 APT = ["curl", "lighttpd-mod-openssl", "openssl", "python3-venv"]
-# What servers from PyPI use if it is there.
+# Packages from PyPI that its servers use if they are there.
 PIP = ["gevent", "h11", "h2", "httptools"]

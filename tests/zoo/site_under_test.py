@@ -1,4 +1,4 @@
-"""A server as the clients see it, and what they share."""
+"""The server as its clients see it, and what the clients share."""
 
 import dataclasses
 import http.client
@@ -13,7 +13,7 @@ ZEROS = bytes(64 << 10)
 
 @dataclasses.dataclass
 class Site:
-    """A server's address, and the certificate to trust where it speaks TLS."""
+    """A server's address, and the certificate that clients trust over TLS."""
 
     port: int
     tls: bool
@@ -33,7 +33,7 @@ class Site:
         return opened
 
     def connect(self, *protocols):
-        """A connection; over TLS an end without close_notify is an error, as OpenSSL has it."""
+        """A connection. Over TLS, an end without close_notify raises an error, as in OpenSSL."""
         if not self.tls:
             return self.tcp()
         context = self.context()
@@ -48,7 +48,7 @@ class Site:
 
 
 class NotApplicable(Exception):
-    """The row says nothing about this server."""
+    """The row does not apply to this server."""
 
 
 def head(method="GET", *fields):
@@ -56,7 +56,7 @@ def head(method="GET", *fields):
 
 
 def answer(connection, method="GET"):
-    """A whole response, by Python's own parser, which raises where there is none."""
+    """A whole response, by Python's own parser, which raises an error if it is not whole."""
     response = http.client.HTTPResponse(connection, method=method)
     response.begin()
     response.read()

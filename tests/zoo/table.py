@@ -11,7 +11,7 @@ LOSES = "loses-responses"
 
 
 def losing(rows, loses):
-    """The failing rows of this kind, those that fail plain and over TLS once."""
+    """The failing rows, those that lose responses or the others. A row that fails plain and over TLS is named once."""
     chosen = [row for row in rows if row["lost"] and (row["severity"].replace("_", "-") == LOSES) == loses]
     told = []
     for name in dict.fromkeys(row["row"] for row in chosen):

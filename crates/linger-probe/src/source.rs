@@ -19,8 +19,6 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn open(target: &Target, options: &Options) -> Self {
         let start = || linger_wire::Capture::start_compact(target.address).ok();
-        // A Unix socket has no packets, and the PROXY protocol's header is no TLS record.
-        let start = || linger_wire::Capture::start_compact(target.address).ok();
         // A Unix socket has no packets, and with the PROXY protocol the data does not begin with a TLS
         // record.
         let is_seen = target.via == Via::Tcp && (target.tls.is_none() || target.proxy_protocol.is_none());

@@ -15,7 +15,7 @@ mod wire {
     use linger_probe::trust::Trust;
     use tokio_rustls::TlsAcceptor;
     use tower::Layer;
-    use tower_linger::{LingerLayer, TlsAcceptLayer};
+    use tower_linger::LingerLayer;
     use tower_linger_tests::certs::{Certs, ClientAuth, Version};
     use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
 
@@ -27,10 +27,7 @@ mod wire {
         let certs = Certs::make();
         for version in Version::ALL {
             let linger = LingerLayer::default();
-            let layered = accept_loop(
-                listen().await,
-                TlsAcceptLayer::new(acceptor(&certs, version), linger.clone()).layer(linger.layer(app())),
-            );
+            let layered = accept_loop(listen().await, linger.tls(acceptor(&certs, version)).layer(app()));
             let ladder = ladder(&layered, &certs, version, "tls.close_notify").await;
             let whats: Vec<_> = ladder.iter().map(|event| (event.side, &event.what)).collect();
             let position = |side, what: What| {

@@ -1,5 +1,5 @@
-//! Ends that a handler or the transport decides: they hold although hyper ends its writes as if all were
-//! well.
+//! Failures that only the handler or the transport knows: the connection does not end cleanly, although hyper
+//! shuts it down as if nothing had failed.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,13 +25,12 @@ use tower_linger_tests::server::{accept_loop, listen, reporting};
 const BY_CLOSE: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 const BY_CHUNKS: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/// The body is what the handler has, and not the whole: hyper, which does not know that, shuts the connection
-/// down.
+/// The handler's body is incomplete, but hyper does not know that and shuts the connection down.
 #[tokio::test]
 async fn a_handlers_abort_counts_before_hypers_shutdown() {
     let certs = Certs::make();
     for tls in [false, true] {
-        // What was answered is whole, and no length or last chunk would show the handler's word.
+        // The response looks whole by its framing, so only the connection's end can show the abort.
         for request in [BY_CLOSE, BY_CHUNKS] {
             for aborts in [false, true] {
                 let (linger, mut reports) = reporting(tower_linger::ClosePolicy::default());
@@ -66,7 +65,7 @@ async fn a_handlers_abort_counts_before_hypers_shutdown() {
     }
 }
 
-/// A stream with a write timeout of its own, whose error comes from no system call: it takes so many bytes.
+/// A stream that fails its writes after `left` bytes, with an error of its own instead of a system call's.
 struct Limited {
     tcp: TcpStream,
     left: usize,
@@ -145,7 +144,11 @@ async fn a_write_that_failed_without_an_errno_does_not_look_clean() {
             client.write_all(request).await.expect("loopback");
             let seen = receive(&mut client, End::Fin).await;
             assert_eq!((seen.status, seen.end), (Some(200), end), "classified: {classified}");
-            assert!(seen.body > 0 && seen.body < TAKEN_BYTES, "what was taken arrives: {}", seen.body);
+            assert!(
+                seen.body > 0 && seen.body < TAKEN_BYTES,
+                "what was written before arrives: {}",
+                seen.body
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can happen to a response and its connection, made to happen, and what the client sees of it.
+//! Causes each way in which a response and its connection can end, and tells what the client sees.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,7 @@ use tower_linger_tests::peer::{Client, End};
 
 use crate::server::Server;
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
     HandlerDone,
@@ -59,12 +59,20 @@ impl Happening {
         }
     }
 
-    /// Whether the client has the first half of a body when it happens.
+    /// Whether the client has received the first half of a body before it happens.
     fn has_half(self) -> bool {
-        !matches!(self, Self::Panic | Self::Upgrade)
+        match self {
+            Self::HandlerDone
+            | Self::BodyFailed
+            | Self::PanicInBody
+            | Self::Deadline
+            | Self::IdleAtDeadline
+            | Self::ClientHalfClose => true,
+            Self::Panic | Self::Upgrade => false,
+        }
     }
 
-    /// A connection that ends with its response is neither upgraded nor idle after it.
+    /// A connection that ends with its response cannot be upgraded, or idle after the response.
     pub(crate) fn is_possible(self, framing: Framing) -> bool {
         !matches!(self, Self::Upgrade | Self::IdleAtDeadline) || framing == Framing::Chunked
     }
@@ -107,23 +115,24 @@ pub(crate) enum Amount {
 }
 
 impl Sight {
-    /// Whether a client that goes by the protocol takes the response for what it is: whole, or not.
+    /// Whether a client that follows the protocol can tell correctly whether the response is whole.
     pub(crate) fn is_true(&self) -> bool {
         let looks_whole = match (self.framing, self.tls) {
             // There is not even a status line.
             _ if self.amount == Amount::Nothing => false,
-            // The last chunk says it, whatever follows.
+            // The last chunk shows the end, whatever follows.
             (Framing::Chunked, _) => self.amount == Amount::Whole,
             (Framing::UntilClose, false) => self.end == End::Fin,
             (Framing::UntilClose, true) => self.end == End::CloseNotify,
         };
-        // Over TLS, the session's end says that nothing is missing. Its absence after a last chunk is no lie.
+        // A close_notify says that nothing is missing, so it must not follow a cut response. Its absence
+        // after a whole one says nothing wrong.
         let is_notified = self.end == End::CloseNotify;
         let is_whole = self.amount == Amount::Whole;
         looks_whole == is_whole && (is_whole || !is_notified)
     }
 
-    /// Whether this tells the client less than `other`, or something less true.
+    /// Whether this tells the client less than `other`, or something false that `other` does not.
     pub(crate) fn is_worse_than(&self, other: &Self) -> bool {
         let loses_notify = self.end != End::CloseNotify && other.end == End::CloseNotify;
         self.amount < other.amount
@@ -154,15 +163,15 @@ const HALF: &str = "half of it, ";
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const REST: &str = "and the rest";
 
-/// Its bodies go on after their first half when the gate is opened: so the half is sent, and not in hyper's
-/// buffers.
+/// An app whose bodies send their first half and go on when the gate is opened, so that the first half is not
+/// left in hyper's buffers.
 pub(crate) fn app(gate: &Arc<Notify>) -> Router {
     let body = |rest: Part| {
         let gate = gate.clone();
         get(async move || {
             let (parts, body) = mpsc::channel::<Part>(2);
             tokio::spawn(async move {
-                // Who gives up meanwhile drops the other end.
+                // Errors are ignored: hyper drops the body when its connection ends.
                 let _ = parts.send(|| Ok(Bytes::from(HALF))).await;
                 gate.notified().await;
                 let _ = parts.send(rest).await;
@@ -179,24 +188,24 @@ pub(crate) fn app(gate: &Arc<Notify>) -> Router {
         .route("/upgrades", get(upgrade))
 }
 
-/// Switches protocols, and says one thing in the new one.
-async fn upgrade(request: Request) -> Response {
+/// Switches protocols, and sends [`REST`] in the new one.
+async fn upgrade(request: Request) -> impl IntoResponse {
     tokio::spawn(async move {
         let tunnel = hyper::upgrade::on(request).await.expect("upgraded");
         TokioIo::new(tunnel).write_all(REST.as_bytes()).await.expect("loopback");
     });
-    Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header(header::CONNECTION, "upgrade")
-        .header(header::UPGRADE, "words")
-        .body(Body::empty())
-        .expect("a response")
+    SWITCHING
 }
+
+/// The answer to a request for an upgrade.
+pub(crate) const SWITCHING: (StatusCode, [(HeaderName, &str); 2]) =
+    (StatusCode::SWITCHING_PROTOCOLS, [(header::CONNECTION, "upgrade"), (header::UPGRADE, "words")]);
 
 /// Makes one part of a body, on the connection's own task.
 type Part = fn() -> io::Result<Bytes>;
 
-/// One client of a server of its own, from its request to the connection's end.
+/// Makes one client ask this server, and makes this happen. Returns what the client sees until its connection
+/// ends.
 pub(crate) async fn happen(
     happening: Happening,
     framing: Framing,
@@ -207,7 +216,7 @@ pub(crate) async fn happen(
     let mut client = server.connect(None).await;
     client.write_all(request(happening, framing).as_bytes()).await.expect("loopback");
     let mut received = Vec::new();
-    // The half has to be there before anything happens to it.
+    // Wait for the first half before anything happens.
     let mut end = None;
     while end.is_none() && happening.has_half() && !contains(&received, HALF) {
         end = receive(&mut client, tls, &mut received).await;
@@ -219,7 +228,7 @@ pub(crate) async fn happen(
             while end.is_none() && !received.ends_with(LAST_CHUNK) {
                 end = receive(&mut client, tls, &mut received).await;
             }
-            // hyper lets go of it by itself, long before that.
+            // hyper ends the idle connection long before that.
             server.reach_deadline(BOUND).await;
         }
         Happening::Deadline => server.reach_deadline(Duration::ZERO).await,
@@ -247,7 +256,7 @@ fn request(happening: Happening, framing: Framing) -> String {
     }
 }
 
-/// Longer than anything takes that is to come.
+/// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(60);
 
 /// Reads once; returns how the connection ended, if it did.

@@ -1,4 +1,4 @@
-//! A failure takes nothing away that was sent before it.
+//! What was sent before a failure arrives.
 
 use std::io;
 use std::time::Duration;
@@ -6,21 +6,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tower_linger::LingerLayer;
 use tower_linger_tests::peer::{Client, End, Manner, head};
 
+use crate::happening::SWITCHING;
 use crate::server::{Hook, Server, Tls};
 
 const TRIES: usize = 20;
 const WHOLE_BYTES: usize = 1 << 20;
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Pipelined: a whole response, and then one that fails, to a client that reads slowly.
+/// Two pipelined requests of a client that reads slowly: the first response is whole, the second fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_response_arrives_although_the_next_one_fails() {
     let app = Router::new()
@@ -46,7 +47,7 @@ async fn a_whole_response_arrives_although_the_next_one_fails() {
                     client.write_all(requests.as_bytes()).await.expect("loopback");
                     let (received, end) = read_to_end(&mut client).await;
                     let at = format!("{hook:?}, TLS: {}, {linger:?}, {second}: {end:?}", tls.is_some());
-                    // The head comes on top.
+                    // The whole body and its head.
                     assert!(received.len() > WHOLE_BYTES, "{} bytes: {at}", received.len());
                     let is_reset = end == Err(io::ErrorKind::ConnectionReset);
                     assert!(!is_reset || linger.is_none(), "{at}");
@@ -83,20 +84,15 @@ async fn a_101_arrives_although_the_upgraded_handler_panics() {
     }
 }
 
-async fn panics_when_upgraded(request: Request) -> Response {
+async fn panics_when_upgraded(request: Request) -> impl IntoResponse {
     tokio::spawn(async move {
         let _tunnel = hyper::upgrade::on(request).await.expect("upgraded");
         std::panic::resume_unwind(Box::new("on purpose"));
     });
-    Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header(header::CONNECTION, "upgrade")
-        .header(header::UPGRADE, "words")
-        .body(Body::empty())
-        .expect("a response")
+    SWITCHING
 }
 
-/// hyper answers by itself where a service's status makes no response, and fails then.
+/// A handler's 103 is no final response: hyper answers 500 itself, and ends the connection with an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn hypers_own_500_arrives_at_uploading_clients() {
     const UPLOAD_BYTES: usize = 32 << 20;
@@ -113,7 +109,10 @@ async fn hypers_own_500_arrives_at_uploading_clients() {
                 answered += usize::from(seen.status == Some(500) && seen.end == End::Fin);
             }
             if is_bare {
-                assert!(answered < TRIES, "{hook:?} bare loses nothing, so this shows nothing");
+                assert!(
+                    answered < TRIES,
+                    "{hook:?}: all are answered without the layer, so this shows nothing"
+                );
             } else {
                 assert_eq!(answered, TRIES, "{hook:?}");
             }

@@ -1,4 +1,4 @@
-//! Each hook × each way in which a response can end: what the client sees, bare and with the layer.
+//! What a client sees of each way in which a response can end, for each hook, bare and with the layer.
 
 mod aborted;
 mod happening;

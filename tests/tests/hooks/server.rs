@@ -29,7 +29,7 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{BareTls, BoxError, accept_loop};
 
-/// Who owns the connections, and how the layer gets hold of them.
+/// Which server owns the connections, and how the layer is put around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
     /// `axum::serve` with the listeners of the adapter.
@@ -47,13 +47,13 @@ pub(crate) enum Hook {
 }
 
 impl Hook {
-    /// tonic serves its connections without upgrades.
+    /// tonic does not support upgrades.
     pub(crate) fn upgrades(self) -> bool {
         self != Self::Tonic
     }
 }
 
-/// A certificate and what both sides make of it; made once, since it takes a while.
+/// Both sides' TLS configurations. Made once, because making a certificate takes a while.
 #[derive(Clone)]
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
@@ -68,12 +68,12 @@ impl Tls {
     }
 }
 
-/// A server in a runtime of its own, whose end is the end of its process.
+/// A server in a runtime of its own. Ending the runtime stands for the end of the server's process.
 pub(crate) struct Server {
     address: SocketAddr,
     tls: Option<Tls>,
     linger: Option<LingerLayer>,
-    /// Of axum-server, which has a deadline of its own.
+    /// Of axum-server only, which has its own deadline.
     handle: Option<axum_server::Handle<SocketAddr>>,
     runtime: Option<Runtime>,
 }
@@ -81,14 +81,14 @@ pub(crate) struct Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // The other way to drop it blocks, which asynchronous code must not.
+            // Dropping it would block, which asynchronous code must not.
             runtime.shutdown_background();
         }
     }
 }
 
 impl Server {
-    /// Serves `app` by this hook; without a layer, as the same engine does it alone.
+    /// Serves `app` by this hook, or by the same server without the layer.
     pub(crate) fn start(hook: Hook, tls: Option<&Tls>, linger: Option<LingerLayer>, app: Router) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -105,7 +105,10 @@ impl Server {
             match hook {
                 Hook::Axum => axum(listener, acceptor, layer, app).await,
                 Hook::Tonic => tonic(listener, acceptor, layer, app).await,
-                _ => own_loop(hook, listener, acceptor, layer, app).await,
+                Hook::Layer | Hook::HyperErrors | Hook::Wrap => {
+                    own_loop(hook, listener, acceptor, layer, app).await;
+                }
+                Hook::AxumServer => unreachable!("it has a handle"),
             }
         });
         Self { address, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
@@ -116,9 +119,9 @@ impl Server {
         Client::connect(self.address, receive_buffer, config).await.expect("loopback")
     }
 
-    /// The deadline of the server's shutdown is over: the tracker cuts what it tracks, and without it the
-    /// process ends. axum-server drops its connections, after this grace, in which it asks hyper to end those
-    /// that are idle.
+    /// Reaches the deadline of the server's shutdown: the tracker cuts its connections, and without the
+    /// layer the process ends. axum-server first asks hyper to end idle connections and, after this grace,
+    /// drops the others.
     pub(crate) async fn reach_deadline(&mut self, grace: Duration) {
         match (&self.handle, &self.linger) {
             (Some(handle), _) => handle.graceful_shutdown(Some(grace)),
@@ -201,7 +204,7 @@ where
     let serve = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
     let accepting = async {
         while let Ok((stream, _)) = listener.accept().await {
-            // Handshakes one by one: these tests have one client at a time.
+            // One handshake after another is enough, because these tests have one client at a time.
             if let Ok(stream) = accept(stream).await {
                 drop(accepted.send(stream));
             }
@@ -221,8 +224,11 @@ async fn own_loop(
     app: Router,
 ) {
     let running = match (hook, linger, tls) {
-        (_, None, None) => accept_loop(listener, http(app)),
-        (_, None, Some(tls)) => accept_loop(listener, BareTls::new(tls, http(app))),
+        (Hook::Axum | Hook::AxumServer | Hook::Tonic, ..) => unreachable!("these own their loop"),
+        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http(app)),
+        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, Some(tls)) => {
+            accept_loop(listener, BareTls::new(tls, http(app)))
+        }
         (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http(app))),
         (Hook::Layer, Some(linger), Some(tls)) => accept_loop(listener, linger.tls(tls).layer(http(app))),
         (Hook::HyperErrors, Some(linger), None) => {
@@ -231,11 +237,11 @@ async fn own_loop(
         (Hook::HyperErrors, Some(linger), Some(tls)) => {
             accept_loop(listener, linger.classify(HyperErrors).tls(tls).layer(http(app)))
         }
-        (_, Some(linger), None) => {
+        (Hook::Wrap, Some(linger), None) => {
             let mut http = http(app);
             accept_loop(listener, service_fn(move |tcp| http.call(linger.wrap(tcp))))
         }
-        (_, Some(linger), Some(tls)) => {
+        (Hook::Wrap, Some(linger), Some(tls)) => {
             let mut http = http(app);
             accept_loop(listener, BareTls::new(tls, service_fn(move |tls| http.call(linger.wrap(tls)))))
         }

@@ -1,6 +1,6 @@
-//! The table in docs/stacks.md, filled in by running each of its cells.
+//! The table in docs/stacks.md, rendered by running each of its cells.
 //!
-//! After a change that is meant: `UPDATE=1 cargo test -p tower-linger-tests --test hooks -- table`.
+//! After an intended change: `UPDATE=1 cargo test -p tower-linger-tests --test hooks -- table`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tower_linger::{LingerLayer, RequestLayer};
 use crate::happening::{Framing, Happening, Sight, app, happen};
 use crate::server::{Hook, Server, Tls};
 
-/// One line of the table: a hook, and what of this crate is in it.
+/// One line of the table: a hook, and what it uses of this crate.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
@@ -33,7 +33,7 @@ const fn watched(name: &'static str, hook: Hook) -> Row {
     Row { name, hook, layered: true, watched: true }
 }
 
-/// Each engine alone, and after it those that it has to be compared with.
+/// Each server alone, followed by the lines that are compared with it.
 const ROWS: [Row; 14] = [
     bare("`axum::serve`, bare", Hook::Axum),
     layered("with `LingerListener`, `TlsLingerListener`", Hook::Axum),
@@ -93,7 +93,7 @@ async fn rendered() -> String {
         let tls = tls.then_some(&certificate);
         let mut alone = Vec::new();
         for row in ROWS {
-            // At the same time, since a client waits a moment for a reset.
+            // At the same time, because a reset that settles first takes a moment.
             let cells: Vec<_> = happenings
                 .iter()
                 .map(|happening| tokio::spawn(cell(row, *happening, framing, tls.cloned())))
@@ -134,7 +134,7 @@ fn shown(sight: Option<&Sight>) -> String {
     sight.map_or_else(|| "–".to_owned(), Sight::to_string)
 }
 
-/// What the layer promises of each of its cells.
+/// Asserts what the layer promises for each cell.
 fn check(row: Row, part: &str, happenings: &[Happening], layered: &[Option<Sight>], bare: &[Option<Sight>]) {
     for ((happening, layered), bare) in happenings.iter().zip(layered).zip(bare) {
         let (Some(layered), Some(bare)) = (layered, bare) else { continue };

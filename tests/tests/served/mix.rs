@@ -1,4 +1,4 @@
-//! Servers whose requests take as long as a test wants, and clients that are in the middle of something.
+//! Servers whose requests take as long as a test wants, and their clients.
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -33,7 +33,8 @@ use tower_linger_tests::server::{BoxError, Engine, listen};
 pub(crate) const LARGE_BYTES: usize = 1024 * CHUNK.len();
 const CHUNK: &[u8] = &[b'.'; 64 << 10];
 
-/// Counts its requests, from a handler's first poll until it or its response's body is dropped.
+/// Counts its requests in progress: from the handler's first poll until the handler or the response's body is
+/// dropped.
 #[derive(Clone)]
 pub(crate) struct App {
     running: Arc<AtomicUsize>,
@@ -55,12 +56,12 @@ impl Drop for Guard {
 }
 
 impl App {
-    /// How many requests are handled.
+    /// How many requests are in progress.
     pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::SeqCst)
     }
 
-    /// Lets the requests of `/gated` be answered.
+    /// Lets `/gated` answer its requests.
     pub(crate) fn open(&self) {
         self.gate.send_replace(true);
     }
@@ -92,7 +93,7 @@ async fn pending(State(app): State<App>) {
 async fn gated(State(app): State<App>) -> &'static str {
     let _guard = app.guard();
     let mut gate = app.gate.subscribe();
-    gate.wait_for(|is_open| *is_open).await.expect("the app has it");
+    gate.wait_for(|is_open| *is_open).await.expect("the app keeps the sender");
     "through"
 }
 
@@ -177,7 +178,7 @@ impl Scene {
         Self { address, client, serve }
     }
 
-    /// The server's future, as `finish` takes it: dropping it ends the accept loop.
+    /// The server's future, for `Shutdown::finish`. Dropping it ends the accept loop.
     pub(crate) fn serve(&mut self) -> impl Future<Output = ()> + Send + use<> {
         let mut serve = std::mem::take(&mut self.serve);
         async move {
@@ -198,7 +199,7 @@ async fn by_axum<L: Listener<Addr: Debug>>(
     axum::serve(listener, app).with_graceful_shutdown(requested).await.expect("it ends");
 }
 
-/// A loop of one's own that leaves its connections alone when it ends.
+/// An accept loop of one's own, whose end does not end its connections.
 async fn by_hyper<S>(listener: TcpListener, mut connections: S, requested: impl Future<Output = ()> + Send)
 where
     S: Service<TcpStream, Response = (), Error: Send + 'static, Future: Send + 'static> + Send,
@@ -214,7 +215,7 @@ where
     }
 }
 
-/// hyper-util's, with upgrades; a client's half-close does not end it.
+/// Serves by hyper-util with upgrades. A client's half-close does not end the connection.
 fn http<T>(
     app: Router,
 ) -> impl Service<LingerIo<T>, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static
@@ -231,7 +232,7 @@ where
     })
 }
 
-/// Sends a request, and reads until this text has come.
+/// Sends a request, and reads until this text has arrived.
 pub(crate) async fn ask(client: &mut Client, request: &str, until: &str) {
     send(client, request.as_bytes()).await;
     let mut seen = Vec::new();
@@ -246,7 +247,7 @@ pub(crate) async fn send(client: &mut Client, bytes: &[u8]) {
     client.flush().await.expect("it is taken");
 }
 
-/// The preface, empty settings and one GET, without an end of its own anywhere else (RFC 9113, RFC 7541).
+/// The HTTP/2 preface, empty settings and one GET (RFC 9113, RFC 7541).
 pub(crate) fn http2_request(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).expect("a short one");
     let mut block = vec![0x82, 0x86, 0x04, length];

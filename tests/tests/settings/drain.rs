@@ -1,4 +1,4 @@
-//! What ends the drain, and how the socket is let go.
+//! Settings that end the drain, and that decide how the socket is released.
 
 use nix::sys::socket::{getsockopt, sockopt::TcpUserTimeout};
 use tokio::io::AsyncWriteExt;
@@ -83,14 +83,14 @@ async fn at_limit_says_whether_the_client_is_reset() {
             let policy = long().drain_idle_timeout(SHORT).at_limit(release);
             let (report, client) = silent(Scene::plain(engine, policy).await).await;
             assert_eq!((report.outcome, report.release), (Outcome::DrainIdle, release), "{engine:?}");
-            // A read would only tell of the FIN before it.
+            // A read would return the FIN that came before the reset.
             let is_reset = client.tcp().take_error().expect("a socket").is_some();
             assert_eq!(is_reset, release == Release::Abort, "{engine:?} {release:?}");
         }
     }
 }
 
-/// Seen on a second descriptor of the socket.
+/// A second descriptor of the socket shows the option.
 #[tokio::test]
 async fn orphan_timeout_is_the_kernels_bound_after_the_release() {
     for engine in Engine::ALL {
@@ -105,8 +105,7 @@ async fn orphan_timeout_is_the_kernels_bound_after_the_release() {
     }
 }
 
-/// Its answer to our `close_notify` is read through the session, and is the end: the client's FIN is not
-/// waited for.
+/// The client's answer to our `close_notify` ends the close: its FIN is not waited for.
 #[tokio::test]
 async fn await_close_notify_ends_with_the_clients_close_notify() {
     for engine in Engine::ALL {

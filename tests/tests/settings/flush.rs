@@ -1,4 +1,4 @@
-//! What bounds the bytes that a TLS session has not got rid of when its connection is dropped.
+//! Settings that bound the flush: what a TLS session still holds when its connection is dropped.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_linger::{Outcome, Phase, Release};
@@ -6,7 +6,7 @@ use tower_linger_tests::server::Engine;
 
 use super::scene::{SHORT, Scene, fill, long, read_slowly, within};
 
-/// The idle timeout may not be longer than the limit, so the second one is tried with both.
+/// The idle timeout may not be longer than the limit, so the limit is tried together with it.
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_let_go_at_flush_idle_timeout_and_at_flush_limit() {
     for engine in Engine::ALL {
@@ -27,7 +27,7 @@ async fn a_client_that_takes_nothing_is_let_go_at_flush_idle_timeout_and_at_flus
     }
 }
 
-/// So slowly that the system finds nothing worth waking the server for, for longer than the timeout.
+/// The client reads so slowly that the kernel does not wake the server for longer than the timeout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flush_idle_timeout_keeps_a_client_that_reads_slowly_and_steadily() {
     for engine in Engine::ALL {

@@ -1,4 +1,4 @@
-//! The FIN is held back although the engine shuts the connection down itself.
+//! Settings that hold the FIN back, although hyper shuts the connection down itself.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use tower_linger_tests::until::until;
 
 use super::scene::{ANSWER, LONG, Scene, long, within};
 
-/// Reads the whole response and not the end of the connection.
+/// Reads the whole response, but not the end of the connection.
 async fn read_answer(client: &mut Client) {
     let mut received = Vec::new();
     while !received.ends_with(ANSWER.as_bytes()) {
@@ -28,14 +28,14 @@ fn has_ended(client: &Client) -> bool {
     }
 }
 
-/// Without the setting the server ends first, and the client sees that while its own side is open.
+/// Without the setting the server sends its FIN first, while the client's side is open.
 #[tokio::test]
 async fn peer_closes_first_sends_no_fin_before_the_clients() {
     for engine in Engine::ALL {
         let mut scene = Scene::plain(engine, long().peer_closes_first(LONG)).await;
         let mut client = scene.asked("/").await;
         read_answer(&mut client).await;
-        // The engine is done with it: what it had to send is sent.
+        // By then hyper has sent everything that it had to send.
         until("the close begins", || scene.linger.tracker().closing() == 1).await;
         assert!(!has_ended(&client) && scene.has_no_report(), "{engine:?}");
         client.shutdown().await.expect("loopback");

@@ -1,4 +1,4 @@
-//! Each setting of a policy has its effect through a real hyper and a real `axum::serve`, on real sockets.
+//! Each setting of a policy has its effect with a real hyper and a real `axum::serve` on real sockets.
 
 #![cfg(target_os = "linux")]
 

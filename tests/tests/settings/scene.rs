@@ -1,4 +1,4 @@
-//! Servers with one setting changed, and clients that show it.
+//! Servers whose policy has one setting changed, and their clients.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::routing::any;
 use axum::serve::Listener;
 use hyper::upgrade::Upgraded;
@@ -27,13 +27,13 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting, serve};
 
-/// Over before the test gives up.
+/// A bound that a test waits for.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
-/// Never over in a test: what ends a close is the one setting that is not this long.
+/// A bound that no test reaches, so that what ends a close is the one setting that is shorter.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
-/// How long the tests wait for what has to come.
+/// How long the tests wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const ANSWER: &str = "the answer";
@@ -41,13 +41,13 @@ pub(crate) const ANSWER: &str = "the answer";
 /// More than two sockets hold.
 pub(crate) const LARGE_BYTES: usize = 64 << 20;
 
-/// A policy under which nothing ends by itself.
+/// A policy under which no close ends by itself.
 pub(crate) fn long() -> ClosePolicyBuilder {
     let builder = ClosePolicy::builder().flush_limit(LONG).flush_idle_timeout(LONG);
     builder.drain_limit(LONG).drain_idle_timeout(LONG).drain_limit_bytes(1 << 40)
 }
 
-/// One server.
+/// A server, the reports of its closes, and what its handlers and its listener hand to the test.
 pub(crate) struct Scene {
     pub(crate) running: Running,
     pub(crate) linger: LingerLayer,
@@ -66,7 +66,7 @@ impl Scene {
         Self::start(engine, policy, true, false).await
     }
 
-    /// Plain, with a second descriptor for each connection in the test's hands.
+    /// Plain; the test has a second descriptor of each connection.
     pub(crate) async fn shared(engine: Engine, policy: ClosePolicyBuilder) -> Self {
         Self::start(engine, policy, false, true).await
     }
@@ -101,14 +101,14 @@ impl Scene {
         connecting.await.expect("it listens")
     }
 
-    /// A client that has asked for something, and for the connection's end after it.
+    /// A client that has sent its last request.
     pub(crate) async fn asked(&self, path: &str) -> Client {
         let mut client = self.connect().await;
         client.write_all(&last_request(path)).await.expect("loopback");
         client
     }
 
-    /// A client that has its answer and has seen the server's end, and does not end its own side.
+    /// A client that has read its answer and the server's end, and keeps its own side open.
     pub(crate) async fn answered(&self) -> Client {
         let mut client = self.asked("/").await;
         let mut answer = String::new();
@@ -152,18 +152,18 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("within a minute")
 }
 
-/// Writes until nothing more is taken. Returns how much was.
+/// Writes until nothing more is taken. Returns how much was taken.
 pub(crate) async fn fill(io: &mut (impl AsyncWrite + Unpin)) -> usize {
     let chunk = [7; 16 << 10];
     let mut taken = 0;
-    // A full socket has nothing to tell; what is not taken for so long will not be.
+    // No event tells that a socket is full. Should it still take something later, the test shows less.
     while let Ok(written) = timeout(2 * SHORT, io.write(&chunk)).await {
         taken += written.expect("the peer is there");
     }
     taken
 }
 
-/// Reads 1 MiB, in two or three seconds. Returns how much that was.
+/// Reads 1 MiB in two or three seconds. Returns how much it read.
 pub(crate) async fn read_slowly(client: &mut Client) -> usize {
     let (mut chunk, mut read) = ([0; 4 << 10], 0);
     let mut pace = interval(Duration::from_millis(10));
@@ -183,9 +183,8 @@ fn app(tunnels: UnboundedSender<TokioIo<Upgraded>>) -> Router {
             let upgraded = hyper::upgrade::on(request).await.expect("asked for");
             let _ = tunnels.send(TokioIo::new(upgraded));
         });
-        let head = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-        let head = head.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "echo");
-        head.body(Body::empty()).expect("a response")
+        let switching = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+        (StatusCode::SWITCHING_PROTOCOLS, switching)
     };
     Router::new()
         .route("/", any(async || ANSWER))
@@ -193,7 +192,7 @@ fn app(tunnels: UnboundedSender<TokioIo<Upgraded>>) -> Router {
         .route("/tunnel", any(upgrade))
 }
 
-/// A listener that keeps a second descriptor for each of its connections, if it is asked to.
+/// A listener that can give the test a second descriptor of each connection.
 struct Sharing {
     listener: TcpListener,
     shared: Option<UnboundedSender<TcpStream>>,

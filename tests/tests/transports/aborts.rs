@@ -1,5 +1,4 @@
-//! TCP is reset where that is asked for, any other stream is closed, and the report says which of them it
-//! was.
+//! An abort resets TCP and closes any other stream, and the report says which of them happened.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ struct Seen {
     release: Release,
 }
 
-/// Half an answer is written, then the connection is ended unclean.
+/// Writes half an answer, then ends the connection uncleanly.
 async fn end<T: Transport>(
     mut client: impl tokio::io::AsyncRead + Unpin,
     server: T,
@@ -51,7 +50,7 @@ async fn an_aborted_tcp_connection_is_reset_behind_what_was_sent() {
     }
 }
 
-/// The reset may overtake what was sent.
+/// The reset may overtake what was sent before.
 #[tokio::test]
 async fn a_reset_tcp_connection_is_reset() {
     let (client, server) = pair().await;
@@ -72,7 +71,7 @@ async fn a_stream_without_a_known_socket_is_closed_and_not_called_aborted() {
     }
 }
 
-/// Unix sockets know no reset.
+/// Unix sockets have no reset.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_closed_and_not_called_aborted() {

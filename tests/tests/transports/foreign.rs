@@ -1,4 +1,4 @@
-//! Streams that this crate does not know, in `Plain`.
+//! Streams that this crate does not know, inside `Plain`.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::pair;
 
 const PEER_CLOSED: Outcome = Outcome::PeerClosed { close_notify: false };
 
-/// Inside of `Plain` a stream of tokio-rustls is like one of any TLS library: nothing but its reads and
-/// writes is known.
+/// Inside `Plain`, a stream of tokio-rustls stands for one of any TLS library: only its reads and writes are
+/// known.
 #[tokio::test]
 async fn a_foreign_tls_stream_whose_peer_leaves_without_close_notify_has_ended() {
     let certs = Certs::make();

@@ -1,4 +1,4 @@
-//! What each transport does at a connection's end that another one cannot do.
+//! What is special about each transport at a connection's end.
 
 mod aborts;
 mod foreign;
@@ -6,7 +6,7 @@ mod foreign;
 mod processes;
 #[cfg(target_os = "linux")]
 mod sockets;
-// The path of other systems asks for nothing.
+// The code for other systems does not read `TCP_INFO`.
 #[cfg(all(target_os = "linux", not(tower_linger_portable)))]
 mod tcp_info;
 

@@ -1,4 +1,4 @@
-//! What could take the whole process along is tried in a process of its own: this binary once more.
+//! Tests that could abort the whole process run in a child process: this binary, started once more.
 
 use std::net::Shutdown;
 use std::path::Path;
@@ -11,28 +11,28 @@ use tower_linger::{LingerLayer, Outcome};
 
 use super::pair;
 
-/// Set in the process that a test starts, to what it is to try.
+/// The environment variable that tells the child process what to try.
 const CHILD: &str = "TRANSPORTS_CHILD";
 
 pub(super) fn child_of() -> Option<String> {
     std::env::var(CHILD).ok()
 }
 
-/// Runs a test of this binary once more, as a child, with a library loaded before all others.
+/// Runs a test of this binary in a child process, with this library loaded before all others.
 pub(super) fn run(test: &str, child: &str, preloaded: Option<&Path>) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("known"));
     command.args(["--exact", test, "--nocapture"]).env(CHILD, child).env_remove("RUST_BACKTRACE");
     if let Some(library) = preloaded {
         command.env("LD_PRELOAD", library);
     }
-    let output = command.output().expect("it was started just now");
+    let output = command.output().expect("this binary can be started");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("1 passed"), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
 thread_local! {
-    /// Dropped when its thread ends, after the thread's other values or before them.
+    /// Dropped when its thread ends, before or after the thread's other locals.
     static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
 }
 
@@ -42,7 +42,7 @@ fn a_runtime_that_ends_with_its_thread_reports_and_counts_its_closes() {
         run("processes::a_runtime_that_ends_with_its_thread_reports_and_counts_its_closes", "1", None);
         return;
     };
-    // On a thread that has closed a connection before, there are more values of the thread to be dropped.
+    // A thread that has closed a connection before has more thread-locals to drop.
     for closes_before in [0, 1] {
         let (reports, seen) = mpsc::channel();
         let linger = LingerLayer::default().on_close(move |report| {
@@ -60,7 +60,7 @@ fn a_runtime_that_ends_with_its_thread_reports_and_counts_its_closes() {
                     }
                     let (client, server) = pair().await;
                     drop(linger.wrap(server));
-                    // The close is in its drain: the FIN has come.
+                    // The FIN shows that the close is in its drain.
                     let mut client = client;
                     assert_eq!(client.read(&mut [0; 1]).await.expect("FIN"), 0);
                     client.into_std().expect("a socket")

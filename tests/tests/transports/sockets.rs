@@ -1,4 +1,4 @@
-//! Sockets that are unlike the usual ones, on Linux.
+//! Unusual sockets, on Linux.
 
 use std::future::poll_fn;
 use std::io;
@@ -20,7 +20,7 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 use super::pair;
 
-/// An error queue that nobody empties makes the kernel call the socket writable for ever.
+/// While nobody empties a socket's error queue, the kernel always calls the socket writable.
 #[tokio::test(start_paused = true)]
 async fn an_error_queue_does_not_make_an_early_release_spin() {
     let policy = ClosePolicy::builder().early_release(1_000).build().expect("makes sense");
@@ -31,7 +31,7 @@ async fn an_error_queue_does_not_make_an_early_release_spin() {
                 TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
             setsockopt(&server, sockopt::Timestamping, &flags).expect("Linux has it");
         }
-        // More than the client's kernel takes: the FIN is not acknowledged.
+        // More than the client's kernel takes, so the FIN is not acknowledged.
         while server.try_write(&[0; 8 << 10]).is_ok() {}
         if stamps {
             server.ready(Interest::ERROR).await.expect("the time stamps are in the queue");
@@ -49,7 +49,8 @@ async fn an_error_queue_does_not_make_an_early_release_spin() {
     }
 }
 
-/// Asked with `MSG_TRUNC`, a socket of packets tells a packet's whole length, whatever was asked for.
+/// With `MSG_TRUNC`, a socket of packets returns a packet's whole length, even if that is more than was asked
+/// for.
 #[tokio::test]
 async fn a_packet_longer_than_the_limit_is_counted_up_to_the_limit() {
     const LIMIT: u64 = 10;
@@ -79,7 +80,7 @@ fn packets() -> (OwnedFd, OwnedFd) {
     (ours, theirs)
 }
 
-/// A corked MPTCP connection keeps its FIN for 200 ms; a corked TCP connection sends it with the alert.
+/// A corked MPTCP connection would delay its FIN by 200 ms; a corked TCP connection sends it with the alert.
 #[tokio::test]
 async fn an_mptcp_connection_is_not_corked() {
     let certs = Certs::make();
@@ -87,12 +88,12 @@ async fn an_mptcp_connection_is_not_corked() {
     let connector = TlsConnector::from(Arc::new(certs.client(&Version::ALL)));
     for protocol in [Protocol::TCP, Protocol::MPTCP] {
         let (client, server) = match pair_by(protocol) {
-            // A user's kernel may lack MPTCP; that of CI must not.
+            // A developer's kernel may lack MPTCP; CI's must not.
             Err(error)
                 if error.raw_os_error() == Some(nix::libc::EPROTONOSUPPORT)
                     && std::env::var_os("CI").is_none() =>
             {
-                eprintln!("this kernel has no MPTCP: nothing to see");
+                eprintln!("not tried: this kernel has no MPTCP");
                 continue;
             }
             pair => pair.expect("loopback"),
@@ -113,7 +114,7 @@ async fn an_mptcp_connection_is_not_corked() {
         drop(client);
         let report = closing.await.expect("no panic");
         assert_eq!((report.outcome, report.sent_close_notify), (PEER_CLOSED, true), "{protocol:?}");
-        // Other systems have no cork.
+        // The code for other systems does not cork.
         let corks = protocol == Protocol::TCP && cfg!(not(tower_linger_portable));
         assert_eq!(SockRef::from(&descriptor).tcp_cork().expect("a TCP socket"), corks, "{protocol:?}");
     }

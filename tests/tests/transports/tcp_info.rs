@@ -1,4 +1,4 @@
-//! A kernel that tells less of a connection than is asked for.
+//! A kernel whose `TCP_INFO` has fewer fields than are asked for.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ use tower_linger::{ClosePolicy, LingerLayer, Outcome, Release};
 use super::pair;
 use super::processes::{child_of, run};
 
-/// What a kernel of old, or an imitation of one, answers to `TCP_INFO`.
+/// Answers to `TCP_INFO` as old kernels, and other systems that imitate Linux, do.
 const SHORT_TCP_INFO: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,8 +29,8 @@ int getsockopt(int socket, int level, int name, void *value, socklen_t *length) 
 "#;
 
 #[test]
-fn a_short_tcp_info_costs_what_it_would_tell_and_nothing_else() {
-    const NAME: &str = "tcp_info::a_short_tcp_info_costs_what_it_would_tell_and_nothing_else";
+fn a_short_tcp_info_loses_only_what_it_would_tell() {
+    const NAME: &str = "tcp_info::a_short_tcp_info_loses_only_what_it_would_tell";
     if let Some(child) = child_of() {
         let runtime = Builder::new_current_thread().enable_all().build();
         return runtime.expect("a runtime").block_on(closes_that_ask(child == "short"));
@@ -55,8 +55,8 @@ async fn closes_that_ask(is_short: bool) {
         let _ = reports.send(*report);
     });
 
-    // An early release, with a client that stays: without a word of the kernel's, it waits as it would
-    // otherwise.
+    // An early release, with a client that stays. Without the kernel's answer, the drain lasts as long as
+    // without the setting.
     let (client, server) = pair().await;
     drop(linger.wrap(server));
     linger.tracker().wait().await;
@@ -65,7 +65,7 @@ async fn closes_that_ask(is_short: bool) {
     assert_eq!((report.outcome, report.unacked), expected);
     drop(client);
 
-    // A response that only the connection's end delimits is cut: a RST, when the client has what was sent.
+    // A cut response that ends with its connection: a RST, once the client has what was sent.
     let (mut client, server) = pair().await;
     let mut io = linger.wrap(server);
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.expect("loopback");

@@ -1,4 +1,4 @@
-//! Early release: acknowledged, and quiet.
+//! Early release: the client has acknowledged everything and is quiet.
 
 use std::time::Duration;
 
@@ -14,19 +14,20 @@ fn early() -> ClosePolicy {
     patient().early_release(4).build().expect("makes sense")
 }
 
-/// A lazy client has everything and keeps its socket open: nginx would hold on to it for 5 s.
+/// The client has everything and keeps its socket open. nginx would hold the connection for 5 s.
 pub(super) async fn a_client_that_has_everything_and_is_quiet_is_released_early() {
     let (mut server, mut client) = connect().await;
     let resets = ResetWatch::start(SERVER.port()).expect("captures");
     server.write_all(&RESPONSE).await.expect("loopback");
     let report = close(server, &early()).await;
     assert_eq!((report.outcome, report.unacked), (Outcome::Acknowledged, Some(0)));
-    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("the whole response"), RESPONSE.len());
     drop(client);
     resets.assert_none(report);
 }
 
-/// Acknowledged is not read. The upload goes on in `FIN_WAIT2`, and nothing of it is answered by a reset.
+/// Acknowledged bytes are in the client's kernel, which does not mean that the client has read them. Its
+/// upload goes on in `FIN_WAIT2`, and none of it is answered by a reset.
 pub(super) async fn a_client_that_still_sends_is_not_released() {
     const UPLOAD: usize = 256 << 20;
     let (mut server, mut client) = connect().await;
@@ -39,11 +40,11 @@ pub(super) async fn a_client_that_still_sends_is_not_released() {
     }
     let report = closing.await.expect("no panic");
     assert_eq!((report.outcome, report.bytes_drained), (Outcome::Acknowledged, UPLOAD as u64));
-    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("it is all there"), RESPONSE.len());
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("the whole response"), RESPONSE.len());
     resets.assert_none(report);
 }
 
-/// Quiet alone is not enough: what is on the way may be lost, and only this socket can send it again.
+/// A quiet client is not enough: packets on the way may be lost, and only this socket can send them again.
 pub(super) async fn a_client_that_has_not_acknowledged_is_not_released() {
     let (mut server, _client) = connect().await;
     on_the_way_to_the_client("drop");

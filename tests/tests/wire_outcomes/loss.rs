@@ -16,8 +16,7 @@ const UPLOAD_BYTES: usize = 64 << 20;
 const CLIENTS: usize = 20;
 const MESSAGE: &str = "too large\n";
 
-/// CONFORMANCE 7, RFC 9112 §9.6: what is lost on the way is sent again, as long as there is a socket that
-/// can.
+/// CONFORMANCE 7, RFC 9112 §9.6: lost packets are sent again as long as the socket exists.
 pub(super) async fn an_early_answer_survives_the_loss_of_packets() {
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let server = serve(LingerListener::new(listener, LingerLayer::default()), app());
@@ -27,7 +26,7 @@ pub(super) async fn an_early_answer_survives_the_loss_of_packets() {
     drop(server);
 }
 
-/// The same without the layer: what makes the difference.
+/// The same without the layer, which shows that the layer makes the difference.
 pub(super) async fn without_the_layer_an_early_answer_is_lost_with_the_packets() {
     let server = serve(TcpListener::bind(SERVER).await.expect("the port is free"), app());
     let seen = uploads().await;
@@ -39,7 +38,7 @@ fn app() -> Router {
     Router::new().route("/", put(async || (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)))
 }
 
-/// What each client saw while 15 of 100 packets to it were lost. They connect before that.
+/// What each client saw while 15 of 100 packets to it were lost. The clients connect before that begins.
 async fn uploads() -> Vec<Seen> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {

@@ -1,11 +1,14 @@
-//! Each way in which a connection can end, caused for real, and the outcome that is reported for it.
+//! Each way in which a connection can end, caused by a real network, and the outcome that is reported for it.
 //!
-//! A suite of its own, because it needs `nft` and `ss`: `make wire`.
+//! Run it by `make wire`: it needs `nft` and `ss`.
 
 #[cfg(target_os = "linux")]
 mod early;
 #[cfg(target_os = "linux")]
 mod loss;
+#[cfg(target_os = "linux")]
+#[path = "../shared/memory.rs"]
+mod memory;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]

@@ -51,7 +51,7 @@ pub(super) async fn a_peers_zero_linger_is_peer_reset() {
     assert_eq!(report.failure.expect("kept").kind(), ErrorKind::ConnectionReset);
 }
 
-/// CONFORMANCE 32 and 33: a middlebox's RST, in answer to the FIN, or to the response before the close.
+/// CONFORMANCE 32 and 33: a middlebox answers the FIN, or the response before the close, with a RST.
 pub(super) async fn a_reset_forged_on_the_way_is_peer_reset_whoever_sees_it_first() {
     let (server, _client) = connect().await;
     on_the_way_to_the_client("reject with tcp reset");
@@ -65,7 +65,7 @@ pub(super) async fn a_reset_forged_on_the_way_is_peer_reset_whoever_sees_it_firs
     let report = close(server, &patient_policy()).await;
     assert_eq!((report.outcome, report.unacked), (Outcome::PeerReset, Some(RESPONSE.len() as u64)));
 
-    // The service reads the reset, and the kernel has forgotten it by the time of the close.
+    // The service reads the reset, so the kernel does not report it to the close.
     heal();
     let (server, _client) = connect().await;
     let linger = LingerLayer::new(patient_policy());
@@ -78,7 +78,7 @@ pub(super) async fn a_reset_forged_on_the_way_is_peer_reset_whoever_sees_it_firs
     assert_eq!(linger.tracker().summary().count(Outcome::PeerReset), 1);
 }
 
-/// CONFORMANCE 32: each ICMP error, and then the retransmission limit.
+/// CONFORMANCE 32: each ICMP error, until the kernel's limit of retransmission.
 pub(super) async fn icmp_unreachable_until_the_kernel_gives_up_is_unreachable() {
     let errors = [
         ("host-unreachable", Some(ErrorKind::HostUnreachable)),
@@ -130,8 +130,8 @@ pub(super) async fn silence_until_the_kernel_gives_up_is_kernel_timeout() {
     assert_eq!((report.outcome, report.unacked), (Outcome::KernelTimeout, Some(RESPONSE.len() as u64)));
 }
 
-/// CONFORMANCE 32: `FIN_WAIT2` has no timer of its own while somebody holds the socket, but keepalive works
-/// there.
+/// CONFORMANCE 32: the kernel has no timer for `FIN_WAIT2` while a process holds the socket, but keepalive
+/// works there.
 pub(super) async fn an_unanswered_keepalive_is_kernel_timeout() {
     let (server, mut client) = connect().await;
     let keepalive = TcpKeepalive::new().with_time(SECOND).with_interval(SECOND).with_retries(1);
@@ -152,7 +152,7 @@ pub(super) async fn a_socket_destroyed_on_this_host_is_local_abort() {
     assert_eq!(closing.await.expect("no panic").outcome, Outcome::LocalAbort);
 }
 
-/// CONFORMANCE 25 and 34: the peer is gone without a word, and the kernel would try for a quarter of an hour.
+/// CONFORMANCE 25 and 34: the peer vanishes, and the kernel would retransmit for a quarter of an hour.
 pub(super) async fn a_peer_that_vanishes_is_drain_idle_with_bytes_unacknowledged() {
     let (mut server, _client) = connect().await;
     on_the_way_to_the_client("drop");
@@ -173,14 +173,14 @@ pub(super) async fn a_peer_that_takes_nothing_is_flush_timeout_and_a_reset() {
     let before = Counters::read();
     let report = close(server, &policy).await;
     assert_eq!((report.outcome, report.ended_in), (Outcome::FlushTimeout, Phase::Flush));
-    // A wrapper hides the socket, so this release is an ordinary close, and the report says so: see `Plain`.
+    // `Plain` hides the socket, so this release is an ordinary close, and the report says so.
     assert_eq!(report.release, Release::Close);
     assert_eq!(Counters::read().since(&before).out_rsts(), 0);
     let end = client.read_to_end(&mut Vec::new()).await;
-    assert!(end.is_ok_and(|bytes| bytes < BUFFER), "what was above the kernel is lost");
+    assert!(end.is_ok_and(|bytes| bytes < BUFFER), "what the buffer held is lost");
 }
 
-/// CONFORMANCE 22, plain: a response that its close delimits, cut by a failure.
+/// CONFORMANCE 22, plain: a failure cuts a response that ends with its connection.
 pub(super) async fn an_aborted_response_ends_in_a_reset_and_not_in_a_fin() {
     let (server, mut client) = connect().await;
     let linger = LingerLayer::default();
@@ -200,7 +200,8 @@ pub(super) async fn an_aborted_response_ends_in_a_reset_and_not_in_a_fin() {
     );
 }
 
-/// A limit's release: a plain close by default, a reset by policy.
+/// A close that ends at a limit releases the socket by a plain close by default, by a reset if the policy
+/// says so.
 pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
     for (release, resets) in [(Release::Close, 0), (Release::Abort, 1)] {
         let (server, mut client) = connect().await;
@@ -210,15 +211,15 @@ pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
         let report: CloseReport = close(server, &policy).await;
         assert_eq!((report.outcome, report.release), (Outcome::DrainIdle, release));
         assert_eq!(Counters::read().since(&before).out_rsts(), resets);
-        // The FIN was first, so that is what the client reads.
+        // The client reads the FIN, because that came before the reset.
         assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
         drop(client);
         ss(&["-K", "sport", "=", ":8080"]);
     }
 }
 
-/// CONFORMANCE 4: `shutdown` acts on the connection, `close` on one of its descriptors; a child process has
-/// another.
+/// CONFORMANCE 4: `shutdown` acts on the connection, `close` on a descriptor only, and here a child process
+/// has another descriptor of the connection.
 pub(super) async fn a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so() {
     let on_last_close = ClosePolicy::builder().on_last_close().build().expect("makes sense");
     for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (on_last_close, Outcome::LeftOpen)] {

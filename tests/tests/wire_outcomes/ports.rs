@@ -1,4 +1,4 @@
-//! Who holds `TIME_WAIT`, and whether a port can be used again.
+//! Which side holds `TIME_WAIT`, and whether a port can be used again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,13 +28,13 @@ pub(super) async fn time_wait_is_the_servers_unless_the_peer_closes_first() {
         assert_eq!(waiting.lines().count(), 1, "{holder}: {}", ss(&["-tan"]));
         let other = if holder == "sport" { "dport" } else { "sport" };
         assert_eq!(ss(&["-Htan", "state", "time-wait", other, "=", ":8080"]), "", "{holder}");
-        // For the next one to bind and to count from nothing.
+        // Frees the port and resets the count for the next policy.
         ss(&["-K", "state", "time-wait"]);
     }
 }
 
-/// CONFORMANCE 37: whatever the close was, `TIME_WAIT` is honoured and the same four numbers work again at
-/// once.
+/// CONFORMANCE 37: after every kind of close the same addresses and ports work again at once, with
+/// `TIME_WAIT` respected.
 pub(super) async fn a_client_reconnects_from_the_same_port_after_every_kind_of_close() {
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let client_address = SocketAddr::new(SERVER.ip(), 40_000);
@@ -78,7 +78,7 @@ async fn reconnect(listener: &TcpListener, from: SocketAddr) -> (TcpStream, TcpS
     (client.expect("the server takes the connection"), accepted.expect("loopback").0)
 }
 
-/// Proves that the new connection is a whole one, and ends it.
+/// Shows that the new connection works, and ends it.
 async fn exchange(mut client: TcpStream, mut server: TcpStream) {
     server.write_all(b"again").await.expect("loopback");
     client.read_exact(&mut [0; 5]).await.expect("loopback");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower_linger::{ClosePolicy, ClosePolicyBuilder};
 
-/// A fixed port: nobody else is in the namespace.
+/// A fixed port: each test has a network namespace of its own.
 pub(crate) const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// The two ends of a connection, server first.
@@ -18,12 +18,12 @@ pub(crate) async fn connect() -> (TcpStream, TcpStream) {
     (accepted.expect("loopback").0, client.expect("loopback"))
 }
 
-/// A policy whose drain outlasts what the kernel is made to do in these tests.
+/// A policy whose drain lasts longer than the kernel's bounds in these tests.
 pub(crate) fn patient() -> ClosePolicyBuilder {
     ClosePolicy::builder().drain_idle_timeout(Duration::from_secs(30))
 }
 
-/// What happens, on arrival, to the packets that the server sends: a verdict of nftables.
+/// Applies this verdict of nftables to the packets that arrive from the server.
 pub(crate) fn on_the_way_to_the_client(verdict: &str) {
     nft(&format!(
         "flush ruleset\n\

@@ -1,22 +1,29 @@
-//! Many connections, and nothing left of them.
+//! Many connections leave nothing behind.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
 use tower::{Layer, Service, service_fn};
 use tower_linger::{ClosePolicy, Ending, LingerIo, LingerLayer, Outcome};
 
+use super::memory::anonymous_kib;
+
 const CONNECTIONS: usize = 100_000;
-/// Enough of them for allocator and runtime to have what they need.
+/// So many that allocator and runtime have reached their size.
 const WARM_UP: usize = 10_000;
 const AT_ONCE: usize = 64;
-/// Client addresses, since each has only so many ports that are not in `TIME_WAIT`.
+/// Client addresses: one has too few ports, since most are in `TIME_WAIT`.
 const ADDRESSES: u8 = 20;
 const KINDS: usize = 6;
+/// The kind of client that keeps its connection until the server lets it go.
+const STAYS: usize = 5;
 
 /// CONFORMANCE 39: descriptors, tasks and memory are back where they were after every kind of ending.
 pub(super) async fn nothing_is_left_of_100_000_connections() {
@@ -24,23 +31,22 @@ pub(super) async fn nothing_is_left_of_100_000_connections() {
     let policy = ClosePolicy::builder().drain_idle_timeout(short).build().expect("makes sense");
     let linger = LingerLayer::new(policy);
     let tracker = linger.tracker().clone();
-    let connections = linger.classify(|result: &io::Result<()>| match result {
-        Err(error) if error.kind() == io::ErrorKind::Other => Ending::Abort,
-        _ => Ending::Graceful,
-    });
-    let connections = connections.layer(service_fn(serve));
+    let waiting = Waiting::default();
+    let reported = waiting.clone();
     let listener = TcpListener::bind("127.0.0.1:8080").await.expect("the port is free");
     let accepting = tokio::spawn(async move {
-        let mut connections = connections;
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Ok((stream, client)) = listener.accept().await {
+            let reported = reported.clone();
+            let linger = linger.clone().on_close(move |_| reported.tell(client));
+            let mut connections = linger.classify(failures).layer(service_fn(serve));
             tokio::spawn(connections.call(stream));
         }
     });
 
-    run(WARM_UP).await;
+    run(WARM_UP, &waiting).await;
     tracker.wait().await;
     let before = held_at_rest().await;
-    run(CONNECTIONS).await;
+    run(CONNECTIONS, &waiting).await;
     tracker.wait().await;
     let after = held_at_rest().await;
     assert_eq!(tracker.summary().total(), (WARM_UP + CONNECTIONS) as u64, "{}", tracker.summary());
@@ -58,7 +64,32 @@ pub(super) async fn nothing_is_left_of_100_000_connections() {
     accepting.abort();
 }
 
-/// What the first byte of its request says.
+/// Clients that stay until their connection's close is reported, by address.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<HashMap<SocketAddr, oneshot::Sender<()>>>>);
+
+impl Waiting {
+    fn add(&self, client: SocketAddr) -> oneshot::Receiver<()> {
+        let (reported, report) = oneshot::channel();
+        self.0.lock().expect("no panic").insert(client, reported);
+        report
+    }
+
+    fn tell(&self, client: SocketAddr) {
+        if let Some(reported) = self.0.lock().expect("no panic").remove(&client) {
+            let _ = reported.send(());
+        }
+    }
+}
+
+fn failures(result: &io::Result<()>) -> Ending {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::Other => Ending::Abort,
+        _ => Ending::Graceful,
+    }
+}
+
+/// Ends as the first byte of the request says.
 async fn serve(mut io: LingerIo<TcpStream>) -> io::Result<()> {
     let mut kind = [0];
     io.read_exact(&mut kind).await?;
@@ -70,18 +101,19 @@ async fn serve(mut io: LingerIo<TcpStream>) -> io::Result<()> {
     }
 }
 
-async fn run(connections: usize) {
+async fn run(connections: usize, waiting: &Waiting) {
     let next = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..AT_ONCE)
         .map(|_| {
-            let next = next.clone();
+            let (next, waiting) = (next.clone(), waiting.clone());
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= connections {
                         return;
                     }
-                    client(number).await.unwrap_or_else(|error| panic!("client {number}: {error}"));
+                    let ended = client(number, &waiting).await;
+                    ended.unwrap_or_else(|error| panic!("client {number}: {error}"));
                 }
             })
         })
@@ -91,12 +123,14 @@ async fn run(connections: usize) {
     }
 }
 
-async fn client(number: usize) -> io::Result<()> {
+async fn client(number: usize, waiting: &Waiting) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     let host = u8::try_from(number % usize::from(ADDRESSES)).expect("small") + 1;
     socket.bind(([127, 0, 1, host], 0).into())?;
-    let mut stream = socket.connect(([127, 0, 0, 1], 8080).into()).await?;
     let ending = (number / usize::from(ADDRESSES)) % KINDS;
+    // Before it connects, so that the report cannot come first.
+    let report = if ending == STAYS { Some(waiting.add(socket.local_addr()?)) } else { None };
+    let mut stream = socket.connect(([127, 0, 0, 1], 8080).into()).await?;
     stream
         .write_all(if ending == 0 {
             b"a"
@@ -108,28 +142,26 @@ async fn client(number: usize) -> io::Result<()> {
         .await?;
     let mut response = [0; 8];
     match ending {
-        // The server's abort may take the response with it.
+        // The server's abort may take the response away.
         0 => drop(stream.read_exact(&mut response).await),
-        // Until the FIN, then our own.
+        // Reads to the server's FIN, then sends its own.
         1 | 2 => drop(stream.read_to_end(&mut Vec::new()).await?),
         3 => {
             stream.read_exact(&mut response).await?;
             stream.set_zero_linger()?;
         }
-        // Sends on, half-closes, and is gone.
+        // Goes on sending, half-closes, and closes.
         4 => {
             stream.read_exact(&mut response).await?;
             stream.write_all(&[0; 1000]).await?;
             stream.shutdown().await?;
         }
-        // Stays until the server has had enough.
-        _ => {
-            stream.read_to_end(&mut Vec::new()).await?;
-            tokio::time::timeout(Duration::from_millis(40), std::future::pending::<()>())
-                .await
-                .expect_err("it stays");
-        }
+        _ => drop(stream.read_to_end(&mut Vec::new()).await?),
     }
+    if let Some(report) = report {
+        report.await.expect("each close is reported");
+    }
+    drop(stream);
     Ok(())
 }
 
@@ -140,8 +172,8 @@ struct Held {
     resident_kib: u64,
 }
 
-/// A connection is counted as closed a moment before its task is gone: waits until only the accept loop's is
-/// left, and says how many there are if they do not go.
+/// Waits until the accept loop's task alone is left, because a connection is counted as closed a moment
+/// before its task ends.
 async fn held_at_rest() -> Held {
     let alone = async {
         while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 1 {
@@ -149,16 +181,14 @@ async fn held_at_rest() -> Held {
         }
     };
     let gone = tokio::time::timeout(Duration::from_secs(60), alone).await;
-    assert!(gone.is_ok(), "what is left does not go away: {:?}", held());
+    assert!(gone.is_ok(), "tasks are left: {:?}", held());
     held()
 }
 
 fn held() -> Held {
-    let status = std::fs::read_to_string("/proc/self/status").expect("procfs is there");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux has it");
     Held {
         descriptors: std::fs::read_dir("/proc/self/fd").expect("procfs is there").count(),
         tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-        resident_kib: resident.trim().trim_end_matches(" kB").parse().expect("a number"),
+        resident_kib: anonymous_kib(),
     }
 }

@@ -1,4 +1,4 @@
-//! What a close costs at most.
+//! Limits of a close: bytes, memory, descriptors, time.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,8 +15,9 @@ use tower_linger_tests::until::until;
 use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{UPLOAD_BYTES, app, arrived, last_request};
+use super::memory::anonymous_kib;
 
-/// CONFORMANCE 27: at full speed, and not one byte over the limit. What the limit cuts off is cut off by a
+/// CONFORMANCE 27: at full speed the drain takes exactly its limit, and the client, which goes on sending, is
 /// reset.
 pub(crate) async fn the_byte_limit_is_exact() {
     for engine in Engine::ALL {
@@ -37,9 +38,9 @@ pub(crate) async fn the_byte_limit_is_exact() {
     }
 }
 
-/// CONFORMANCE 28: what a connection costs in user space while clients that have sent something stay silent.
+/// CONFORMANCE 28: the memory of this process for each connection in the drain whose client is silent.
 pub(crate) async fn a_drain_holds_no_buffer() {
-    // A descriptor for each end of each connection.
+    // Each connection takes two descriptors, one for each end.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
     setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("may be raised to the hard limit");
     for engine in Engine::ALL {
@@ -47,13 +48,11 @@ pub(crate) async fn a_drain_holds_no_buffer() {
         let policy = ClosePolicy::builder().drain_limit(long).drain_idle_timeout(long).build();
         let (linger, mut reports) = reporting(policy.expect("makes sense"));
         let server = engine.start(Some(&linger), app()).await;
-        // What a first connection costs once: thread-local buffers, room in the runtime's lists.
+        // The first connections also allocate what all share: thread-local buffers, the runtime's lists.
         let mut clients: Vec<_> = (0..50).map(|_| stuck_in_drain(server.address)).collect();
         let before = resident_bytes();
         clients.extend((0..CONNECTIONS).map(|_| stuck_in_drain(server.address)));
-        while linger.tracker().len() < clients.len() {
-            tokio::task::yield_now().await;
-        }
+        until("all of them linger", || linger.tracker().len() == clients.len()).await;
         let held = resident_bytes().saturating_sub(before) / CONNECTIONS;
         assert!(
             held < 8 << 10,
@@ -67,7 +66,7 @@ pub(crate) async fn a_drain_holds_no_buffer() {
         }
     }
 
-    // The measure itself: it would show a buffer.
+    // This way of measuring does show a buffer.
     let before = resident_bytes();
     let buffers: Vec<_> = (0..CONNECTIONS).map(|_| vec![1_u8; 64 << 10]).collect();
     let held = resident_bytes().saturating_sub(before) / buffers.len();
@@ -77,7 +76,7 @@ pub(crate) async fn a_drain_holds_no_buffer() {
 const CONNECTIONS: usize = 500;
 static FLOOD: [u8; 200_000] = [b'x'; 200_000];
 
-/// Gets its response, sends more, and stays open.
+/// A client that has read its response, has sent more, and keeps its connection open.
 fn stuck_in_drain(server: SocketAddr) -> TcpStream {
     let mut client = TcpStream::connect(server).expect("connects");
     client.write_all(&last_request("/small")).expect("writes");
@@ -87,12 +86,10 @@ fn stuck_in_drain(server: SocketAddr) -> TcpStream {
 }
 
 fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("procfs is there");
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    kilobytes.and_then(|number| number.parse::<usize>().ok()).expect("in kB") << 10
+    usize::try_from(anonymous_kib()).expect("it fits into memory") << 10
 }
 
-/// CONFORMANCE 30: the process's soft limit when the layer is made counts.
+/// CONFORMANCE 30: the default is half of the process's soft limit when the layer is made.
 pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goes_first() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
     setrlimit(Resource::RLIMIT_NOFILE, 64, most).expect("may be lowered");
@@ -103,7 +100,7 @@ pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goe
         for _ in 0..100 {
             let (script, io) = Script::new();
             drop(linger.wrap(io));
-            // The order in which they begin to wait is the order of their age.
+            // Wait for each, because a close's age counts from the beginning of its wait.
             script.until(|seen| seen.discards > 0).await;
             scripts.push(script);
         }
@@ -111,13 +108,13 @@ pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goe
             script.until(|seen| seen.drops == 1).await;
         }
         assert!(scripts[evicted..].iter().all(|script| script.seen().drops == 0));
-        // A transport is dropped right before it is counted.
+        // The tracker counts a close right after its transport is dropped.
         until("they are counted", || linger.tracker().len() == 100 - evicted).await;
         assert_eq!(linger.tracker().summary().count(Outcome::Evicted), evicted as u64);
     }
 }
 
-/// CONFORMANCE 5, RFC 9112 §9.6: silence ends the drain, and the release after it is no reset.
+/// CONFORMANCE 5, RFC 9112 §9.6: the drain ends because the client is silent, and the release sends no reset.
 pub(crate) async fn a_silent_client_is_released_without_a_reset() {
     static LATE: [u8; 30_000] = [b'x'; 30_000];
     let policy = ClosePolicy::builder().drain_idle_timeout(Duration::from_millis(100)).build();

@@ -1,4 +1,4 @@
-//! The last response reaches the client, whatever the client does meanwhile.
+//! The last response reaches the client, whatever the client sends meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +19,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, app, assert_peer_closed, last_request};
 
-/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: at once and in the middle of the upload, to raw
-/// clients and to reqwest.
+/// CONFORMANCE 6, RFC 9112 §9.6 and RFC 9110 §15.5.14: answers at once and in the middle of the upload, to
+/// raw clients and to reqwest.
 pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     let body = Bytes::from(vec![0; UPLOAD_BYTES]);
     for (engine, app) in Engine::ALL.into_iter().flat_map(|engine| [(engine, app()), (engine, midway_app())])
@@ -44,10 +44,11 @@ pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     }
 }
 
-/// CONFORMANCE 6, RFC 6585 §5: hyper answers a head that is too large by itself, and fails.
+/// CONFORMANCE 6, RFC 6585 §5: hyper itself answers a head that is too large, and ends the connection with an
+/// error.
 pub(crate) async fn hypers_own_431_reaches_a_client_that_keeps_sending() {
     let mut request = b"PUT /small HTTP/1.1\r\nHost: localhost\r\n".to_vec();
-    // hyper takes 100 headers.
+    // hyper accepts 100 headers.
     request.extend(b"X-Filler: x\r\n".repeat(200));
     request.extend(format!("Content-Length: {UPLOAD_BYTES}\r\n\r\n").into_bytes());
     for engine in Engine::ALL {
@@ -67,7 +68,7 @@ pub(crate) async fn hypers_own_431_reaches_a_client_that_keeps_sending() {
     }
 }
 
-/// CONFORMANCE 8, RFC 9112 §9.6: the client takes little at a time and never stops sending.
+/// CONFORMANCE 8, RFC 9112 §9.6: the client has a small receive buffer and sends without end.
 pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
     for engine in Engine::ALL {
         let (linger, mut reports) = reporting(ClosePolicy::default());
@@ -79,7 +80,7 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
         assert_peer_closed(&reports.recv().await.expect("a report"));
         resets.assert_none(engine);
 
-        // Where the machine is busy, the client may have read everything before the reset: a few tries.
+        // On a busy machine the client may have read everything before the reset, hence several tries.
         let mut lost = false;
         for _ in 0..TRIES {
             lost |= !slow_upload(&bare).await.complete;
@@ -91,10 +92,10 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
     }
 }
 
-/// CONFORMANCE 9, RFC 9112 §9.6: the end of the client's data is not the end of its interest.
+/// CONFORMANCE 9, RFC 9112 §9.6: a client that has sent its FIN still waits for the response.
 pub(crate) async fn a_client_that_half_closes_gets_the_whole_response() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
-    // The answer comes after the client's FIN.
+    // The handler answers after the client's FIN.
     let half_closed = Arc::new(Notify::new());
     let app = app().layer(from_fn({
         let half_closed = Arc::clone(&half_closed);
@@ -115,10 +116,9 @@ pub(crate) async fn a_client_that_half_closes_gets_the_whole_response() {
     resets.assert_none(());
 }
 
-/// CONFORMANCE 9: `axum::serve` does not set hyper's `half_close`, and without it hyper drops a request
-/// whose client half-closes before the answer. The layer cannot answer for it; it makes no reset of it
-/// either.
-pub(crate) async fn without_half_close_hyper_does_not_answer_with_the_layer_either() {
+/// CONFORMANCE 9: `axum::serve` does not set hyper's `half_close`, and without it hyper drops a request whose
+/// client half-closes before the answer. The layer cannot change that; the connection ends without a reset.
+pub(crate) async fn a_client_that_half_closes_gets_no_answer_where_hyper_does_not_allow_it() {
     let app = Router::new().route("/", any(std::future::pending::<()>));
     for engine in Engine::ALL {
         let (linger, _reports) = reporting(ClosePolicy::default());
@@ -132,7 +132,7 @@ pub(crate) async fn without_half_close_hyper_does_not_answer_with_the_layer_eith
     }
 }
 
-/// CONFORMANCE 10, RFC 9112 §9.6: what follows the last request is discarded, complete requests included.
+/// CONFORMANCE 10, RFC 9112 §9.6: complete requests behind the last one are discarded, too.
 pub(crate) async fn requests_after_the_last_one_are_discarded() {
     let mut requests = last_request("/");
     requests.extend(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500_000));
@@ -183,7 +183,7 @@ async fn half_closing(server: &Running, path: &str, half_closed: &Notify) -> See
     receive(&mut client, End::Fin).await
 }
 
-/// Answers in the middle of the upload.
+/// The same app, which answers in the middle of the upload.
 fn midway_app() -> Router {
     app().layer(from_fn(async |request: Request, next: Next| {
         let (head, body) = request.into_parts();

@@ -1,4 +1,4 @@
-//! A process whose descriptors run out.
+//! A process that runs out of descriptors.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -18,12 +18,12 @@ use super::common::{MESSAGE, UPLOAD_BYTES, app, last_request};
 const DESCRIPTORS: u64 = 100;
 const UPLOADERS: usize = 300;
 
-/// Longer than any test: nothing ends by itself.
+/// Longer than any test, so that no close ends by itself.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Clients that were refused, and that go on with neither their upload nor anything else, in front of one
-/// with a `GET`. All of them wait to be accepted. Those of the server's that come later have numbers under
-/// the limit, and they have not.
+/// Clients that wait to be accepted: some that stop in the middle of a refused upload, and behind them one
+/// that sends a `GET`. Their descriptors have numbers above the limit, which leaves those below it to the
+/// server.
 struct Queue {
     listener: TcpListener,
     uploaders: Vec<TcpStream>,
@@ -32,12 +32,13 @@ struct Queue {
 
 impl Queue {
     fn new() -> Self {
-        // A limit is one for the numbers, and only for new ones.
+        // The limit applies to the numbers of new descriptors, so these files take the numbers below it
+        // meanwhile.
         let numbers: Vec<_> =
             (0..DESCRIPTORS).map(|_| File::open("/dev/null").expect("there are some")).collect();
         let socket = TcpSocket::new_v4().expect("there are descriptors left");
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("there is a free port");
-        let listener = socket.listen(1024).expect("in this namespace of its own");
+        let listener = socket.listen(1024).expect("nothing else listens there");
         let address = listener.local_addr().expect("bound");
         let uploaders = (0..UPLOADERS).map(|_| client(address, &head("PUT", "/413", UPLOAD_BYTES)));
         let uploaders = uploaders.collect();
@@ -71,12 +72,12 @@ async fn assert_answered(mut client: TcpStream) {
     assert!(answer.ends_with(MESSAGE), "{answer}");
 }
 
-/// CONFORMANCE 49: those who linger leave half of the descriptors to those who come.
+/// CONFORMANCE 49: lingering connections leave half of the descriptors to new ones.
 pub(crate) async fn by_default_lingerers_leave_descriptors_to_accept_with() {
     let Queue { listener, uploaders, last } = Queue::new();
     let linger = linger(Tracker::new());
     let _server = serve(LingerListener::new(listener, linger.clone()), app());
-    // None of them ends, so it is the limit that lets the oldest go.
+    // No close ends by itself, so the limit is what evicts the oldest.
     assert_answered(last).await;
     let tracker = linger.tracker();
     let evicted = || tracker.summary().count(Outcome::Evicted);
@@ -88,12 +89,12 @@ pub(crate) async fn by_default_lingerers_leave_descriptors_to_accept_with() {
     drop(uploaders);
 }
 
-/// What the limit is for.
+/// The counterpart, which shows what the limit is for.
 pub(crate) async fn without_a_limit_nobody_is_accepted_until_a_lingerer_ends() {
     let Queue { listener, uploaders, last } = Queue::new();
     let linger = linger(Tracker::unlimited());
     let _server = serve(LingerListener::new(listener, linger.clone()), app());
-    until("all descriptors are lingerers'", || {
+    until("lingering connections have all descriptors", || {
         linger.tracker().served() == 0 && File::open("/dev/null").is_err()
     })
     .await;

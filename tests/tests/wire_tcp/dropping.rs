@@ -1,4 +1,4 @@
-//! What is left of a close when its runtime is gone.
+//! Connections whose runtime is gone before they are closed.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,10 +15,11 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{app, arrived, last_request};
 
-/// Fits into a new socket's receive buffer.
+/// Small enough for a new socket's receive buffer.
 static LATE: [u8; 30_000] = [b'x'; 30_000];
 
-/// CONFORMANCE 38 and 5: bytes that nobody will ever be woken for are discarded right before the release.
+/// CONFORMANCE 38 and 5: without a runtime nothing wakes the close for new bytes, so it discards what is
+/// there right before the release.
 pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
     for engine in Engine::ALL {
         let runtime = runtime();
@@ -44,8 +45,7 @@ pub(crate) fn a_runtime_shut_down_in_the_drain_discards_what_arrived() {
     }
 }
 
-/// CONFORMANCE 38: a request that is being served, with part of its body unread, is not reset by the
-/// server's end.
+/// CONFORMANCE 38: the end of the runtime does not reset a request in service whose body is unread.
 pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
     for engine in Engine::ALL {
         for layer in [true, false] {
@@ -81,8 +81,7 @@ pub(crate) fn a_runtime_shut_down_in_service_still_ends_with_a_fin() {
     }
 }
 
-/// CONFORMANCE 38: there is no runtime on the thread that drops the connection, so there is no task that
-/// could drain.
+/// CONFORMANCE 38: the thread that drops the connection has no runtime, so no task can drain it.
 pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_fin() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let listener = listen().await;
@@ -109,12 +108,12 @@ pub(crate) async fn dropping_a_connection_outside_any_runtime_still_ends_with_a_
     }
 }
 
-/// Only `block_on` drives it: what arrives between two calls stays unread.
+/// A runtime that runs in `block_on` only, so that what arrives between two calls stays unread.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Drives the runtime while a client that blocks does its first part.
+/// Connects a blocking client and lets it do its first part while the runtime serves it.
 fn until_blocking(runtime: &Runtime, server: SocketAddr, first: fn(&mut TcpStream)) -> TcpStream {
     let client = runtime.spawn_blocking(move || {
         let mut client = TcpStream::connect(server).expect("connects");

@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`, refused.
+//! A refused `Expect: 100-continue`.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use tower_linger_tests::server::{Engine, Running};
 
 use super::common::{MESSAGE, UPLOAD_BYTES, app};
 
-/// When a client sends a body that it was told to keep (RFC 9110 §10.1.1 lets it).
+/// When a client sends a body that the server does not want, which RFC 9110 §10.1.1 allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Never,
-    /// Without waiting for the server's word.
+    /// Without waiting for the server's answer.
     AtOnce,
-    /// Although it has read the final status.
+    /// After it has read the final status.
     Late,
 }
 
@@ -38,12 +38,13 @@ pub(crate) async fn a_refused_expectation_is_told_whenever_the_body_comes() {
     }
 }
 
-/// Everything that arrives at a client that stops at a failed write.
+/// Everything that the client receives. It gives up when a write fails.
 async fn exchange(server: &Running, body: Body) -> io::Result<Vec<u8>> {
     static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
     let mut client = Client::plain(server.address, None).await?;
     let request = format!(
-        "PUT /413 HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n"
+        "PUT /413 HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+         Content-Length: {UPLOAD_BYTES}\r\n\r\n"
     );
     client.write_all(request.as_bytes()).await?;
     let mut received = Vec::new();

@@ -15,8 +15,8 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{LARGE_BYTES, TRIES, assert_peer_closed};
 
-/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed, while the client sends
-/// PING after PING.
+/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed while the client sends PINGs
+/// without end.
 pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
 
@@ -29,7 +29,7 @@ pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending(
     assert_peer_closed(&reports.recv().await.expect("a report"));
     resets.assert_none(());
 
-    // Where the machine is busy, the client may have read everything before the reset: a few tries.
+    // On a busy machine the client may have read everything before the reset, hence several tries.
     let mut lost = false;
     for _ in 0..TRIES {
         let gates = Gates::default();
@@ -45,7 +45,7 @@ pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending(
     assert!(lost, "without the layer, {TRIES} times");
 }
 
-/// The order of things: request, GOAWAY, response.
+/// Keeps the order: request, GOAWAY, response.
 #[derive(Clone, Default)]
 struct Gates {
     called: Arc<Notify>,
@@ -84,14 +84,14 @@ async fn goes_away(server: &Running, http: &Http, gates: &Gates) -> Seen {
     seen
 }
 
-/// Answers what has to be answered, and sends PING after PING between that. Frames that need no answer keep
-/// them apart: otherwise the answers fill the way back, and the response waits behind them.
+/// Sends the reader's answers, and PINGs between them. Frames that need no answer keep the PINGs apart:
+/// otherwise the server's answers would fill the connection, and the response would wait behind them.
 async fn ping(mut writer: WriteHalf<Client>, mut answers: mpsc::UnboundedReceiver<Vec<u8>>) {
     let pings = [frame(PING, 0, 0, &[0; 8]), frame(UNKNOWN, 0, 0, &[0; 16_384])].concat();
     loop {
         let frames = answers.try_recv().unwrap_or_else(|_| pings.clone());
         if writer.write_all(&frames).await.is_err() {
-            // The writer's half is kept: the reader decides when the client is done.
+            // Keeps the writing half, because the reader decides when the client is done.
             std::future::pending::<()>().await;
         }
     }
@@ -115,7 +115,7 @@ async fn read(
             break error;
         }
         let (kind, flags) = (head[3], head[4]);
-        // The writer ends after this.
+        // Errors are ignored: the writer may have ended.
         let answer = |frame| _ = answers.send(frame);
         match (kind, flags) {
             (DATA, _) => {
@@ -124,7 +124,7 @@ async fn read(
             }
             (SETTINGS, 0) => answer(frame(SETTINGS, ACK, 0, &[])),
             (PING, 0) => answer(frame(PING, ACK, 0, &payload)),
-            // The first GOAWAY only announces the second, which names the last stream.
+            // The first GOAWAY announces the second, which names the last stream.
             (GOAWAY, _) if payload.starts_with(&STREAM.to_be_bytes()) => going_away.notify_one(),
             _ => {}
         }
@@ -133,7 +133,7 @@ async fn read(
     seen
 }
 
-/// Preface, windows that never close, and one GET.
+/// Preface, the largest windows, and one GET.
 fn request() -> Vec<u8> {
     const WINDOW: u32 = (1 << 31) - 1;
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -141,7 +141,7 @@ fn request() -> Vec<u8> {
     let [a, b, c, d] = WINDOW.to_be_bytes();
     bytes.extend(frame(SETTINGS, 0, 0, &[0, 4, a, b, c, d]));
     bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(WINDOW - 65_535).to_be_bytes()));
-    // Of the static table (RFC 7541 appendix A): method GET, scheme http, path /; then an authority of 9
+    // From the static table (RFC 7541 appendix A): method GET, scheme http, path /; then an authority of 9
     // bytes.
     let headers = [&[0x82, 0x86, 0x84, 0x01, 9][..], b"localhost"].concat();
     bytes.extend(frame(HEADERS, END_STREAM | END_HEADERS, STREAM, &headers));
@@ -161,14 +161,14 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
-/// To be ignored (RFC 9113 §5.5).
+/// A type that the server ignores (RFC 9113 §5.5).
 const UNKNOWN: u8 = 0xfa;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY says what was wrong, to a client that has more of the same on its
-/// way.
+/// CONFORMANCE 13, RFC 9113 §5.4.1: GOAWAY, which says what was wrong, arrives although more garbage is on
+/// its way.
 pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let server = accept_loop(listen().await, linger.layer(Http::new(Router::new())));
@@ -183,11 +183,11 @@ pub(crate) async fn goaway_reaches_a_client_that_sends_garbage_after_the_preface
     assert!(!told, "without the layer");
 }
 
-/// Everything that the server said, to a client that stops at a failed write.
+/// Everything that the client receives. It gives up when a write fails.
 async fn sends_garbage(server: &Running) -> std::io::Result<Vec<u8>> {
     let mut client = Client::plain(server.address, None).await?;
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-    // The header of a frame that is larger than any that is allowed, again and again.
+    // Each nine bytes are the header of a frame that is larger than allowed.
     let garbage = vec![0xff; 1 << 20];
     for _ in 0..32 {
         client.write_all(&garbage).await?;
@@ -197,10 +197,10 @@ async fn sends_garbage(server: &Running) -> std::io::Result<Vec<u8>> {
     Ok(received)
 }
 
-/// Walks over the frames (RFC 9113 §4.1) for one of type 7.
+/// Whether a GOAWAY is among these frames (RFC 9113 §4.1).
 fn has_goaway(mut bytes: &[u8]) -> bool {
     while let [a, b, c, kind, rest @ ..] = bytes {
-        if *kind == 7 {
+        if *kind == GOAWAY {
             return true;
         }
         let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);

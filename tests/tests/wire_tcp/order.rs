@@ -1,4 +1,4 @@
-//! What leaves when.
+//! The order of what is sent.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_linger::ClosePolicy;
@@ -8,7 +8,7 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{LARGE_BYTES, app, assert_peer_closed, last_request};
 
-/// CONFORMANCE 1, RFC 9112 §9.6: response, our FIN, and only then the client's.
+/// CONFORMANCE 1, RFC 9112 §9.6: the response, our FIN, and only then the client's FIN.
 pub(crate) async fn the_fin_follows_the_response_and_comes_before_the_clients() {
     for engine in Engine::ALL {
         let (linger, mut reports) = reporting(ClosePolicy::default());
@@ -37,7 +37,7 @@ pub(crate) async fn the_fin_follows_the_response_and_comes_before_the_clients() 
     }
 }
 
-/// CONFORMANCE 2, RFC 9112 §9.6: no reset for bytes that come before, with and after our FIN.
+/// CONFORMANCE 2, RFC 9112 §9.6: bytes that come before, with or after our FIN are not answered by a reset.
 pub(crate) async fn bytes_before_during_and_after_the_fin_cause_no_reset() {
     for engine in Engine::ALL {
         let (linger, mut reports) = reporting(ClosePolicy::default());
@@ -52,7 +52,7 @@ pub(crate) async fn bytes_before_during_and_after_the_fin_cause_no_reset() {
 
         let bare = engine.start(None, app()).await;
         let capture = Capture::start_cut(bare.address.port(), 100).expect("captures");
-        // What it saw depends on when the reset came.
+        // What the client sees depends on when the reset arrives.
         let _ = sends_three_times(bare.address).await;
         assert!(
             capture.wait_until(|transcript| transcript.resets(Side::Server) > 0),
@@ -61,11 +61,11 @@ pub(crate) async fn bytes_before_during_and_after_the_fin_cause_no_reset() {
     }
 }
 
-/// More than hyper reads at once, so that some of it stays in the socket.
+/// More than hyper reads at once, so that some of these bytes stay in the socket.
 static EXTRA: [u8; 1 << 20] = [b'x'; 1 << 20];
 
-/// The second time while the response is on its way, which is larger than the buffers; the third after its
-/// end.
+/// Sends extra bytes with the request, while the response is on its way (it is larger than the buffers), and
+/// after the response.
 async fn sends_three_times(server: std::net::SocketAddr) -> std::io::Result<End> {
     let mut client = Client::plain(server, Some(64 << 10)).await?;
     client.write_all(&last_request("/large")).await?;
@@ -78,8 +78,7 @@ async fn sends_three_times(server: std::net::SocketAddr) -> std::io::Result<End>
     Ok(seen.end)
 }
 
-/// CONFORMANCE 20 (plain) and 26: the peer's FIN ends the drain, with what came before it discarded to the
-/// byte.
+/// CONFORMANCE 20 (plain) and 26: the peer's FIN ends the drain, and every byte before it is discarded.
 pub(crate) async fn the_peers_fin_ends_the_drain_and_is_a_normal_outcome() {
     for engine in Engine::ALL {
         for late_bytes in [0, 1, LARGE_BYTES] {

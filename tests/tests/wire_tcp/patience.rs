@@ -1,4 +1,4 @@
-//! Clients that take their time, and servers that do not have it.
+//! Slow clients of servers with short bounds.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tower_linger_tests::wire::ResetWatch;
 
 use super::common::{LARGE_BYTES, app, last_request};
 
-/// CONFORMANCE 14: the drain's bound is over long before the client has read anything, and yet nothing is
-/// cut: the kernel goes on delivering what was flushed, and the FIN behind it.
+/// CONFORMANCE 14: the drain ends long before the client has read anything, and yet the client gets
+/// everything: after the release the kernel still delivers what was flushed, and the FIN.
 pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() {
     let listener = listen().await;
     let address = listener.local_addr().expect("bound");
@@ -22,7 +22,7 @@ pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() 
     let (mut client, server) = (client.expect("loopback"), accepted.expect("loopback").0);
     let resets = ResetWatch::start(address.port()).expect("captures");
     server.set_nodelay(true).expect("a TCP socket");
-    // As much as the socket takes at once: it is the kernel's from then on.
+    // As much as the socket takes, so that nothing is left for the close to flush.
     let mut sent = 0;
     while let Ok(bytes) = server.try_write(&[b'a'; 16 << 10]) {
         sent += bytes;
@@ -40,8 +40,7 @@ pub(crate) async fn a_slow_reader_gets_everything_although_the_drain_is_short() 
     resets.assert_none(report);
 }
 
-/// CONFORMANCE 31: silent lingerers do not outlast the deadline, and a response in transfer does not suffer
-/// from it.
+/// CONFORMANCE 31: silent clients are cut at the deadline, and a response in transfer arrives whole.
 pub(crate) async fn a_shutdown_ends_silent_lingerers_and_completes_a_response_in_transfer() {
     const SILENT: usize = 50;
     let (linger, mut reports) = reporting(ClosePolicy::default());

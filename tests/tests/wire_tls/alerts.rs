@@ -1,4 +1,4 @@
-//! Fatal alerts: the last message, and the only one that says why.
+//! Fatal alerts: the server's last message, and the only one that says why.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use super::common::{TRIES, UPLOAD_BYTES, app, bare, connect, layered};
 
 const CLIENTS: usize = 100;
 
-/// CONFORMANCE 18: TLS 1.3 clients believe that the handshake is done, and send; without the layer the reset
-/// of what they send takes the alert away.
+/// CONFORMANCE 18: a TLS 1.3 client believes that the handshake is done, and sends. Without the layer, a
+/// reset answers that and takes the alert away.
 pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
     let certs = Certs::make();
     let config = || certs.server(&[Version::Tls13], ClientAuth::Required);
@@ -28,7 +28,7 @@ pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
         let mut told = 0;
         for _ in 0..clients {
             let tls = Arc::new(certs.client(&[Version::Tls13]));
-            let client = Client::tls(address, None, tls).await.expect("so it believes");
+            let client = Client::tls(address, None, tls).await.expect("the client's part of the handshake");
             let seen = client.exchange(&head("PUT", "/413", bytes), bytes, Manner::StopsAtFailedWrite).await;
             told += usize::from(seen.end == End::Alert("CertificateRequired".into()));
         }
@@ -42,13 +42,13 @@ pub(crate) async fn a_missing_client_certificate_is_told_to_every_client() {
         assert_eq!(linger.tracker().summary().total(), CLIENTS as u64, "each failed handshake lingers");
     }
     let server = bare(config()).await;
-    // A server that has closed takes no more than fits into the buffers of two sockets.
+    // More than the buffers of two sockets hold, so the client still sends when the server has closed.
     assert_eq!(told(server.address, TRIES, UPLOAD_BYTES).await, 0, "without the layer");
 }
 
-/// How many of the clients that send on and on behind their first flight read this alert.
+/// How many of the clients read this alert. They keep sending behind their first flight.
 async fn told(address: SocketAddr, alert: &str, config: impl Fn() -> ClientConfig) -> usize {
-    // Bytes that no TLS server has a use for: more than the buffers of two sockets hold.
+    // No TLS; more than the buffers of two sockets hold.
     let more = vec![0; 8 << 20];
     let mut told = 0;
     for _ in 0..CLIENTS {
@@ -57,7 +57,7 @@ async fn told(address: SocketAddr, alert: &str, config: impl Fn() -> ClientConfi
     told
 }
 
-/// With the layer all of them, however the connections come to it.
+/// Asserts that with the layer all clients read the alert, and none is reset.
 async fn all_are_told(alert: &str, server: ServerConfig, client: impl Fn() -> ClientConfig) {
     for engine in Engine::ALL {
         let linger = LingerLayer::default();
@@ -66,19 +66,19 @@ async fn all_are_told(alert: &str, server: ServerConfig, client: impl Fn() -> Cl
         assert_eq!(told(server.address, alert, &client).await, CLIENTS, "{engine:?}");
         linger.tracker().wait().await;
         let (summary, transcript) = (linger.tracker().summary(), capture.finish().expect("captures"));
-        // Not the namespace's counter, which has the resets of both sides.
+        // The namespace's counter would not do, because it counts both sides' resets.
         assert_eq!(transcript.resets(Side::Server), 0, "{engine:?}: {summary}\n{transcript}");
     }
 }
 
-/// Without it most are not.
+/// Asserts that without the layer most clients do not read the alert.
 async fn most_are_not_told(alert: &str, server: ServerConfig, client: impl Fn() -> ClientConfig) {
     let server = bare(server).await;
     let told = told(server.address, alert, client).await;
-    assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told as well");
+    assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told, too");
 }
 
-/// The alert that one client reads; none for one that met a reset before.
+/// The alert that one client reads; `None` if a reset came before it.
 async fn alert_to(server: SocketAddr, config: ClientConfig, more: &[u8]) -> Option<String> {
     let name = "localhost".try_into().expect("a name");
     let mut session = ClientConnection::new(Arc::new(config), name).expect("a client");
@@ -123,7 +123,7 @@ pub(crate) async fn no_common_protocol_is_told_to_a_client_that_keeps_sending() 
     }
 }
 
-/// CONFORMANCE 18, RFC 8446 §4.2.1: no common version, whichever side is the older.
+/// CONFORMANCE 18, RFC 8446 §4.2.1: no common version, whichever side has the older one.
 pub(crate) async fn no_common_version_is_told_to_a_client_that_keeps_sending() {
     const ALERT: &str = "ProtocolVersion";
     const PAIRS: [[Version; 2]; 2] = [[Version::Tls13, Version::Tls12], [Version::Tls12, Version::Tls13]];
@@ -137,7 +137,7 @@ pub(crate) async fn no_common_version_is_told_to_a_client_that_keeps_sending() {
     }
 }
 
-/// CONFORMANCE 18, RFC 8446 §6.2: a record that makes no sense, from a client that was served until then.
+/// CONFORMANCE 18, RFC 8446 §6.2: a client whose handshake succeeded sends a record that cannot be decrypted.
 pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -174,12 +174,12 @@ pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
     }
 }
 
-/// A service that reads, and lets go of its connection when that fails.
+/// A service that reads and, because that fails, drops its connection.
 async fn is_refused(mut server: impl AsyncRead + Unpin) {
     server.read(&mut [0; 1]).await.expect_err("it cannot be decrypted");
 }
 
-/// CONFORMANCE 25: a client that says nothing.
+/// CONFORMANCE 25: the client sends nothing.
 pub(crate) async fn a_handshake_that_takes_too_long_ends() {
     let certs = Certs::make();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
@@ -199,7 +199,7 @@ pub(crate) async fn a_handshake_that_takes_too_long_ends() {
     assert_eq!(client.read(&mut [0; 1]).await.expect("a FIN"), 0);
 }
 
-/// Who fails a handshake can be given less time than others.
+/// Clients whose handshake failed can have shorter bounds than others.
 pub(crate) async fn a_failed_handshake_can_have_a_policy_of_its_own() {
     let certs = Certs::make();
     let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
@@ -17,29 +16,19 @@ use tower_linger::LingerLayer;
 use tower_linger::axum::TlsLingerListener;
 use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, midway, serve};
 
-pub(super) const UPLOAD_BYTES: usize = 64 << 20;
-/// More than the buffers of two sockets hold.
-pub(super) const LARGE_BYTES: usize = 3 << 20;
-/// For a loss that depends on who is faster; nearly always the first try shows it.
-pub(super) const TRIES: usize = 20;
-pub(super) const MESSAGE: &str = "not like this\n";
+use super::site;
+pub(super) use super::site::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, last_request};
 
+/// Answers by the path: without reading the request's body, or in the middle of it.
 pub(super) fn app() -> Router {
-    let large = Bytes::from(vec![b'.'; LARGE_BYTES]);
-    Router::new()
-        .route("/small", any(async || MESSAGE))
-        .route("/large", any(async move || large.clone()))
-        .route("/413", any(async || (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)))
-        .route(
-            "/413-midway",
-            any(async |body| {
-                midway(body).await;
-                (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
-            }),
-        )
+    let midway = any(async |body| {
+        midway(body).await;
+        (StatusCode::PAYLOAD_TOO_LARGE, MESSAGE)
+    });
+    site::app().route("/413-midway", midway)
 }
 
-/// The app behind TLS and the layer, in a framework's loop or one's own.
+/// The app behind TLS and the layer.
 pub(super) async fn layered(engine: Engine, linger: &LingerLayer, config: ServerConfig) -> Running {
     let tls = linger.clone().tls(TlsAcceptor::from(Arc::new(config)));
     let listener = listen().await;
@@ -49,12 +38,12 @@ pub(super) async fn layered(engine: Engine, linger: &LingerLayer, config: Server
     }
 }
 
-/// The app behind TLS as most people do it.
+/// The app behind TLS without the layer.
 pub(super) async fn bare(config: ServerConfig) -> Running {
     accept_loop(listen().await, BareTls::new(TlsAcceptor::from(Arc::new(config)), Http::new(app())))
 }
 
-/// The server's end of one connection, its handshake done, and the client's TCP stream with the handshake
+/// The two ends of a TCP connection: the server's with its handshake begun, the client's with the handshake
 /// still to do.
 pub(super) async fn accept(config: ServerConfig) -> (tokio_rustls::Accept<TcpStream>, TcpStream) {
     let listener = listen().await;
@@ -64,7 +53,7 @@ pub(super) async fn accept(config: ServerConfig) -> (tokio_rustls::Accept<TcpStr
     (TlsAcceptor::from(Arc::new(config)).accept(server), client.expect("loopback"))
 }
 
-/// A client whose session the test can reach.
+/// A client whose TLS session the test can use.
 pub(super) async fn dial(
     address: SocketAddr,
     config: Arc<ClientConfig>,
@@ -74,11 +63,11 @@ pub(super) async fn dial(
     TlsConnector::from(config).connect(name, tcp).await.expect("loopback")
 }
 
-/// The client's own `close_notify`, and no FIN: if both came before a bare server's `close`, its socket
-/// would be closed already and would send no reset (RFC 9293 §3.6).
+/// Sends the client's `close_notify` and no FIN. If a FIN came before a bare server's `close`, its connection
+/// would be over already and the server would send no reset (RFC 9293 §3.6).
 pub(super) async fn answer_close_notify(client: &mut tokio_rustls::client::TlsStream<TcpStream>) {
     client.get_mut().1.send_close_notify();
-    // The bare server's socket may be gone.
+    // Errors are ignored: a bare server's socket may be gone.
     let _ = client.flush().await;
 }
 

@@ -1,4 +1,4 @@
-//! What arrives.
+//! The last response reaches the client over TLS, too.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub(crate) async fn a_large_response_reaches_a_client_that_keeps_sending() {
                 break;
             }
         }
-        assert!(lost, "it arrives without the layer as well");
+        assert!(lost, "without the layer, {TRIES} times");
     }
 }
 

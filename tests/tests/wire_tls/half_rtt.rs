@@ -1,4 +1,4 @@
-//! A server that is done before its client has finished the handshake.
+//! A server that answers and closes before its client has finished the handshake.
 
 use std::io::Write as _;
 use std::pin::pin;
@@ -17,9 +17,9 @@ use tower_linger_tests::server::listen;
 /// More than the client's receive buffer holds, less than the server's send buffer.
 static RESPONSE: [u8; 500_000] = [b'a'; 500_000];
 
-/// CONFORMANCE 16, RFC 8446 §4.4.4: response, `close_notify` and close leave with the server's first flight,
-/// so the client's Finished finds a connection that is closing already. tokio-rustls waits for it: here
-/// rustls is driven by hand.
+/// CONFORMANCE 16, RFC 8446 §4.4.4: response and `close_notify` leave with the server's first flight, so the
+/// client's Finished arrives at a connection that is closing already. tokio-rustls waits for the Finished, so
+/// this server drives rustls itself.
 pub(crate) async fn a_response_before_the_clients_finished_arrives_whole() {
     let certs = Certs::make();
     for layer in [true, false] {
@@ -30,7 +30,7 @@ pub(crate) async fn a_response_before_the_clients_finished_arrives_whole() {
         let config = Arc::new(certs.client(&[Version::Tls13]));
         let mut connect =
             pin!(TlsConnector::from(config).connect("localhost".try_into().expect("a name"), tcp));
-        // Sends its first flight, and does not look at the answer yet.
+        // One poll: the client sends its first flight and reads nothing yet.
         let waits = std::future::poll_fn(|cx| Poll::Ready(connect.as_mut().poll(cx).is_pending())).await;
         assert!(waits, "it has no answer yet");
 
@@ -53,7 +53,7 @@ pub(crate) async fn a_response_before_the_clients_finished_arrives_whole() {
     }
 }
 
-/// Reads the client's first flight, says everything, and drops the connection.
+/// Reads the client's first flight, answers with everything, and drops the connection.
 async fn answer_at_once(mut io: impl AsyncRead + AsyncWrite + Unpin, config: ServerConfig) {
     let mut session = ServerConnection::new(Arc::new(config)).expect("a server");
     session.set_buffer_limit(None);

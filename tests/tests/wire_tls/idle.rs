@@ -1,4 +1,4 @@
-//! Connections that end while nobody says anything: by a timeout, or because the server shuts down.
+//! Idle connections that a timeout or the server's shutdown ends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +21,7 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 use super::common::{MESSAGE, answer_close_notify, app, dial};
 
 /// CONFORMANCE 17, RFC 8446 §6.1: hyper drops an idle connection without shutting it down, so only the layer
-/// says
-/// `close_notify`. The layer of requests tells it that the connection is idle; without it nobody knows, and
-/// it says none.
+/// sends `close_notify`. It does so because `RequestLayer` tells it that the connection is idle.
 pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -36,8 +34,8 @@ pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
         };
         let with = layered(&LingerLayer::default(), config(), http(app().layer(RequestLayer))).await;
         let without = bare(config(), http(app())).await;
-        // After a response, and in the middle of a head. Before the first byte hyper-util has no timer: it
-        // waits to tell the version.
+        // After a response, and in the middle of a head. Before the first bytes, which tell it the HTTP
+        // version, hyper-util has no timer.
         for bytes in [head("GET", "/small", 0), b"GET / HTTP/1.1\r\nHost: loc".to_vec()] {
             for (server, end) in [(&with, End::CloseNotify), (&without, End::Fin)] {
                 let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
@@ -49,8 +47,8 @@ pub(crate) async fn an_idle_timeout_ends_in_close_notify() {
     }
 }
 
-/// CONFORMANCE 17 and 21, RFC 8446 §6.1: a bare server says `close_notify` here too, and resets the client
-/// that answers it.
+/// CONFORMANCE 17 and 21, RFC 8446 §6.1: here a bare server sends `close_notify`, too, but it resets the
+/// client that answers.
 pub(crate) async fn a_shutdown_ends_idle_connections_in_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -107,7 +105,7 @@ async fn bare(config: ServerConfig, http: Http) -> Running {
 
 type TlsClient = tokio_rustls::client::TlsStream<TcpStream>;
 
-/// A client that has its whole response, so that its connection is idle.
+/// A client that has read its whole response, so that its connection is idle.
 async fn answered(server: SocketAddr, certs: &Certs, version: Version) -> TlsClient {
     let mut client = dial(server, Arc::new(certs.client(&[version]))).await;
     client.write_all(&head("GET", "/small", 0)).await.expect("loopback");
@@ -118,7 +116,7 @@ async fn answered(server: SocketAddr, certs: &Certs, version: Version) -> TlsCli
     client
 }
 
-/// The client reads `close_notify`, and answers it as it should.
+/// The client reads `close_notify` and answers with its own.
 async fn is_told(mut client: TlsClient) -> TlsClient {
     assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify);
     answer_close_notify(&mut client).await;

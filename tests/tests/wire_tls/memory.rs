@@ -1,6 +1,5 @@
-//! What a lingering connection still holds.
+//! The memory that a lingering connection still holds.
 
-use std::fs;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -10,31 +9,32 @@ use tower_linger::{ClosePolicy, ClosePolicyBuilder, LingerIo, LingerLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 use super::common::connect;
+use super::resident::anonymous_kib;
 
-/// Connections that are opened, and then closed, at once.
+/// Connections that are opened at once, and then closed at once.
 const ROUND: usize = 100;
-/// Rounds in which new connections can take the memory that the closing ones have freed. With these, both
-/// ends of all connections fit into a limit of 1024 descriptors.
+/// Rounds in which new connections can take the memory that closing ones have freed. Both ends of all these
+/// connections fit into a limit of 1024 descriptors.
 const REUSING_ROUNDS: usize = 3;
 
-/// The session is dropped before the drain, so connections to come can have its memory. A test for each
-/// version, because what one measurement frees would make the next one wrong.
+/// The session is dropped before the drain, so new connections can reuse its memory. Each version has a test,
+/// and so a process, of its own, because memory that one measurement frees would distort the next.
 pub(crate) fn a_connection_in_the_drain_has_freed_its_tls12_session() {
     drains_without_a_session(Version::Tls12);
 }
 
-/// The same for the other version.
+/// The same for TLS 1.3.
 pub(crate) fn a_connection_in_the_drain_has_freed_its_tls13_session() {
     drains_without_a_session(Version::Tls13);
 }
 
-/// CONFORMANCE 23, and what it costs: the same measurement where the policy needs the session in the drain.
-/// It shows that a session that stays is noticed.
+/// CONFORMANCE 23: this policy needs the session in the drain. The same measurement shows what that costs,
+/// and that it notices a session that stays.
 pub(crate) fn a_connection_that_waits_for_close_notify_keeps_its_tls12_session() {
     waits_with_its_session(Version::Tls12);
 }
 
-/// CONFORMANCE 23.
+/// The same for TLS 1.3.
 pub(crate) fn a_connection_that_waits_for_close_notify_keeps_its_tls13_session() {
     waits_with_its_session(Version::Tls13);
 }
@@ -54,10 +54,10 @@ const LONG: Duration = Duration::from_secs(100);
 
 /// How much of a session's memory is still taken while its connection closes.
 ///
-/// An allocator keeps what is freed, so the process never gets smaller. But what is freed is given out
-/// again: new sessions make the process grow only by what the closes of older ones have kept.
+/// The allocator keeps what is freed, so the process never shrinks. But it gives freed memory out again, so
+/// new sessions make the process grow only by what the closes of older ones still hold.
 fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64 {
-    // One thread, so that there is one pool of freed memory.
+    // One thread, so that the allocator has one pool of freed memory.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let certs = Certs::make();
@@ -65,7 +65,7 @@ fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64
         let linger = LingerLayer::new(policy);
         let mut clients_of_closes = Vec::new();
 
-        // What is needed once, whatever the number of connections.
+        // The first connections also allocate what all of them share.
         let first = open(&linger, &certs, version, 10).await;
         let mut before = resident_kib();
         let mut open_ones = open(&linger, &certs, version, ROUND).await;
@@ -76,7 +76,7 @@ fn share_kept_while_closing(version: Version, policy: ClosePolicyBuilder) -> f64
             let (sessions, clients): (Vec<_>, Vec<_>) = open_ones.into_iter().unzip();
             drop(sessions);
             for mut client in clients {
-                // To the FIN: right behind it, in the same turn, the close is in the drain.
+                // Reads to the FIN. The poll that sends it goes on to the drain.
                 client.read_to_end(&mut Vec::new()).await.expect("loopback");
                 clients_of_closes.push(client.into_std().expect("loopback"));
             }
@@ -111,9 +111,6 @@ async fn open(
     opened
 }
 
-/// Memory of this process that is not a file's.
 fn resident_kib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("procfs");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux has it");
-    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+    f64::from(u32::try_from(anonymous_kib()).expect("less than 4 TiB"))
 }

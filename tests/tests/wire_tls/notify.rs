@@ -1,4 +1,4 @@
-//! `close_notify`, ours and the peer's.
+//! Our `close_notify` and the peer's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,10 @@ use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{Engine, reporting};
 use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
-use super::common::{answer_close_notify, bare, connect, dial, layered};
+use super::common::{answer_close_notify, bare, connect, dial, last_request, layered};
 
-const LAST_REQUEST: &[u8] = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-
-/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: response, alert and FIN before the client's, the
-/// latter two in one segment.
+/// CONFORMANCE 1 and 17, RFC 8446 §6.1, RFC 9112 §9.8: the response, then our alert and FIN in one segment,
+/// and only then the client's FIN.
 pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -26,9 +24,9 @@ pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
             let capture = Capture::start(server.address.port()).expect("captures");
             let tls = Some(Arc::new(certs.client(&[version])));
             let mut client = Client::connect(server.address, None, tls).await.expect("loopback");
-            client.write_all(LAST_REQUEST).await.expect("loopback");
+            client.write_all(&last_request("/small")).await.expect("loopback");
             let seen = receive(&mut client, End::CloseNotify).await;
-            // rustls sees the alert; the FIN behind it is TCP's.
+            // This shows the alert. The transcript below shows the FIN.
             assert!(seen.complete && seen.end == End::CloseNotify, "{seen:?}");
             drop(client);
             let report = reports.recv().await.expect("reported");
@@ -49,7 +47,7 @@ pub(crate) async fn the_alert_follows_the_response_and_leaves_with_the_fin() {
     }
 }
 
-/// CONFORMANCE 17, RFC 8446 §6.1: resumed sessions, by ticket in TLS 1.3 and by session id in TLS 1.2.
+/// CONFORMANCE 17, RFC 8446 §6.1: sessions resumed by ticket in TLS 1.3 and by session id in TLS 1.2.
 pub(crate) async fn a_resumed_connection_ends_in_close_notify_too() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -59,7 +57,7 @@ pub(crate) async fn a_resumed_connection_ends_in_close_notify_too() {
         let tls = Arc::new(certs.client(&[version]));
         for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
             let mut client = dial(server.address, tls.clone()).await;
-            client.write_all(LAST_REQUEST).await.expect("loopback");
+            client.write_all(&last_request("/small")).await.expect("loopback");
             let seen = receive(&mut client, End::CloseNotify).await;
             assert_eq!((seen.complete, seen.end), (true, End::CloseNotify), "{version:?}");
             assert_eq!(client.get_ref().1.handshake_kind(), Some(expected), "{version:?}");
@@ -67,7 +65,7 @@ pub(crate) async fn a_resumed_connection_ends_in_close_notify_too() {
     }
 }
 
-/// CONFORMANCE 21: a client that does as RFC 8446 §6.1 says, and the reset that it meets on a bare server.
+/// CONFORMANCE 21: the client answers as RFC 8446 §6.1 says. A bare server resets it for that.
 pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -78,7 +76,7 @@ pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
         for (server, is_layered) in [(&with, true), (&without, false)] {
             let capture = Capture::start(server.address.port()).expect("captures");
             let mut client = dial(server.address, Arc::new(certs.client(&[version]))).await;
-            client.write_all(LAST_REQUEST).await.expect("loopback");
+            client.write_all(&last_request("/small")).await.expect("loopback");
             assert_eq!(receive(&mut client, End::CloseNotify).await.end, End::CloseNotify);
             answer_close_notify(&mut client).await;
             if is_layered {
@@ -97,7 +95,7 @@ pub(crate) async fn a_client_that_answers_close_notify_meets_no_reset() {
     }
 }
 
-/// CONFORMANCE 19 and 20: the client may close its side first; what it sends after that is nobody's.
+/// CONFORMANCE 19 and 20: the client may close its side first; what it sends after that is discarded.
 pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -124,7 +122,7 @@ pub(crate) async fn what_follows_the_clients_close_notify_is_discarded() {
     }
 }
 
-/// CONFORMANCE 20, RFC 8446 §6.1: closing without an alert of one's own is not done, and common.
+/// CONFORMANCE 20: RFC 8446 §6.1 forbids a FIN without `close_notify`, but it is common.
 pub(crate) async fn a_fin_without_close_notify_is_a_normal_outcome() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -155,7 +153,7 @@ pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_boun
     for version in Version::ALL {
         let pair =
             async || connect(certs.server(&[version], ClientAuth::None), certs.client(&[version])).await;
-        // It comes: the close ends there, although the client keeps its socket.
+        // It comes: that ends the close, although the client keeps its socket open.
         let (server, mut client) = pair().await;
         let closing = tokio::spawn(async move { close(server, &wait(Duration::from_secs(2))).await });
         assert_eq!(client.read(&mut [0; 1]).await.expect("close_notify"), 0);
@@ -164,13 +162,13 @@ pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_boun
         let report = closing.await.expect("no panic");
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: true }, "{version:?}: {report}");
 
-        // It never comes: first the wait ends, then the drain below TLS.
+        // It does not come: first the wait ends, then the drain below TLS.
         let (server, client) = pair().await;
         let report = close(server, &wait(Duration::from_millis(100))).await;
         assert_eq!(report.outcome, Outcome::DrainIdle, "{version:?}: {report}");
         drop(client);
 
-        // Data without end, first within the session, then below it.
+        // Data comes instead: the session takes it up to the limit, then the drain below TLS does.
         let (server, mut client) = pair().await;
         let closing = tokio::spawn(async move { close(server, &wait(Duration::from_secs(2))).await });
         assert_eq!(client.read(&mut [0; 1]).await.expect("close_notify"), 0);
@@ -181,12 +179,12 @@ pub(crate) async fn the_wait_for_the_clients_close_notify_ends_at_it_and_is_boun
         drop(client);
         let report = closing.await.expect("no panic");
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{version:?}: {report}");
-        // All but what the session had in its buffers when it was dropped.
+        // What the session held in its buffers when it was dropped is not counted.
         assert!(report.bytes_drained > 96 * (16 << 10), "{version:?}: {report}");
     }
 }
 
-/// Where a connection is when its runtime goes away. Complete.
+/// What happens to a connection when its runtime goes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Served,
@@ -195,7 +193,8 @@ enum Stage {
     Bare,
 }
 
-/// CONFORMANCE 38, RFC 8446 §6.1: what a runtime that goes away can still say, in service and in the drain.
+/// CONFORMANCE 38, RFC 8446 §6.1: a connection gets its `close_notify` although its runtime goes away while
+/// it is served or drained.
 pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {
@@ -237,7 +236,7 @@ pub(crate) fn a_runtime_shut_down_still_says_close_notify() {
     }
 }
 
-/// A service that never ends by itself.
+/// A service that never ends.
 async fn hold<T>(io: T) {
     let _io = io;
     std::future::pending::<()>().await;

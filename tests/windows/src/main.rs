@@ -1,7 +1,7 @@
-//! A server that ends its connections in the way that its argument says: `endings-server SCENE`.
+//! A server that ends its connections as its argument says: `endings-server SCENE`.
 //!
-//! It prints the address that it listens on and its certificate in hexadecimal digits, then the line of each
-//! close's report. It lives until its standard input ends, so that it never outlives who started it.
+//! It prints its address and its certificate in hexadecimal digits, then one line for each close's report.
+//! It ends when its standard input ends, so that it never outlives the process that started it.
 //! `tests/endings.rs` starts it and is its client.
 
 use std::convert::Infallible;
@@ -48,7 +48,7 @@ async fn main() -> Result<(), BoxError> {
 
 async fn connection(scene: String, acceptor: TlsAcceptor, io: TcpStream) {
     let policy = ClosePolicy::builder();
-    // The client judges what it sees; a service's error is one of the causes, and no fault of the server.
+    // Errors are ignored: some scenes are about a service that fails, and the client judges what it sees.
     let _: Result<(), ()> = match scene.as_str() {
         "bare" => http(io).await.map_err(drop),
         "layered" => linger(policy.build()).layer(service_fn(http)).oneshot(io).await.map_err(drop),
@@ -88,7 +88,7 @@ fn linger(policy: Result<ClosePolicy, tower_linger::ConfigError>) -> LingerLayer
     LingerLayer::new(policy.expect("makes sense")).on_close(|report| println!("{}", report.line()))
 }
 
-/// Answers `413` to an upload at its head, without reading it, and `200` to what has no body.
+/// Answers `413` to an upload without reading its body, and `200` to any other request.
 async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(io: I) -> hyper::Result<()> {
     let handler = hyper::service::service_fn(async |request: Request<Incoming>| {
         let refused = request.method() == Method::PUT;
@@ -99,14 +99,14 @@ async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(io: I) -> hyper::Resu
     http1::Builder::new().serve_connection(TokioIo::new(io), handler).await
 }
 
-/// Aborts at once after the first bytes of its client.
+/// Aborts after the first bytes of its client.
 async fn abort(mut io: LingerIo<TcpStream>) -> io::Result<()> {
     let _ = io.read(&mut [0; 1024]).await?;
     io.abort();
     Ok(())
 }
 
-/// Sends half of a response that only the connection's end delimits, and fails.
+/// Sends half of a response that ends with its connection, and fails.
 async fn cut<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) -> io::Result<()> {
     let _ = io.read(&mut [0; 1024]).await?;
     io.write_all(b"HTTP/1.0 200 OK\r\n\r\nhalf of it").await?;

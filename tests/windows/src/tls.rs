@@ -11,8 +11,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::BoxError;
 
-/// The acceptor, and its certificate in hexadecimal digits. `mutual` asks for a certificate that no client
-/// has.
+/// The acceptor, and its certificate in hexadecimal digits. If `mutual`, it requires a client certificate,
+/// which no client has.
 pub(crate) fn acceptor(mutual: bool) -> Result<(TlsAcceptor, String), BoxError> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;

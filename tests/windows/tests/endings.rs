@@ -1,6 +1,5 @@
-//! How connections end, seen by a client of the system that the tests run on. The server is this system's
-//! own, or the program that `ENDINGS_SERVER` names (words separated by spaces), as `make windows` does with
-//! Wine.
+//! How connections end, as a client sees it. The server is built for this system, unless `ENDINGS_SERVER`
+//! names another command (words separated by spaces): `make windows` runs the Windows build under Wine.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -45,7 +44,7 @@ impl Server {
 
     fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(&self.address).expect("the server listens");
-        // A bound on a test that hangs: nothing here takes a tenth of it.
+        // Ends a test that hangs. Nothing here takes a tenth of this.
         client.set_read_timeout(Some(PATIENCE)).expect("a socket takes it");
         client.set_write_timeout(Some(PATIENCE)).expect("a socket takes it");
         client
@@ -86,47 +85,40 @@ const TRIES: usize = 20;
 
 #[test]
 fn a_refusal_reaches_every_client_that_writes_its_whole_upload_first() {
-    let delivered = |scene| {
-        let server = Server::start(scene);
-        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect(), UPLOAD));
-        (0..TRIES).filter(exchange).count()
-    };
-    let bare = delivered("bare");
-    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
-    assert_eq!(delivered("layered"), TRIES);
+    let is_delivered = |server: &Server| is_refusal(&upload(&mut server.connect(), UPLOAD));
+    assert_all_succeed("layered", "bare", is_delivered);
 }
 
 #[test]
 fn over_tls_a_refusal_reaches_every_client_and_its_end_is_authentic() {
-    let delivered = |scene| {
-        let server = Server::start(scene);
-        // Without a close_notify, reading to the end fails.
-        let exchange = |_: &usize| is_refusal(&upload(&mut server.connect_tls(), UPLOAD / 4));
-        (0..TRIES).filter(exchange).count()
-    };
-    let bare = delivered("tls_bare");
-    assert!(bare < TRIES, "without the layer all were delivered: this shows nothing");
-    assert_eq!(delivered("tls"), TRIES);
+    // Without a close_notify, reading to the end fails.
+    let is_delivered = |server: &Server| is_refusal(&upload(&mut server.connect_tls(), UPLOAD / 4));
+    assert_all_succeed("tls", "tls_bare", is_delivered);
 }
 
 #[test]
 fn the_alert_of_a_failed_handshake_reaches_every_client_that_goes_on_sending() {
-    let alerted = |scene| {
-        let server = Server::start(scene);
-        let alert = |error: &io::Error| {
+    let is_alerted = |server: &Server| {
+        upload(&mut server.connect_tls(), UPLOAD / 4).is_err_and(|error| {
             let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
             tls == Some(&Error::AlertReceived(AlertDescription::CertificateRequired))
-        };
-        let exchange =
-            |_: &usize| upload(&mut server.connect_tls(), UPLOAD / 4).is_err_and(|error| alert(&error));
-        (0..TRIES).filter(exchange).count()
+        })
     };
-    let bare = alerted("mutual_tls_bare");
-    assert!(bare < TRIES, "without the layer all were alerted: this shows nothing");
-    assert_eq!(alerted("mutual_tls"), TRIES);
+    assert_all_succeed("mutual_tls", "mutual_tls_bare", is_alerted);
 }
 
-/// Uploads everything, then reads to the end. As most clients do, it gives up at a write that fails.
+/// With the layer each of these exchanges succeeds; without it some fail, so the layer makes the difference.
+#[track_caller]
+fn assert_all_succeed(layered: &str, bare: &str, succeeds: impl Fn(&Server) -> bool) {
+    let successes = |scene| {
+        let server = Server::start(scene);
+        (0..TRIES).filter(|_| succeeds(&server)).count()
+    };
+    assert!(successes(bare) < TRIES, "all succeed without the layer, so this shows nothing");
+    assert_eq!(successes(layered), TRIES);
+}
+
+/// Uploads everything, then reads to the end. Gives up when a write fails, as most clients do.
 fn upload(client: &mut (impl Read + Write), bytes: u64) -> io::Result<Vec<u8>> {
     write!(client, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n")?;
     io::copy(&mut io::repeat(b'x').take(bytes), client)?;
@@ -159,7 +151,7 @@ fn after_the_servers_fin_the_client_still_sends_what_it_has_and_closes_in_peace(
     client.read_to_end(&mut answer).expect("a FIN, and no reset");
     assert!(answer.ends_with(b"that is all"), "{}", answer.escape_ascii());
     for _ in 0..10 {
-        client.write_all(&[0; 100]).expect("the server reads on");
+        client.write_all(&[0; 100]).expect("the server goes on reading");
     }
     client.shutdown(Shutdown::Write).expect("no reset came");
     let report = server.report();
@@ -196,7 +188,7 @@ fn the_drain_ends_when_the_client_is_silent() {
     let mut client = server.connect();
     client.write_all(GET).expect("loopback");
     client.read_to_end(&mut Vec::new()).expect("a FIN, and no reset");
-    // Stays open, and says nothing.
+    // The client stays open and silent.
     let report = server.report();
     assert!(report.starts_with("Id-- drained=0 "), "{report}");
 }

@@ -1,4 +1,4 @@
-// Its own limit of a body's size, 1 MiB, answers 413.
+// hapi itself answers 413 to a body of more than 1 MiB.
 const { http, https, pair } = require("./shared");
 for (const [port, tls] of [[http, undefined], [https, pair]]) {
   const server = require("@hapi/hapi").server({ port, host: "127.0.0.1", tls });

@@ -1,4 +1,4 @@
-// What the servers of Node share: ports and certificates, and an answer that reads nothing.
+// Shared by Node's servers: ports, the certificate, and a handler that does not read the request.
 const fs = require("fs");
 const [http, https, cert, key] = process.argv.slice(2);
 const pair = { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };

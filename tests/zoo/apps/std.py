@@ -1,4 +1,4 @@
-"""http.server of Python's standard library."""
+"""Python's own http.server."""
 import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"hello\n")
 
     def do_PUT(self):
-        # It sends Connection: close, and closes.
+        # This sends Connection: close, and closes the connection.
         self.send_error(413)
 
 

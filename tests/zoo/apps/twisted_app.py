@@ -1,4 +1,4 @@
-"""Twisted reads all of a body before it asks a resource."""
+"""Twisted reads the whole body before it calls the resource."""
 import sys
 
 from twisted.internet import endpoints, reactor

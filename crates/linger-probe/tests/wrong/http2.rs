@@ -13,7 +13,7 @@ use tower_linger_tests::server::Running;
 use super::{end, linger, raw, row_of};
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// HEADERS with `:status: 400` and END_STREAM.
+/// HEADERS with `:status: 400` and `END_STREAM`.
 const RESPONSE: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8c];
 const fn rst_stream(code: u8) -> [u8; 13] {
     [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, code]

@@ -1,4 +1,4 @@
-//! How WebSockets end.
+//! How connections of the WebSocket protocol end.
 
 use linger_probe::model::Verdict;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,0 +1,128 @@
+//! What decides the outcome of a close: the service's result, the handler, and the first failure.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tower::{Layer, Service};
+use tower_linger::{ClosePolicy, Ending, LingerIo, Outcome, Phase, close};
+use tower_linger_tests::scripted::{Script, Scripted};
+use tower_linger_tests::server::reporting;
+
+use super::PHASES;
+
+/// A classifier decides which results are failures, which must not look clean.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_decides_by_the_services_result() {
+    for (fails, expected) in [(false, Outcome::PeerClosed { close_notify: false }), (true, Outcome::Aborted)]
+    {
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let (script, io) = Script::new();
+        script.end();
+        let layer = linger.classify(|result: &Result<(), &str>| match result {
+            Ok(()) => Ending::Graceful,
+            Err(_) => Ending::Abort,
+        });
+        let mut service = layer.layer(tower::service_fn(move |io: LingerIo<Scripted>| async move {
+            drop(io);
+            if fails { Err("a body failed") } else { Ok(()) }
+        }));
+        assert_eq!(service.call(io).await.is_err(), fails, "the result passes through");
+        assert_eq!(reports.try_recv().expect("reported").outcome, expected);
+        assert_eq!(script.seen().fins, usize::from(!fails));
+    }
+}
+
+/// The classifier gives an abuser's connection a policy without a drain, so that it holds no socket.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_can_give_a_connection_another_policy() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (script, io) = Script::new();
+    script.send(1_000);
+    let short = ClosePolicy::builder().without_drain().build().expect("makes sense");
+    let layer = linger.classify(move |result: &Result<(), &str>| match result {
+        Ok(()) => Ending::Graceful,
+        Err(_) => Ending::GracefulBy(short),
+    });
+    let mut service = layer.layer(tower::service_fn(|io: LingerIo<Scripted>| async move {
+        drop(io);
+        Err("abuse")
+    }));
+    assert_eq!(service.call(io).await, Err("abuse"));
+    let report = reports.try_recv().expect("reported");
+    assert_eq!((report.outcome, report.total_time()), (Outcome::Undrained, Duration::ZERO));
+    assert_eq!((script.seen().fins, script.seen().discards, script.seen().drops), (1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_can_be_aborted_by_hand() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (script, io) = Script::new();
+    linger.wrap(io).abort();
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::Aborted);
+    assert_eq!((script.seen().fins, script.seen().drops), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_handle_sets_the_policy_of_its_connection_or_aborts_it() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (_script, io) = Script::new();
+    let io = linger.wrap(io);
+    let second = Duration::from_secs(1);
+    let policy = ClosePolicy::builder().drain_idle_timeout(second).build().expect("makes sense");
+    io.close_handle().set_policy(policy);
+    drop(io);
+    linger.tracker().wait().await;
+    let report = reports.try_recv().expect("reported");
+    assert_eq!((report.outcome, report.total_time()), (Outcome::DrainIdle, second));
+
+    let (_script, io) = Script::new();
+    let io = linger.wrap(io);
+    io.close_handle().abort();
+    drop(io);
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_own_result_passes_through_after_the_close() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (script, io) = Script::new();
+    script.end();
+    let mut service = linger.layer(tower::service_fn(|io: LingerIo<Scripted>| async move {
+        drop(io);
+        Err::<(), _>("the service's own error")
+    }));
+    assert_eq!(service.call(io).await, Err("the service's own error"));
+    assert!(reports.try_recv().is_ok(), "the future completes after the release");
+    assert_eq!(script.seen().drops, 1);
+}
+
+/// The kernel reports an error once. A reset that the service has seen must not become a clean end in the
+/// close.
+#[tokio::test(start_paused = true)]
+async fn a_reset_that_the_service_saw_stays_one() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (script, io) = Script::new();
+    script.fail(Phase::Drain, ErrorKind::ConnectionReset);
+    let mut io = linger.wrap(io);
+    assert_eq!(io.read(&mut [0; 8]).await.expect_err("reset").kind(), ErrorKind::ConnectionReset);
+    script.fail(Phase::Done, ErrorKind::ConnectionReset);
+    script.end();
+    drop(io);
+    linger.tracker().wait().await;
+    assert_eq!(reports.try_recv().expect("reported").outcome, Outcome::PeerReset);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_in_any_phase_of_the_close_is_reported_as_one() {
+    for phase in PHASES {
+        let (script, io) = Script::new();
+        script.fail(phase, ErrorKind::BrokenPipe);
+        script.end();
+        let report = close(io, &ClosePolicy::default()).await;
+        assert_eq!((report.outcome, report.ended_in), (Outcome::PeerReset, phase));
+        assert_eq!(report.failure.expect("kept").kind(), ErrorKind::BrokenPipe);
+    }
+}
