@@ -68,6 +68,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             Event::HalfClosed,
             Event::PeerEnded,
             Event::PeerFin,
+            Event::CannotGather,
         ]).prop_map(Happening::Stray),
         3 => Just(Happening::Silence),
     ]
@@ -168,7 +169,7 @@ fn run(
             (Happening::Works(_), Action::HalfClose { .. }) => Event::HalfClosed,
             (
                 Happening::Works(share),
-                Action::Discard { limit }
+                Action::Discard { limit, .. }
                 | Action::AwaitPeer { limit }
                 | Action::Settle { limit: Some(limit) },
             ) => Event::Discarded((limit.get() * usize::from(share) / 255).max(1)),
@@ -191,6 +192,7 @@ fn run(
             assert_eq!(before, (machine.phase(), machine.action()), "{event:?} does not answer {action:?}");
         }
         seen.step(action, event, machine.phase());
+        seen.gathering(action, event, machine.action());
     }
     let report =
         machine.report().unwrap_or_else(|| panic!("still in {} after {:?}", machine.phase(), now - began));
@@ -206,6 +208,7 @@ fn answers(event: Event, action: Action) -> bool {
     matches!(
         (event, action),
         (Event::Flushed, Action::Flush)
+            | (Event::CannotGather, Action::Discard { .. })
             | (Event::Notified(_), Action::Notify)
             | (Event::HalfClosed, Action::HalfClose { .. })
             | (Event::PeerEnded, Action::AwaitPeer { .. })
@@ -220,6 +223,7 @@ struct Seen {
     fins: u8,
     drained: u64,
     first_failure: Option<Failure>,
+    gathers_no_more: bool,
 }
 
 impl Seen {
@@ -230,6 +234,7 @@ impl Seen {
             fins: start.half_closed.is_some().into(),
             drained: 0,
             first_failure: start.failure,
+            gathers_no_more: false,
         }
     }
 
@@ -256,6 +261,24 @@ impl Seen {
         assert!(self.notified <= 1, "more than one close_notify");
         if phase == Phase::Drain {
             assert_eq!(self.fins, 1, "draining before the FIN is sent");
+        }
+    }
+
+    /// Gathering begins after a MiB and never begins again. What was gathered is asked for before a timeout
+    /// ends the close.
+    fn gathering(&mut self, before: Action, event: Event, after: Option<Action>) {
+        let wake_at = |action| match action {
+            Some(Action::Discard { wake_at, .. }) => Some(wake_at.get()),
+            _ => None,
+        };
+        let was_gathering = wake_at(Some(before)).is_some_and(|bytes| bytes > 1);
+        match wake_at(after) {
+            Some(1) => self.gathers_no_more |= was_gathering,
+            Some(_) => {
+                assert!(self.drained >= 1 << 20, "gathers after {} bytes", self.drained);
+                assert!(!self.gathers_no_more, "gathers again");
+            }
+            None => assert!(!was_gathering || event != Event::Tick, "what was gathered is not counted"),
         }
     }
 }
