@@ -214,7 +214,7 @@ impl CloseMachine {
             }
             (Phase::Drain, Event::PeerFin) => {
                 // The peer ended its TLS data before our close began: then that end was its close_notify.
-                let close_notify = self.start.peer_ended && self.sent.close_notify();
+                let close_notify = self.start.peer_ended && self.sent.includes_close_notify();
                 self.finish(Outcome::PeerClosed { close_notify }, now);
             }
             _ => {}
@@ -250,7 +250,7 @@ impl CloseMachine {
             ended_in: self.ended_in,
             failure: self.start.failure,
             bytes_drained: self.drained,
-            sent_close_notify: self.sent.close_notify(),
+            sent_close_notify: self.sent.includes_close_notify(),
             unacked: None,
             release,
             times: self.times.map(Duration::from_nanos),
@@ -331,7 +331,7 @@ impl CloseMachine {
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
-        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.close_notify()) else {
+        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.includes_close_notify()) else {
             return;
         };
         if self.start.peer_ended {

@@ -156,8 +156,11 @@ pub enum Notified {
 impl Notified {
     /// Whether a `close_notify` was sent, and so whether the transport is a TLS session.
     #[must_use]
-    pub const fn close_notify(self) -> bool {
-        !matches!(self, Self::Nothing)
+    pub const fn includes_close_notify(self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::CloseNotify | Self::CloseNotifyAndFin => true,
+        }
     }
 }
 
