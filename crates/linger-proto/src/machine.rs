@@ -423,15 +423,8 @@ impl CloseMachine {
 
     fn finish(&mut self, outcome: Outcome, now: Instant) {
         debug_assert!(self.outcome.is_none(), "a close ends once");
-        // What cut the connection is told, unless the connection was over before that could be shown.
-        let told = self.start.cut.filter(|_| self.cut_shown_by().is_some()).and_then(|cut| cut.outcome);
-        let outcome = match (told, outcome) {
-            (_, Outcome::Evicted | Outcome::Cancelled | Outcome::FlushTimeout) | (None, _) => outcome,
-            (Some(told), Outcome::PeerClosed { .. }) => told,
-            (Some(_), outcome) if outcome.is_connection_over() => outcome,
-            (Some(told), _) => told,
-        };
-        self.outcome = Some(outcome);
+        let cut = self.start.cut.filter(|_| self.cut_shown_by().is_some()).and_then(|cut| cut.outcome);
+        self.outcome = Some(cut.map_or(outcome, |cut| outcome.of_cut(cut)));
         self.ended_in = self.phase;
         self.enter(Phase::Done, now);
     }
