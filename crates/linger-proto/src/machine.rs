@@ -1,6 +1,6 @@
 //! The close itself: one event in, the next action and timeout out.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct CloseMachine {
     peer_fin: bool,
     sent: Notified,
     drained: u64,
+    /// Whether every byte counts again: the peer of a flood has become slow, or the transport cannot gather.
+    gathers_no_more: bool,
     outcome: Option<Outcome>,
     ended_in: Phase,
 }
@@ -49,6 +51,13 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 
 /// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
 const CALL_LIMIT: u64 = 1 << 20;
+
+/// A peer that has sent this much while it was drained is not about to stop: its bytes are gathered from then
+/// on, which cuts its CPU cost to a fifth.
+const GATHERED_AFTER_BYTES: u64 = 1 << 20;
+
+/// Worth a wake-up. The kernel holds as much, for each peer that sends so much, in its receive buffer.
+const GATHERED_BYTES: NonZeroU32 = NonZeroU32::new(256 << 10).expect("it is not zero");
 
 /// Least silence of a peer that has acknowledged everything, however short its round trips.
 const SHORTEST_QUIET: Duration = Duration::from_millis(50);
@@ -71,6 +80,7 @@ impl CloseMachine {
             peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
+            gathers_no_more: false,
             outcome: None,
             ended_in: Phase::Flush,
         };
@@ -130,7 +140,7 @@ impl CloseMachine {
                 Some(session) => {
                     Action::AwaitPeer { limit: call_limit(session.left.min(self.bytes_left()))? }
                 }
-                None => Action::Discard { limit: call_limit(self.bytes_left())? },
+                None => Action::Discard { limit: call_limit(self.bytes_left())?, wake_at: self.wake_at() },
             }),
             Phase::Done => None,
         }
@@ -198,15 +208,21 @@ impl CloseMachine {
                 let quiet = rtt.saturating_mul(round_trips).max(SHORTEST_QUIET);
                 self.rare_mut().acknowledged = Some((now, quiet));
             }
+            (Phase::Drain, Event::CannotGather) => self.gathers_no_more = true,
             (Phase::Drain, Event::PeerEnded) if self.session().is_some() => {
                 self.finish(Outcome::PeerClosed { close_notify: true }, now);
             }
             (Phase::Drain, Event::PeerFin) => {
                 // The peer ended its TLS data before our close began: then that end was its close_notify.
-                let close_notify = self.start.peer_ended && self.sent.close_notify();
+                let close_notify = self.start.peer_ended && self.sent.includes_close_notify();
                 self.finish(Outcome::PeerClosed { close_notify }, now);
             }
             _ => {}
+        }
+        if self.is_gathering() && self.next_timeout().is_some_and(|timeout| timeout <= now) {
+            // What has come and was not worth a wake-up counts first: the driver reads it now.
+            self.gathers_no_more = true;
+            return;
         }
         self.expire(now);
     }
@@ -234,7 +250,7 @@ impl CloseMachine {
             ended_in: self.ended_in,
             failure: self.start.failure,
             bytes_drained: self.drained,
-            sent_close_notify: self.sent.close_notify(),
+            sent_close_notify: self.sent.includes_close_notify(),
             unacked: None,
             release,
             times: self.times.map(Duration::from_nanos),
@@ -315,7 +331,7 @@ impl CloseMachine {
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
-        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.close_notify()) else {
+        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.includes_close_notify()) else {
             return;
         };
         if self.start.peer_ended {
@@ -407,15 +423,8 @@ impl CloseMachine {
 
     fn finish(&mut self, outcome: Outcome, now: Instant) {
         debug_assert!(self.outcome.is_none(), "a close ends once");
-        // What cut the connection is told, unless the connection was over before that could be shown.
-        let told = self.start.cut.filter(|_| self.cut_shown_by().is_some()).and_then(|cut| cut.outcome);
-        let outcome = match (told, outcome) {
-            (_, Outcome::Evicted | Outcome::Cancelled | Outcome::FlushTimeout) | (None, _) => outcome,
-            (Some(told), Outcome::PeerClosed { .. }) => told,
-            (Some(_), outcome) if outcome.is_connection_over() => outcome,
-            (Some(told), _) => told,
-        };
-        self.outcome = Some(outcome);
+        let cut = self.start.cut.filter(|_| self.cut_shown_by().is_some()).and_then(|cut| cut.outcome);
+        self.outcome = Some(cut.map_or(outcome, |cut| outcome.of_cut(cut)));
         self.ended_in = self.phase;
         self.enter(Phase::Done, now);
     }
@@ -460,6 +469,16 @@ impl CloseMachine {
 
     fn session(&self) -> Option<SessionRead> {
         self.rare.as_ref().and_then(|rare| rare.session)
+    }
+
+    /// Whether the peer's bytes wait in the kernel until there are a lot of them.
+    fn is_gathering(&self) -> bool {
+        let may_gather = self.drained >= GATHERED_AFTER_BYTES && !self.gathers_no_more;
+        may_gather && self.phase == Phase::Drain && self.session().is_none()
+    }
+
+    fn wake_at(&self) -> NonZeroU32 {
+        if self.is_gathering() { GATHERED_BYTES } else { NonZeroU32::MIN }
     }
 
     /// Bytes that were drained so far.

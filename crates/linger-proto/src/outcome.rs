@@ -62,86 +62,111 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// One line for each outcome: everything that depends on which one it is. The compiler asks for a line for each
+/// variant.
+macro_rules! outcomes {
+    ($($variant:ident $({ $flag:ident })? => $name:literal, $code:literal, $ended_by:ident, $if_cut:ident;)*) => {
+        impl Outcome {
+            /// Every outcome of this version, in the order of their declaration; later versions may add some.
+            pub const ALL: &[Self] = &[$(Self::$variant $({ $flag: false })?),*];
+
+            const fn kind(self) -> Kind {
+                use {EndedBy::*, IfCut::*};
+                match self {
+                    $(Self::$variant { .. } => {
+                        Kind { name: $name, code: $code, ended_by: $ended_by, if_cut: $if_cut }
+                    })*
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    PeerClosed { close_notify } => "peer_closed", 'P', Connection, ReportCut;
+    PeerReset => "peer_reset", 'R', Connection, ReportThis;
+    Unreachable => "unreachable", 'U', Connection, ReportThis;
+    KernelTimeout => "kernel_timeout", 'K', Connection, ReportThis;
+    LocalAbort => "local_abort", 'L', Connection, ReportThis;
+    Failed => "failed", 'E', Connection, ReportThis;
+
+    FlushTimeout => "flush_timeout", 'F', Limit, ReportThis;
+    DrainIdle => "drain_idle", 'I', Limit, ReportCut;
+    DrainDeadline => "drain_deadline", 'T', Limit, ReportCut;
+    DrainLimit => "drain_limit", 'B', Limit, ReportCut;
+    DrainRate => "drain_rate", 'S', Limit, ReportCut;
+
+    Undrained => "undrained", 'N', Decision, ReportCut;
+    LeftOpen => "left_open", 'O', Decision, ReportCut;
+    Evicted => "evicted", 'V', Limit, ReportThis;
+    Acknowledged => "acknowledged", 'Q', Decision, ReportCut;
+    ShutdownCut => "shutdown_cut", 'D', Limit, ReportCut;
+    Aborted => "aborted", 'A', Decision, ReportCut;
+    HandshakeTimeout => "handshake_timeout", 'H', Decision, ReportCut;
+    Cancelled => "cancelled", 'C', Decision, ReportThis;
+}
+
+struct Kind {
+    name: &'static str,
+    /// The first character of [`CloseReport::line`](crate::CloseReport::line).
+    code: char,
+    ended_by: EndedBy,
+    if_cut: IfCut,
+}
+
+enum EndedBy {
+    /// The connection itself is gone.
+    Connection,
+    /// One of our own bounds, while the peer could still have sent more.
+    Limit,
+    Decision,
+}
+
+/// What the close of a connection that was cut reports when it ends in this way.
+enum IfCut {
+    /// What cut the connection.
+    ReportCut,
+    /// This outcome, because the peer may not have been shown the cut.
+    ReportThis,
+}
+
 impl Outcome {
     /// The outcome's name in lower-case words joined by `_`, stable for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PeerClosed { .. } => "peer_closed",
-            Self::PeerReset => "peer_reset",
-            Self::Unreachable => "unreachable",
-            Self::KernelTimeout => "kernel_timeout",
-            Self::LocalAbort => "local_abort",
-            Self::Failed => "failed",
-            Self::FlushTimeout => "flush_timeout",
-            Self::DrainIdle => "drain_idle",
-            Self::DrainDeadline => "drain_deadline",
-            Self::DrainLimit => "drain_limit",
-            Self::DrainRate => "drain_rate",
-            Self::Acknowledged => "acknowledged",
-            Self::Undrained => "undrained",
-            Self::LeftOpen => "left_open",
-            Self::Evicted => "evicted",
-            Self::ShutdownCut => "shutdown_cut",
-            Self::Aborted => "aborted",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::Cancelled => "cancelled",
-        }
+        self.kind().name
     }
 
     /// The first character of [`CloseReport::line`](crate::CloseReport::line).
     pub(crate) const fn code(self) -> char {
-        match self {
-            Self::PeerClosed { .. } => 'P',
-            Self::PeerReset => 'R',
-            Self::Unreachable => 'U',
-            Self::KernelTimeout => 'K',
-            Self::LocalAbort => 'L',
-            Self::Failed => 'E',
-            Self::FlushTimeout => 'F',
-            Self::DrainIdle => 'I',
-            Self::DrainDeadline => 'T',
-            Self::DrainLimit => 'B',
-            Self::DrainRate => 'S',
-            Self::Acknowledged => 'Q',
-            Self::Undrained => 'N',
-            Self::LeftOpen => 'O',
-            Self::Evicted => 'V',
-            Self::ShutdownCut => 'D',
-            Self::Aborted => 'A',
-            Self::HandshakeTimeout => 'H',
-            Self::Cancelled => 'C',
-        }
+        self.kind().code
     }
 
     /// Whether one of our own bounds ended the close, while the peer could still have sent more.
     #[must_use]
     pub const fn is_limit(self) -> bool {
-        matches!(
-            self,
-            Self::FlushTimeout
-                | Self::DrainIdle
-                | Self::DrainDeadline
-                | Self::DrainLimit
-                | Self::DrainRate
-                | Self::Evicted
-                | Self::ShutdownCut
-        )
+        match self.kind().ended_by {
+            EndedBy::Limit => true,
+            EndedBy::Connection | EndedBy::Decision => false,
+        }
     }
 
     /// Whether the connection itself is gone, so that there is nothing left to read before its socket is
     /// released.
     #[must_use]
     pub const fn is_connection_over(self) -> bool {
-        matches!(
-            self,
-            Self::PeerClosed { .. }
-                | Self::PeerReset
-                | Self::Unreachable
-                | Self::KernelTimeout
-                | Self::LocalAbort
-                | Self::Failed
-        )
+        match self.kind().ended_by {
+            EndedBy::Connection => true,
+            EndedBy::Limit | EndedBy::Decision => false,
+        }
+    }
+
+    /// What a close reports that ends in this way, of a connection that was cut for the reason `cut`.
+    pub(crate) const fn of_cut(self, cut: Self) -> Self {
+        match self.kind().if_cut {
+            IfCut::ReportCut => cut,
+            IfCut::ReportThis => self,
+        }
     }
 }
 
@@ -240,3 +265,21 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_the_name_of_its_variant_and_a_letter_of_its_own() {
+        let mut codes = HashSet::new();
+        for outcome in Outcome::ALL {
+            let variant = format!("{outcome:?}");
+            let words = variant.split(' ').next().unwrap_or_default();
+            assert_eq!(outcome.as_str().replace('_', ""), words.to_lowercase());
+            assert!(codes.insert(outcome.code()), "{outcome} shares its letter");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The words that the machine and its driver exchange.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use crate::outcome::{Failure, Outcome};
@@ -96,6 +96,11 @@ pub enum Action {
     Discard {
         /// Most bytes that this call may take: never zero, since a read of zero bytes looks like a FIN.
         limit: NonZeroUsize,
+        /// How many bytes have to be there before it is worth waking the driver (`SO_RCVLOWAT`): 1 by
+        /// default, more while a flood is gathered, and 1 again from then on. When it falls back to 1, read
+        /// once without waiting, and report what was there as of when it came. A driver that cannot do this
+        /// answers with [`Event::CannotGather`].
+        wake_at: NonZeroU32,
     },
 }
 
@@ -121,6 +126,8 @@ pub enum Event {
         /// The connection's round-trip time.
         rtt: Duration,
     },
+    /// The transport cannot wait for [`Action::Discard`]'s `wake_at`, so every byte wakes the driver.
+    CannotGather,
     /// The peer's end of data was read through the stream: its `close_notify` where there is a TLS session.
     PeerEnded,
     /// The peer's FIN was read.
@@ -149,8 +156,11 @@ pub enum Notified {
 impl Notified {
     /// Whether a `close_notify` was sent, and so whether the transport is a TLS session.
     #[must_use]
-    pub const fn close_notify(self) -> bool {
-        !matches!(self, Self::Nothing)
+    pub const fn includes_close_notify(self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::CloseNotify | Self::CloseNotifyAndFin => true,
+        }
     }
 }
 

@@ -121,3 +121,28 @@ impl fmt::Display for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The codes that the documentation of [`CloseReport::line`] lists in this row of its table.
+    fn documented(row: &str) -> Vec<char> {
+        let source = include_str!("report.rs");
+        let row = source.lines().find(|line| line.contains(row)).expect("the table has the row");
+        let codes = row.split('`').skip(1).step_by(2).filter_map(|code| code.chars().next());
+        codes.collect()
+    }
+
+    #[test]
+    fn the_documentation_of_the_line_lists_every_code() {
+        let mut outcomes: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.code()).collect();
+        let mut listed = documented("/// | 1: what ended it |");
+        outcomes.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, outcomes);
+        let mut phases: Vec<_> = Phase::ALL.iter().map(|phase| phase.code()).collect();
+        phases.dedup();
+        assert_eq!(documented("/// | 2: in which phase |"), phases);
+    }
+}

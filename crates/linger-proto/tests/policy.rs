@@ -126,9 +126,3 @@ fn options_are_printed_in_the_order_of_the_table_of_defaults() {
     let options = ", drain_min_rate 1500B/s after 1s, peer_closes_first 1s, write_idle_timeout 1s";
     assert_eq!(policy.to_string(), format!("{BOUNDS}{options}"));
 }
-
-#[test]
-fn the_old_name_of_without_half_close_builds_the_same_policy() {
-    let old = ClosePolicy::builder().on_last_close().build();
-    assert_eq!(old, ClosePolicy::builder().without_half_close().build());
-}

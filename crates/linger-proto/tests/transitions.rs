@@ -17,7 +17,7 @@ use linger_proto::{
 };
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 20] {
+fn events(now: Instant) -> [(&'static str, Event); 21] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
@@ -33,6 +33,7 @@ fn events(now: Instant) -> [(&'static str, Event); 20] {
         ("bytes discarded", Event::Discarded(1)),
         ("nothing unacknowledged", Event::Unacked(Some(0))),
         ("all acknowledged", Event::Acknowledged { rtt: Duration::ZERO }),
+        ("cannot gather", Event::CannotGather),
         ("peer's end of data", Event::PeerEnded),
         ("peer's FIN", Event::PeerFin),
         ("failed", Event::Failed(Failure::from_kind(ErrorKind::ConnectionReset))),

@@ -84,12 +84,6 @@ impl ClosePolicyBuilder {
         self
     }
 
-    /// The name that [`without_half_close`](Self::without_half_close) had before.
-    #[doc(hidden)]
-    pub const fn on_last_close(self) -> Self {
-        self.without_half_close()
-    }
-
     /// Flushes, notifies, sends the FIN and releases the socket at once, as servers without a lingering
     /// close do: for abusers, who are owed no socket. What has arrived by then is discarded; what comes
     /// later is answered by a RST.

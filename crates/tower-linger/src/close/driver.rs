@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -174,29 +175,14 @@ struct Closing<T: Transport> {
     ticket: Ticket,
     /// Tells whether the transport woke us, while something of ours is written.
     progress: Progress,
-    gathering: Gathering,
+    /// How many bytes of the peer wake us.
+    woken_at: NonZeroU32,
     verdict: Verdict,
     /// Whether it runs in a task of its own already.
     is_detached: bool,
     /// Whether the transport is being asked for something: if this is seen at another time, it panicked.
     is_performing: bool,
 }
-
-/// Whether the close is woken only when a lot of bytes are there. This cuts a flooding peer's CPU cost to a
-/// fifth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gathering {
-    NotYet,
-    Now,
-    /// The peer has become slow: then every byte counts.
-    NoMore,
-}
-
-/// A peer that has sent this much after our FIN is not about to stop.
-const GATHERED_AFTER_BYTES: u64 = 1 << 20;
-
-/// Worth being woken for. The kernel holds as much, for each peer that sends so much, in its receive buffer.
-const GATHERED_BYTES: u32 = 256 << 10;
 
 /// Most steps in one poll: one close discards at most this many times 1 MiB before it lets other tasks run.
 const STEPS_PER_POLL: usize = 16;
@@ -209,7 +195,7 @@ impl<T: Transport> Closing<T> {
             stream: Stream::Session(Box::new(io)),
             ticket,
             progress: Progress::default(),
-            gathering: Gathering::NotYet,
+            woken_at: NonZeroU32::MIN,
             verdict,
             is_detached: false,
             is_performing: false,
@@ -268,15 +254,16 @@ impl<T: Transport> Closing<T> {
         if self.machine.phase() == Phase::Settle {
             self.handle(Event::Unacked(self.stream.unacked()), at);
         }
-        if self.gathering == Gathering::NotYet && self.machine.bytes_drained() >= GATHERED_AFTER_BYTES {
-            let gathers = self.stream.set_low_water(GATHERED_BYTES);
-            self.gathering = if gathers { Gathering::Now } else { Gathering::NoMore };
+        if let Some(Action::Discard { limit, wake_at }) = self.machine.action() {
+            if wake_at != self.woken_at {
+                self.set_low_water(limit, wake_at, at);
+            }
         }
         if self.progress.take(|| self.stream.unacked()) {
             self.handle(Event::WriteProgress, at);
         }
         if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {
-            return Poll::Ready(self.time_is_up(at));
+            return Poll::Ready(Event::Tick);
         }
         self.await_decision(cx, at)
     }
@@ -308,18 +295,24 @@ impl<T: Transport> Closing<T> {
         }
     }
 
-    /// What has come and was not worth being woken for counts before a deadline does, from when it came.
-    fn time_is_up(&mut self, at: Instant) -> Event {
-        if self.gathering != Gathering::Now {
-            return Event::Tick;
+    /// Has us woken when that many bytes are there. Bytes below the old mark have woken nobody, so they are
+    /// read when it falls, and count from when they came.
+    fn set_low_water(&mut self, limit: NonZeroUsize, wake_at: NonZeroU32, at: Instant) {
+        let is_set = self.stream.set_low_water(wake_at.get());
+        if wake_at > self.woken_at {
+            if is_set {
+                self.woken_at = wake_at;
+            } else {
+                self.handle(Event::CannotGather, at);
+            }
+            return;
         }
-        self.gathering = Gathering::NoMore;
-        self.stream.set_low_water(1);
+        self.woken_at = wake_at;
         let ago = self.stream.last_received();
-        let Some(event) = self.stream.discard_now(self.machine.action()) else { return Event::Tick };
-        let came_at = ago.and_then(|ago| at.checked_sub(ago)).unwrap_or(at);
-        self.handle(event, came_at);
-        Event::Tick
+        if let Some(event) = self.stream.discard_now(limit) {
+            let came_at = ago.and_then(|ago| at.checked_sub(ago)).unwrap_or(at);
+            self.handle(event, came_at);
+        }
     }
 
     fn handle(&mut self, event: Event, at: Instant) {

@@ -45,7 +45,9 @@ impl<T: Transport> Stream<T> {
             }
             (Self::Raw(_), Action::Settle { limit: None }) => return Poll::Pending,
             (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
-            (Self::Raw(io), Action::Discard { limit }) => ready!(io.poll_discard(cx, limit)).map(discarded),
+            (Self::Raw(io), Action::Discard { limit, .. }) => {
+                ready!(io.poll_discard(cx, limit)).map(discarded)
+            }
             // The session is gone for good, by a panic on the way for one.
             _ => Ok(Event::Abandoned),
         };
@@ -78,8 +80,8 @@ impl<T: Transport> Stream<T> {
     }
 
     /// Discards what has arrived, in one call; `None` if that is nothing.
-    pub(crate) fn discard_now(&self, action: Option<Action>) -> Option<Event> {
-        let (Self::Raw(io), Some(Action::Discard { limit })) = (self, action) else { return None };
+    pub(crate) fn discard_now(&self, limit: NonZeroUsize) -> Option<Event> {
+        let Self::Raw(io) = self else { return None };
         match transport::discard_now(io, limit) {
             Ok(bytes) => Some(discarded(bytes)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
