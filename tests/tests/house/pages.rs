@@ -6,8 +6,17 @@ use std::path::PathBuf;
 use crate::{files, read, repository};
 
 /// Names in docs/*.md that are of other crates, or of other languages.
-const FOREIGN: &[&str] =
-    &["Connected", "GracefulShutdown", "Ok", "RemoteDisconnected", "TcpStream", "TlsStream", "Upgraded"];
+const FOREIGN: &[&str] = &[
+    "Builder",
+    "Connected",
+    "GracefulShutdown",
+    "Ok",
+    "RemoteDisconnected",
+    "Some",
+    "TcpStream",
+    "TlsStream",
+    "Upgraded",
+];
 
 /// docs/wire.md has a table of the conformance items. One column names files, the last one tests in them,
 /// each in code font; a name that ends in `…` stands for all tests that begin so.
