@@ -55,7 +55,7 @@ fn no_module_imports_from_a_room_before_its_own() {
     let arrows = House::read().arrows();
     assert!(arrows.len() > 50, "only {} arrows were found", arrows.len());
     let back: Vec<_> = arrows.iter().filter(|arrow| room(&arrow.to) < room(&arrow.from)).collect();
-    assert!(back.is_empty(), "{} imports run back to an earlier room:\n{}", back.len(), list(&back));
+    assert!(back.is_empty(), "imports that run back to an earlier room ({}):\n{}", back.len(), list(&back));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn the_modules_of_a_room_form_no_circle() {
     let arrows = House::read().arrows();
     let inside: Vec<_> = arrows.iter().filter(|arrow| room(&arrow.to) == room(&arrow.from)).collect();
     let circle: Vec<_> = inside.iter().copied().filter(|arrow| reaches(&inside, arrow)).collect();
-    assert!(circle.is_empty(), "{} imports are part of a circle:\n{}", circle.len(), list(&circle));
+    assert!(circle.is_empty(), "imports that are part of a circle ({}):\n{}", circle.len(), list(&circle));
 }
 
 fn room(path: &ModulePath) -> Option<usize> {
