@@ -1,4 +1,4 @@
-//! Hooks for loops that a framework owns; re-exported at the crate's root.
+//! Hooks for accept loops that a framework owns. What is public here is re-exported at the crate's root.
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -1,36 +1,33 @@
-//! Which connections must not look cleanly ended.
+//! How a connection is to end, by the result of its service.
 
 use linger_proto::ClosePolicy;
 
 /// How a connection is to end. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As the connection itself shows it: cleanly where everything that was begun is at its end, as a
-    /// failure where something is unanswered or cannot be told. See
-    /// [`LingerIo`](crate::LingerIo#what-a-drop-means).
+    /// By what was seen of the connection: cleanly if it is idle, as a failure if it is busy or if nobody
+    /// knows. See [`LingerIo`](crate::LingerIo#what-a-drop-means).
     AsSeen,
     /// By the lingering close: the peer gets everything, and is told that it was everything. A connection
-    /// that was seen to be busy is ended as a failure all the same.
+    /// that was seen to be busy still ends as a failure.
     Graceful,
-    /// By the lingering close, with a policy of its own: shorter for errors, without drain for abuse. It
-    /// replaces all of the layer's settings; start from the layer's policy and its `to_builder` to change
-    /// only some.
+    /// By the lingering close, with a policy of its own: a shorter one for errors, for example. It replaces
+    /// the layer's whole policy; to change parts of that, start from it by its `to_builder`.
     GracefulBy(ClosePolicy),
-    /// As a failure: what was sent arrives, and the peer can tell that it is not the whole. A FIN would say
-    /// that it is of a response that ends with its connection (RFC 9112 §6.3), and a `close_notify` of any
-    /// (RFC 8446 §6.1). So there is no
-    /// `close_notify`, and where the response has no end of its own, a RST follows once everything is
-    /// acknowledged. It has no effect where the service has half-closed already.
+    /// As a failure: what was sent arrives, and the peer can tell that it is incomplete. A `close_notify`
+    /// would say that it is complete (RFC 8446 §6.1), so there is none. If the end of the connection ends the
+    /// response, a FIN would say so too (RFC 9112 §6.3); then a RST follows instead, once everything is
+    /// acknowledged. It has no effect if the service has already half-closed.
     Abort,
-    /// By a reset at once. The peer may lose what it has not read yet.
+    /// By an immediate reset. The peer may lose what it has not read yet.
     Reset,
 }
 
-/// Decides by a service's result how its connection is to end. Closures can do it, too.
+/// Decides by a service's result how its connection is to end. Closures implement it.
 ///
-/// [`LingerLayer`](crate::LingerLayer) by itself uses [`BySight`], since it knows nothing of the service's
-/// error; [`LingerLayer::classify`](crate::LingerLayer::classify) brings another classifier in. Whatever it
-/// says, a connection that is dropped by a panic ends as a failure.
+/// [`LingerLayer`](crate::LingerLayer) uses [`BySight`] unless
+/// [`LingerLayer::classify`](crate::LingerLayer::classify) sets another. A connection that is dropped by a
+/// panic ends as a failure in any case.
 pub trait Classify<R, E>: Clone {
     /// How the connection is to end.
     fn classify(&self, result: &Result<R, E>) -> Ending;
@@ -45,7 +42,7 @@ where
     }
 }
 
-/// Takes `Ok` for a graceful end, and of an error what was seen of the connection: the default.
+/// The default: `Ok` is a graceful end; after an error, what was seen of the connection decides.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BySight;
 
@@ -55,7 +52,7 @@ impl<R, E> Classify<R, E> for BySight {
     }
 }
 
-/// Takes every result for a graceful end: for services whose errors come after everything was said.
+/// Takes every result for a graceful end: for services that send everything before they return an error.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlwaysGraceful;
 
@@ -69,13 +66,13 @@ impl<R, E> Classify<R, E> for AlwaysGraceful {
 ///
 /// | hyper's error | ending | because |
 /// |---|---|---|
-/// | from the service, from the response's body, a body shorter than its length | abort | the response is not whole |
+/// | from the service or a body, or a body shorter than its length | abort | the response is incomplete |
 /// | an unsupported status | graceful | hyper has answered `500` and half-closed before it fails |
-/// | the client ended in the middle of a request, or while it was answered | as seen | hyper does not tell the two apart |
+/// | the client ended during its request, or during the response | as seen | hyper does not say which |
 /// | a request that cannot be parsed (400, 414, 431) | graceful | hyper has answered it |
 /// | `header_read_timeout`, which is the idle timeout too | graceful | nothing was cut |
-/// | a protocol error of HTTP/2 | graceful | what was to say was said, GOAWAY included |
-/// | an I/O error | as seen | a write that failed has cut something, a read may not have |
+/// | a protocol error of HTTP/2 | graceful | hyper has sent everything, GOAWAY included |
+/// | an I/O error | as seen | a failed write has cut something, a failed read may not have |
 #[cfg(feature = "hyper")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HyperErrors;
@@ -114,7 +111,7 @@ mod hyper_errors {
         }
     }
 
-    /// hyper has no word of its own for it.
+    /// hyper has no method for this.
     fn is_http2(error: &hyper::Error) -> bool {
         error.source().is_some_and(|source| !source.is::<std::io::Error>()) && !error.is_incomplete_message()
     }

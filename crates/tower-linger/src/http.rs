@@ -1,4 +1,5 @@
-//! Layers of requests: what only somebody who sees requests and responses knows of a connection.
+//! Layers around the service of requests. They know what a connection alone does not show: which requests
+//! are unanswered, and how a response is framed.
 
 mod discard;
 mod request_body;

@@ -121,10 +121,7 @@ pub use self::http::RequestLayer as EarlyResponseLayer;
 pub use self::http::{
     RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
 };
-#[cfg(feature = "axum")]
-pub use adapter::axum;
-#[cfg(feature = "axum-server")]
-pub use adapter::axum_server;
+pub use adapter::*;
 #[cfg(feature = "hyper")]
 pub use classify::HyperErrors;
 pub use classify::{AlwaysGraceful, BySight, Classify, Ending};

@@ -1,8 +1,8 @@
 //! Adapters for `axum::serve` (feature `axum`; the TLS one also needs `rustls`).
 //!
-//! `axum::serve` owns the accept loop, so there is no service to put the layer around: its `Listener` hands
-//! out connections that come back when axum drops them. Await the layer's [`Tracker`](crate::Tracker) before
-//! `main` returns, or let [`Shutdown`](crate::Shutdown) do it.
+//! `axum::serve` owns the accept loop, so there is no service to put the layer around. Instead its `Listener`
+//! wraps the connections, and they are closed when axum drops them. Before `main` returns, await the layer's
+//! [`Tracker`](crate::Tracker), or let [`Shutdown`](crate::Shutdown) do it.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -21,22 +21,22 @@
 //!
 //! # `ConnectInfo`
 //!
-//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`] for its connection. axum implements
-//! `Connected` for
-//! `SocketAddr` with its own listeners only; `.tap_io(|_| ())`, of axum's `ListenerExt`, brings
-//! `ConnectInfo<SocketAddr>` back: see the `axum` example.
+//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`] for its connection. axum provides
+//! `ConnectInfo<SocketAddr>` for its own listeners only. To get it with this one, call `.tap_io(|_| ())` of
+//! axum's `ListenerExt`: see the `axum` example.
 //!
 //! # What this hook can see
 //!
-//! A handler's panic, and that axum drops a connection without having shut it down. Whether it was busy
-//! then, and how its response was framed, [`RequestLayer`](crate::RequestLayer) sees (feature `http`): add
-//! it to the router, outermost. It finds its connection by itself. Without it a connection that axum drops
-//! without shutting it down does not end cleanly, since nobody knows that nothing was cut. Dropping the
-//! future of `axum::serve` does not end its connections; [`Shutdown`](crate::Shutdown) cuts them at its
-//! deadline.
+//! The listener sees that a handler panics, and that axum drops a connection without shutting it down. It
+//! does not see whether that connection is busy, or how its response is framed. So such a connection does not
+//! end cleanly, since something may have been cut. [`RequestLayer`](crate::RequestLayer) (feature `http`) sees
+//! both: add it to the router, outermost. It finds its connection by itself.
 //!
-//! axum does not allow a client to half-close (hyper's `half_close`): such a client gets no answer, or a cut
-//! one, which does not look whole. The adapter cannot change that.
+//! Dropping the future of `axum::serve` does not end its connections; [`Shutdown`](crate::Shutdown) cuts them
+//! at its deadline.
+//!
+//! axum does not let a client half-close (hyper's `half_close`): such a client gets no answer, or a part of
+//! one that does not look complete. The adapter cannot change that.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,9 +58,9 @@ pub use tls::TlsLingerListener;
 ///
 /// # Cancel safety
 ///
-/// `accept` awaits the inner listener's `accept` and nothing else, so dropping it half-way (axum does that
-/// when it is told to stop) does what it does without this wrapper: nothing is lost with tokio's listeners,
-/// and a listener that is not cancel safe loses the connection it was accepting.
+/// `accept` is as cancel safe as the inner listener's, because it awaits only that. axum drops it when it is
+/// told to stop. tokio's listeners lose nothing then; a listener that is not cancel safe loses the connection
+/// that it was accepting.
 #[derive(Debug, Clone)]
 pub struct LingerListener<L> {
     listener: L,
@@ -93,7 +93,7 @@ where
     }
 }
 
-/// The peer of a connection, and a word on how that is to be closed: `ConnectInfo<Peer>`.
+/// The peer of a connection, and a handle to override how the connection closes: `ConnectInfo<Peer>`.
 #[derive(Debug, Clone)]
 pub struct Peer<A = SocketAddr> {
     /// The peer's address.

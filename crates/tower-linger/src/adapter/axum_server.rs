@@ -1,10 +1,10 @@
 //! Adapters for axum-server (feature `axum-server`; the TLS one also needs `rustls`).
 //!
-//! axum-server owns the accept loop and drops its connections itself, at its graceful shutdown's deadline
-//! too: its
-//! `Accept` hands out connections that come back when it does. The acceptors also watch each connection's
-//! requests, so that a connection that is dropped busy does not end cleanly. axum-server's `serve` returns
-//! before its tasks have dropped their connections: end the layer's [`Tracker`](crate::Tracker) after it.
+//! axum-server owns the accept loop, so there is no service to put the layer around. Instead its `Accept`
+//! wraps the connections, and they are closed when axum-server drops them, also at the deadline of its
+//! graceful shutdown. The acceptors watch each connection's requests, too, so that a connection that is
+//! dropped busy does not end cleanly. axum-server's `serve` returns before its tasks have dropped their
+//! connections, so shut down the layer's [`Tracker`](crate::Tracker) after it.
 //!
 //! ```no_run
 //! use axum_server::Server;
@@ -32,7 +32,7 @@ use crate::layer::LingerLayer;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
-/// Closes properly what axum-server drops.
+/// Closes the connections that axum-server drops properly.
 #[derive(Debug, Clone)]
 pub struct LingerAcceptor {
     linger: LingerLayer,
@@ -56,7 +56,7 @@ impl<I: Transport, S> Accept<I, S> for LingerAcceptor {
     }
 }
 
-/// A connection, and its service, which tells it of its requests.
+/// Wraps a connection and its service, which tells the connection about its requests.
 fn wrap<I: Transport, S>(linger: &LingerLayer, stream: I, service: S) -> (LingerIo<I>, Watched<S>) {
     let io = linger.wrap(stream);
     let service = io.watch(service);
@@ -84,15 +84,15 @@ mod tls {
     use crate::tls::{Handshake, HandshakeError, TlsAcceptLayer};
     use crate::transport::Transport;
 
-    /// Does the TLS handshake, and closes properly what axum-server drops, those whose handshake failed
-    /// included.
+    /// Does the TLS handshake, and properly closes the connections that axum-server drops, and those whose
+    /// handshake failed.
     #[derive(Debug, Clone)]
     pub struct TlsLingerAcceptor {
         tls: TlsAcceptLayer,
     }
 
     impl TlsLingerAcceptor {
-        /// Does the handshake and the closing as `tls` says.
+        /// Does the handshake and closes the connections as `tls` says.
         #[must_use]
         pub fn new(tls: TlsAcceptLayer) -> Self {
             Self { tls }
@@ -126,7 +126,7 @@ mod tls {
 
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
             let this = self.project();
-            // A failed handshake's connection is closed by a task of its own.
+            // The connection of a failed handshake is closed by a task of its own.
             let stream = ready!(this.handshake.poll(cx)).map_err(|failed| match failed.error {
                 HandshakeError::Failed(error) => error,
                 HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut.into(),
@@ -134,7 +134,7 @@ mod tls {
             });
             match this.service.take() {
                 Some(service) => {
-                    // Its place in the tracker is given up when it has the next one.
+                    // The old place in the tracker is dropped after the connection has a new one.
                     Poll::Ready(stream.map(|(stream, _place)| wrap(this.tls.linger(), stream, service)))
                 }
                 // Polled again after completion.

@@ -1,12 +1,12 @@
-//! For tonic's `serve_with_incoming` (feature `tonic`): what a handler is told of its connection passes
-//! through.
+//! tonic's `Connected` for the wrapped connection (feature `tonic`), so that handlers get the connect info of
+//! the connection inside.
 //!
-//! tonic owns the accept loop and drops its connections itself. Map its incoming stream through
-//! [`LingerLayer::wrap`](crate::LingerLayer::wrap), and await the layer's [`Tracker`](crate::Tracker) after
-//! the server: see the `tonic` example.
+//! tonic owns the accept loop and drops its connections itself. Map the stream that `serve_with_incoming` is
+//! given through [`LingerLayer::wrap`](crate::LingerLayer::wrap), and await the layer's
+//! [`Tracker`](crate::Tracker) after the server: see the `tonic` example.
 //!
-//! This needs tonic 0.14.9 or later, and so Rust 1.88. Before it, with `max_connection_age` set, a
-//! connection's task could panic after it had sent its GOAWAY: the calls that were still going on were lost.
+//! This needs tonic 0.14.9 or later, and so Rust 1.88. Before that, if `max_connection_age` was set, a
+//! connection's task could panic after its GOAWAY, and the calls that were still running were lost.
 
 use tonic::transport::server::Connected;
 

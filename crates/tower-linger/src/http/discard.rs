@@ -1,4 +1,4 @@
-//! The rest of a request's body on a stream of HTTP/2, discarded after its answer.
+//! Discards the rest of a request's body after its answer, on a stream of HTTP/2.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -17,13 +17,12 @@ use tokio::time::Sleep;
 
 use crate::clock::{after, now, sleep_until};
 
-/// How many parts are discarded before other tasks get their turn.
-const PARTS: usize = 32;
+/// How many frames are discarded before other tasks run.
+const FRAMES_PER_POLL: usize = 32;
 
-/// Discards the body in a task of its own, within the bounds that the default [`ClosePolicy`] has for the
-/// drain of a connection. hyper resets the stream when the body is dropped, and a client that still sends
-/// may lose its answer then. Outside of a runtime, or where that has no timers, the body is dropped at once,
-/// as without the layer.
+/// Discards the body in a task of its own, within the bounds that the default [`ClosePolicy`] has for a
+/// drain. hyper resets the stream when the body is dropped, and a client that still sends may then lose its
+/// answer. Outside of a runtime, or in one without timers, the body is dropped at once, as without the layer.
 #[expect(clippy::disallowed_methods, reason = "it ends with its body, and when the drain limit is reached")]
 pub(super) fn spawn<B: Body + Send + Unpin + 'static>(body: B) {
     let policy = ClosePolicy::default();
@@ -34,8 +33,8 @@ pub(super) fn spawn<B: Body + Send + Unpin + 'static>(body: B) {
     drop(runtime.spawn(Discard { body, left, until, silence, idle }));
 }
 
-/// A timer of the current runtime, if it has timers. Tokio tells that only by a panic, so that each runtime
-/// is asked until it panics once.
+/// A timer of the current runtime, if it has timers. If it has none, tokio panics; such a runtime is
+/// remembered and not tried again.
 fn sleep_in(runtime: Id, time: Duration) -> Option<Sleep> {
     static TIMELESS: LazyLock<Mutex<HashSet<Id>>> = LazyLock::new(Mutex::default);
     let timeless = || TIMELESS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +49,7 @@ fn sleep_in(runtime: Id, time: Duration) -> Option<Sleep> {
 }
 
 pin_project! {
-    /// Done when the body has ended or failed, or when a bound is reached.
+    /// Completes when the body has ended or failed, or when a bound is reached.
     struct Discard<B> {
         body: B,
         left: u64,
@@ -66,7 +65,7 @@ impl<B: Body + Unpin> Future for Discard<B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        for _ in 0..PARTS {
+        for _ in 0..FRAMES_PER_POLL {
             let Poll::Ready(frame) = Pin::new(&mut *this.body).poll_frame(cx) else {
                 return this.idle.poll(cx);
             };

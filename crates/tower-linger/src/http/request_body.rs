@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 
-/// What has become of a request's body.
+/// What became of a request's body.
 #[derive(Debug)]
 pub(super) enum Fate<B> {
-    /// The service or something it started still holds it.
+    /// The service, or something that it started, still holds it.
     Held,
     /// It was read to its end, or failed.
     Ended,
@@ -18,7 +18,7 @@ pub(super) enum Fate<B> {
     Unread { body: B, polled: bool },
 }
 
-/// Shared by the body and the response's future.
+/// Shared by the body and the future of the response.
 #[derive(Debug)]
 pub(super) struct Slot<B>(Mutex<Fate<B>>);
 
@@ -38,7 +38,7 @@ impl<B> Slot<B> {
 
 /// A request's body as the service behind [`RequestLayer`](crate::RequestLayer) sees it.
 pub struct RequestBody<B> {
-    /// Taken by the drop only.
+    /// Present until it is dropped.
     body: Option<B>,
     slot: Option<Arc<Slot<B>>>,
     polled: bool,

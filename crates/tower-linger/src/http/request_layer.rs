@@ -1,4 +1,4 @@
-//! The layer of requests (feature `http`).
+//! The layer around a service of requests (feature `http`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,35 +18,38 @@ use super::request_body::{Fate, RequestBody, Slot};
 use super::response_body::ResponseBody;
 use super::watch::Watch;
 
-/// What of a small body is read on behalf of a service that did not, so that its connection stays alive.
-const READ_ON: u64 = 64 * 1024;
+/// How many bytes of a body are read if the service did not read them, so that the connection stays alive.
+const READ_ON_BYTES: u64 = 64 * 1024;
 
-/// hyper fills its body from the connection's task, before it polls this future: a part that has arrived
-/// already needs another poll or two to come through.
+/// hyper fills the body in the connection's task, before it polls this future. So it takes another poll or
+/// two until bytes that have already arrived are in the body.
 const POLLS: u8 = 2;
 
-/// A layer of **requests**: what to do with a body that the service has not read when it answers.
+/// A layer around a service of **requests**: keeps the answer to a request whose body was not read.
 ///
 /// # HTTP/1
 ///
-/// It adds `Connection: close` to a response that is ready before its request's body is at its end, where
-/// hyper will close the connection but does not say so: a client that is told stops sending, and does not use
-/// the connection again (RFC 9112 §9.6). And it notes for the connection whether a response is under way, so
-/// that a connection that is dropped ends as one that was cut if it was busy, and cleanly if it was idle.
+/// If the service answers before the request's body is at its end, hyper closes the connection, but does not
+/// say so. The layer adds `Connection: close` to the response: a client that is told stops sending, and does
+/// not use the connection again (RFC 9112 §9.6).
 ///
-/// A body that the service dropped is read on for a moment, up to 64 KiB of what has arrived: if it ends
-/// there, the connection stays alive, as it does with hyper alone. A body that is still held (an echo) adds
-/// nothing. With `Expect: 100-continue` an untouched body is not asked for. Other values of `Connection` are
-/// kept.
+/// - If the service has dropped the body, up to 64 KiB of what has arrived are read. If the body ends there,
+///   the connection stays alive, as with hyper alone, and no header is added.
+/// - If something still holds the body (an echo does), no header is added.
+/// - If the request has `Expect: 100-continue` and the service did not read, nothing is read, because that
+///   would send `100 Continue`.
+/// - Other values of `Connection` are kept.
+///
+/// It also records for the connection whether a request is unanswered. So a connection that is dropped ends
+/// cleanly if it is idle, and as one that was cut if it is busy.
 ///
 /// # HTTP/2
 ///
 /// hyper resets the stream (`RST_STREAM` with `NO_ERROR`, RFC 9113 §8.1) as soon as an unread body is
-/// dropped, and a client whose next write fails for that loses its answer. So a body that the service dropped
-/// before it answered is discarded in the background, in a task of its own, within the default
-/// [`ClosePolicy`](crate::ClosePolicy)'s bounds for a drain: 1 GiB, 30 s, 5 s of silence. For that long the
-/// stream stays open, also for the engine's graceful shutdown. In a runtime without timers nothing is
-/// discarded.
+/// dropped. A client whose next write fails because of that loses its answer. So if the service drops the
+/// body before it answers, a task of its own discards the rest, within the default
+/// [`ClosePolicy`](crate::ClosePolicy)'s bounds for a drain: 1 GiB, 30 s, 5 s of silence. The stream is open
+/// for that long, also for the engine's graceful shutdown. In a runtime without timers nothing is discarded.
 ///
 /// Of clients that upload 32 MiB over loopback and are refused at once, these got status and body:
 ///
@@ -56,16 +59,16 @@ const POLLS: u8 = 2;
 /// | httpx 0.28 | 0 of 3 | 20 of 20 |
 /// | Node 20, a stream piped | 20 of 20 | 20 of 20 |
 ///
-/// Who does not get it: httpx when it cannot send its whole body within these bounds, since it sends all
-/// before it reads the answer; and Node with a buffer larger than its `maxSessionMemory` (10 MB) in one
-/// piece, since Node itself then refuses the response (`ENHANCE_YOUR_CALM`).
+/// Two clients still lose their answer: httpx, if it cannot send its whole body within these bounds, because
+/// it sends everything before it reads; and Node, if it sends more than its `maxSessionMemory` (10 MB) from
+/// one buffer, because it then refuses the response itself (`ENHANCE_YOUR_CALM`).
 ///
 /// A handler's panic ends its stream only; the connection and its other streams go on.
 ///
 /// # Cost and place
 ///
-/// An allocation per request that has a body, and per request of HTTP/1 a lock that is shared by few
-/// connections. Put it outermost, so that it sees the responses that are sent.
+/// It costs an allocation for each request that has a body, and for each request of HTTP/1 a lock that few
+/// connections share. Put it outermost, so that it sees the responses that are sent.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::put};
@@ -93,7 +96,7 @@ pub struct Requests<S> {
 }
 
 impl<S> Requests<S> {
-    /// Finds each request's connection by the task that calls.
+    /// Finds the connection of each request by the task that calls.
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }
@@ -130,7 +133,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let watch = Watch::begin(&request, None);
-        // Nothing to read, nothing to allocate: most requests have no body.
+        // Most requests have no body: they need no allocation.
         let slot = (!request.body().is_end_stream()).then(Slot::new);
         let multiplexed = request.version() >= Version::HTTP_2;
         let expects = request.headers().contains_key(EXPECT);
@@ -146,7 +149,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// That of the service's own future; the connection counts as busy afterwards.
+    /// That of the service's own future. If it is dropped, the connection counts as busy.
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
     pub struct RequestFuture<F, B, R> {
@@ -161,7 +164,7 @@ pin_project! {
     }
 }
 
-/// A response that is ready, while the rest of its request's body is read.
+/// A response that is ready and waits until the rest of its request's body is read.
 #[derive(Debug)]
 struct Leaving<B, R> {
     response: Response<R>,
@@ -183,11 +186,11 @@ where
         if this.leaving.is_none() {
             let mut response = ready!(this.respond.poll(cx))?;
             let tunnel = *this.connect && response.status().is_success();
-            // An answer of 1xx is no end of the request: an upgrade goes on with the connection.
+            // A 1xx response does not end the request: an upgrade goes on with the connection.
             let over = !response.status().is_informational() && !tunnel;
             match this.slot.take().filter(|_| over).map(|slot| slot.take()) {
                 Some(Fate::Unread { body, .. }) if *this.multiplexed => discard::spawn(body),
-                // Reading would send `100 Continue` to a client that was not to send.
+                // Reading would send `100 Continue`.
                 Some(Fate::Unread { polled: false, .. }) if *this.expects => {
                     say_close(response.headers_mut());
                 }
@@ -227,9 +230,9 @@ fn sent<R: Body>(watch: &mut Option<Watch>, response: Response<R>) -> Response<R
 }
 
 impl<B: Body + Unpin, R> Leaving<B, R> {
-    /// Whether the rest came to its end.
+    /// Reads the rest. Returns whether it came to its end.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while self.bytes <= READ_ON {
+        while self.bytes <= READ_ON_BYTES {
             if self.rest.is_end_stream() {
                 return Poll::Ready(true);
             }
@@ -251,7 +254,7 @@ impl<B: Body + Unpin, R> Leaving<B, R> {
     }
 }
 
-/// Adds `close` to what `Connection` says already; `keep-alive` would contradict it.
+/// Adds `close` to the values of `Connection`, without `keep-alive`, which would contradict it.
 fn say_close(headers: &mut HeaderMap) {
     let said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let others = said

@@ -1,4 +1,4 @@
-//! A response's body that notes its end.
+//! A response's body that records its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::serve::exchanges::Exchanges;
 
 pin_project! {
-    /// A response's body behind [`RequestLayer`](crate::RequestLayer): the same frames, errors and size.
+    /// A response's body behind [`RequestLayer`](crate::RequestLayer). Frames, errors and size are unchanged.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
         #[pin]
@@ -22,7 +22,7 @@ pin_project! {
 }
 
 impl<R> ResponseBody<R> {
-    /// `left`: the bytes after which hyper asks for no more.
+    /// `left` is the body's length, if it is known: hyper does not poll after so many bytes.
     pub(super) fn new(body: R, exchanges: Option<Arc<Exchanges>>, left: Option<u64>) -> Self {
         Self { body, exchanges, left }
     }

@@ -1,4 +1,4 @@
-//! What a request and its response tell of the connection's exchange.
+//! What a request and its response tell about their connection.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::response_body::ResponseBody;
 use crate::serve::exchanges::{Exchanges, current};
 use crate::serve::framing::Framing;
 
-/// One exchange from its request to its response's head.
+/// One exchange, from its request to the head of its response.
 #[derive(Debug)]
 pub(super) struct Watch {
     exchanges: Arc<Exchanges>,
@@ -19,8 +19,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins an exchange of HTTP/1 on the connection that is known, or else the one that this task serves. A
-    /// stream of HTTP/2 is not watched: its failure is not the connection's.
+    /// Begins an exchange of HTTP/1 on the `known` connection, or else on the one that this task serves. A
+    /// stream of HTTP/2 is not watched, because its failure is not the connection's.
     pub(super) fn begin<B>(request: &Request<B>, known: Option<&Arc<Exchanges>>) -> Option<Self> {
         if request.version() >= Version::HTTP_2 {
             return None;
@@ -30,7 +30,7 @@ impl Watch {
         Some(Self { exchanges, method: request.method().clone(), version: request.version() })
     }
 
-    /// Notes what the head tells, and watches the body for its end.
+    /// Records what the head says, and watches the body for its end.
     pub(super) fn respond<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
         let status = response.status();
         if self.is_upgrade(status) {
@@ -44,7 +44,7 @@ impl Watch {
         let bodiless = self.method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED
-            // hyper answers 500 without a body instead.
+            // hyper answers 500 without a body instead of this.
             || status.is_informational()
             || length == Some(0)
             || response.body().is_end_stream();
@@ -62,7 +62,7 @@ impl Watch {
     }
 }
 
-/// The length by which hyper frames the body: the header's, or what the body says of itself.
+/// The length by which hyper frames the body: the header's, or the body's own.
 fn length<R: Body>(response: &Response<R>) -> Option<u64> {
     let header = response.headers().get(CONTENT_LENGTH);
     header.and_then(|value| value.to_str().ok()?.parse().ok()).or_else(|| response.body().size_hint().exact())

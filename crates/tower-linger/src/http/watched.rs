@@ -1,4 +1,4 @@
-//! A connection's own service, watched for what it leaves unanswered.
+//! The service of one connection, watched for requests that it leaves unanswered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,9 +16,8 @@ use crate::serve::exchanges::Exchanges;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
-/// The service of one connection, as an adapter whose framework hands both out passes it on. It notes which
-/// request is answered to the end, so that the connection's close can tell idle from busy; requests and
-/// responses pass unchanged.
+/// The service of one connection; made by [`LingerIo::watch`]. It records which requests are answered to the
+/// end, so that the connection's close can tell idle from busy. Requests and responses pass unchanged.
 #[derive(Clone, Debug)]
 pub struct Watched<S> {
     inner: S,
@@ -27,9 +26,9 @@ pub struct Watched<S> {
 
 impl<T: Transport> LingerIo<T> {
     /// Watches the requests that this connection's `service` answers, so that a drop can tell idle from
-    /// busy. For engines that are given a service for each connection; [`RequestLayer`](crate::RequestLayer)
-    /// finds its connection by itself where the engine serves one connection in one task, as hyper does in
-    /// most loops.
+    /// busy. Use it with an engine that is given a service for each connection. If the engine serves each
+    /// connection in one task, as hyper does in most loops, [`RequestLayer`](crate::RequestLayer) finds the
+    /// connection by itself.
     pub fn watch<S>(&self, service: S) -> Watched<S> {
         Watched { inner: service, exchanges: self.connection().exchanges().clone() }
     }
@@ -76,7 +75,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// That of the service's own future; the connection counts as busy afterwards.
+    /// That of the service's own future. If it is dropped, the connection counts as busy.
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
     pub struct WatchedFuture<F> {

@@ -1,4 +1,4 @@
-//! Reading bytes to throw them away, without a buffer of the connection's own.
+//! Discarding by reading, without a buffer for each connection.
 
 use std::cell::Cell;
 use std::io;
@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Size of the buffer that a thread copies unwanted bytes into.
+/// Size of a thread's buffer.
 const SCRATCH_BYTES: usize = 64 << 10;
 
 thread_local! {
-    /// One buffer for all the connections of a thread: nobody looks at its contents.
+    /// One buffer for all connections of a thread, because nobody reads it.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -25,8 +25,8 @@ pub(super) fn poll_discard<T>(
 where
     T: AsyncRead + Unpin + ?Sized,
 {
-    // Taken rather than borrowed: a transport that reads through another one may come here twice. A thread
-    // that is ending has none any more; a runtime in a `thread_local!` may end after it.
+    // Taken and not borrowed, because a transport that reads through another one comes here twice. A runtime
+    // in a `thread_local!` may be dropped after this one is gone; then the buffer is a new one.
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.resize(SCRATCH_BYTES, 0);
     let length = limit.get().min(SCRATCH_BYTES);

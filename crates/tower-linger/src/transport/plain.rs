@@ -1,4 +1,4 @@
-//! Any other stream.
+//! Wrappers that make a transport of any other stream.
 
 use std::io;
 use std::pin::Pin;
@@ -12,15 +12,15 @@ use super::transport::{SocketRef, Transport};
 /// Makes a [`Transport`] of any stream whose `poll_shutdown` is its half-close: a `BufStream`, a stream of
 /// another crate, a test double.
 ///
-/// It knows of no socket, so the connection cannot be reset: where the policy or a failure asks for that, the
-/// stream is dropped, and [`CloseReport::release`](linger_proto::CloseReport::release) says so.
-/// [`PlainSocket`] can.
+/// It does not know the stream's socket, so it cannot reset the connection. If the policy or a failure asks
+/// for a reset, the stream is dropped instead, and
+/// [`CloseReport::release`](linger_proto::CloseReport::release) says so. [`PlainSocket`] can reset it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain<S>(pub S);
 
-/// Like [`Plain`], for a stream that gives its socket away: by `AsFd`, on Windows by `AsSocket`. So the
-/// connection can be reset, is looked at once more for unread bytes before its release, and tells what was
-/// not acknowledged. An early release needs more, which only [`TcpStream`](tokio::net::TcpStream) itself has.
+/// Like [`Plain`], for a stream that lends its socket by `AsFd`, or by `AsSocket` on Windows. This connection
+/// can be reset, is read once more before its release, and its report has the bytes that were not
+/// acknowledged. An early release works only with [`TcpStream`](tokio::net::TcpStream) itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainSocket<S>(pub S);
 

@@ -1,4 +1,4 @@
-//! TLS by tokio-rustls, on top of any transport.
+//! TLS by tokio-rustls, over any transport.
 
 use std::io;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use super::transport::{SocketRef, Transport};
 impl<T: Transport> Transport for TlsStream<T> {
     type Raw = T::Raw;
 
-    /// The stream's own `poll_shutdown` sends the alert, unless a fatal one came before it, and then shuts
-    /// down the stream below: alert and FIN.
+    /// The stream's own `poll_shutdown` sends both: `close_notify`, unless a fatal alert was sent before, and
+    /// then the FIN, by shutting down the stream below.
     fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
-        // Alert and FIN leave in one segment: the FIN takes the cork out.
+        // Alert and FIN leave in one segment: the FIN uncorks the socket.
         socket::cork(self);
         match ready!(Pin::new(&mut *self).poll_shutdown(cx)) {
             Ok(()) => Poll::Ready(Ok(Notified::CloseNotifyAndFin)),
@@ -35,8 +35,8 @@ impl<T: Transport> Transport for TlsStream<T> {
     }
 }
 
-/// The runtime is gone, and with it the stream's I/O: the alert that the session has ready is written to the
-/// socket directly, once, and the FIN after it.
+/// Writes the alert that the session has ready to the socket itself, once, and then the FIN. This is for a
+/// stream whose runtime has ended: tokio refuses its I/O.
 fn notify_now<T: Transport>(stream: &mut TlsStream<T>) -> io::Result<Notified> {
     let mut alert = Vec::new();
     while stream.get_mut().1.wants_write() {

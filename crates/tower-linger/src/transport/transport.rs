@@ -17,16 +17,17 @@ pub type SocketRef<'a> = sys::BorrowedSocket<'a>;
 /// A byte stream that this crate can close.
 ///
 /// Implemented for [`TcpStream`](tokio::net::TcpStream), `UnixStream`,
-/// [`DuplexStream`](tokio::io::DuplexStream), `tokio_rustls::server::TlsStream<T>` (feature `rustls`) and,
-/// for any other stream, by wrapping it in [`Plain`], or in [`PlainSocket`] where it has a socket. Everything
-/// but [`into_raw`](Self::into_raw) has a default, so a transport of your own is a few lines.
+/// [`DuplexStream`](tokio::io::DuplexStream) and `tokio_rustls::server::TlsStream<T>` (feature `rustls`).
+/// Wrap any other stream in [`PlainSocket`](crate::PlainSocket) if it has a socket, else in
+/// [`Plain`](crate::Plain). Everything but [`into_raw`](Self::into_raw) has a default, so a transport of your
+/// own is a few lines.
 ///
-/// `poll_shutdown` of the stream must send the FIN, and must stay harmless when it is called again.
+/// The stream's `poll_shutdown` must send the FIN, and must do no harm when it is called again.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The stream below the security session; the stream itself where there is no session.
     type Raw: Transport;
 
-    /// Sends the session's closure alert. By default there is none.
+    /// Sends the session's closure alert. The default is for streams without a session, which have none.
     ///
     /// # Errors
     ///
@@ -36,8 +37,8 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Ready(Ok(Notified::Nothing))
     }
 
-    /// Reads and throws away at most `limit` bytes; 0 means the end of the peer's data. By default they are
-    /// read into a scratch buffer of the thread; a TCP socket on Linux does not copy them at all.
+    /// Reads and discards at most `limit` bytes; 0 means the end of the peer's data. The default reads into a
+    /// buffer that all connections of the thread share. A TCP socket on Linux does not copy the bytes at all.
     ///
     /// # Errors
     ///
@@ -46,9 +47,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         discard::poll_discard(self, cx, limit)
     }
 
-    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. By
-    /// default it never does, which leaves [`early_release`](crate::ClosePolicyBuilder::early_release)
-    /// without effect.
+    /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. The
+    /// default never completes, and [`early_release`](crate::ClosePolicyBuilder::early_release) has no effect
+    /// then.
     ///
     /// # Errors
     ///
@@ -58,17 +59,17 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Pending
     }
 
-    /// Drops the session and keeps the stream below it, which is all that the drain needs.
+    /// Drops the session and returns the stream below it, which is all that the drain needs.
     fn into_raw(self) -> Self::Raw;
 
-    /// The socket, for what only a socket can do: an abort, a last look for unread bytes. By default there is
-    /// none.
+    /// The socket, for what only a socket can do: be reset, be searched for unread bytes without waiting. The
+    /// default is none.
     fn socket(&self) -> Option<SocketRef<'_>> {
         None
     }
 }
 
-/// Closes the write side of a stream: the FIN follows the bytes queued before it.
+/// Shuts down the write side of a stream: the FIN follows the bytes that are queued.
 pub(crate) fn poll_half_close<T: Transport>(stream: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     Pin::new(stream).poll_shutdown(cx)
 }

@@ -1,4 +1,4 @@
-//! The TLS listener.
+//! The listener for `axum::serve` over TLS.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,27 +19,27 @@ use crate::serve::io::LingerIo;
 use crate::tls::TlsAcceptLayer;
 use crate::transport::Transport;
 
-/// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections,
-/// those whose handshake failed included, are closed properly.
+/// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections are
+/// closed properly, also those whose handshake failed.
 ///
-/// The inner listener is accepted from in a task of its own, which the first `accept` starts, and each
-/// handshake has a task too: handshakes run on all threads of the runtime. New connections are accepted only
-/// while somebody waits in `accept`; at most one more is taken from the inner listener after that.
+/// The first `accept` starts a task that accepts from the inner listener. Each handshake has a task too, so
+/// handshakes run on all threads of the runtime. New connections are accepted only while `accept` is awaited;
+/// after that, at most one more is taken from the inner listener.
 ///
-/// Dropping the listener drops the inner one at once, and gives up the handshakes that are still going on.
+/// Dropping the listener drops the inner one at once, and the handshakes that are still running.
 ///
 /// # Cancel safety
 ///
-/// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is never dropped half-way,
-/// except with the listener itself. That is why the address must be [`Clone`]: it is asked for when the
-/// listener is made, since the inner listener cannot be asked while it accepts.
+/// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is dropped only with the
+/// listener itself. The address must be [`Clone`], because the inner listener is asked for it when this one
+/// is made: it cannot be asked while it accepts.
 pub struct TlsLingerListener<L: Listener<Io: Transport>> {
     address: io::Result<L::Addr>,
     stage: Stage<L>,
 }
 
 enum Stage<L: Listener<Io: Transport>> {
-    /// Until the first `accept`, since a listener may be made outside a runtime.
+    /// Until the first `accept`, since a listener may be made outside of a runtime.
     New(Option<(L, TlsAcceptLayer)>),
     Accepting(Accepting<Accepted<L>>),
 }
@@ -50,7 +50,7 @@ impl<L> TlsLingerListener<L>
 where
     L: Listener<Io: Transport, Addr: Clone + 'static>,
 {
-    /// Accepts from `listener`, and does the handshake and the closing as `tls` says.
+    /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
     #[must_use]
     pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
         Self { address: listener.local_addr(), stage: Stage::New(Some((listener, tls))) }
@@ -79,7 +79,7 @@ where
 
     /// # Panics
     ///
-    /// If the inner listener's `accept` panicked, with what that said.
+    /// If the inner listener's `accept` panicked, with the same payload.
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         self.accepting().next().await
     }
@@ -101,9 +101,8 @@ impl<L: Listener<Io: Transport>> fmt::Debug for TlsLingerListener<L> {
 
 /// Accepts while there is demand, and starts a handshake for each connection.
 ///
-/// It runs in a task rather than inside `accept`, because a task can start a handshake on its own thread
-/// without waking another one; `accept` is usually polled by the main thread, which would have to wake a
-/// worker.
+/// It runs in a task and not inside `accept`, which is usually polled by the main thread: that would have to
+/// wake a worker for each handshake. A task starts it on its own thread.
 async fn accept_loop<L>(
     mut listener: L,
     tls: TlsAcceptLayer,
@@ -121,19 +120,20 @@ where
             let mut handshake = pin!(handshake);
             let mut dropped = pin!(accepted.closed());
             let done = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-                // A failed handshake drops its close here, which goes on in a task of its own.
+                // If the handshake failed, this drops the close, which goes on in a task of its own.
                 Poll::Ready(done) => Poll::Ready(done.ok()),
                 Poll::Pending => dropped.as_mut().poll(cx).map(|()| None),
             });
             if let Some((stream, _place)) = done.await {
-                // If the listener was dropped just now, this drops the connection, which closes it.
+                // If the listener is gone, this drops the connection, which closes it.
                 let _ = accepted.send((linger.wrap(stream), address));
             }
         });
     }
 }
 
-/// The task that accepts, and the connections whose handshakes are done. Dropping it drops the loop at once.
+/// The task that accepts, and the connections whose handshakes are done. Dropping it drops the accept loop at
+/// once.
 struct Accepting<A> {
     accepted: mpsc::UnboundedReceiver<A>,
     demand: Arc<Demand>,
@@ -141,8 +141,8 @@ struct Accepting<A> {
     task: JoinHandle<()>,
 }
 
-/// The accept loop, which its task polls and which is taken out to end it: aborting the task alone would
-/// leave the port bound until a thread of the runtime gets round to dropping it.
+/// The accept loop. Its task polls it in here, and it is taken out to drop it. After an abort alone, the port
+/// would stay bound until a thread of the runtime drops the task.
 type SharedLoop = Arc<Mutex<Option<Pin<Box<dyn Future<Output = Infallible> + Send>>>>>;
 
 impl<A> Accepting<A> {
@@ -163,10 +163,11 @@ impl<A> Accepting<A> {
         let _asked = self.demand.ask();
         match self.accepted.recv().await {
             Some(accepted) => accepted,
-            // The loop is gone, and all its handshakes: its task has ended, which it does by a panic only.
+            // The accept loop and all handshakes are gone, so the task has ended. Only a panic ends it, or
+            // the runtime's shutdown.
             None => match (&mut self.task).await {
                 Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-                _ => std::future::pending().await, // The runtime is shutting down.
+                _ => std::future::pending().await,
             },
         }
     }
@@ -188,8 +189,8 @@ fn poll_loop(shared: &SharedLoop, cx: &mut Context<'_>) -> Poll<()> {
     }
 }
 
-/// Whether somebody waits for a connection. This keeps back-pressure: a caller that stops calling `accept`
-/// gets no connections piled up behind it.
+/// Whether `accept` is awaited. This is the back-pressure: while the caller does not call `accept`, no
+/// connections pile up.
 #[derive(Default)]
 struct Demand {
     asked: AtomicBool,
@@ -197,7 +198,7 @@ struct Demand {
 }
 
 impl Demand {
-    /// Asks until the result is dropped.
+    /// There is demand until the result is dropped.
     fn ask(&self) -> Asked<'_> {
         self.asked.store(true, Ordering::Release);
         self.changed.notify_one();

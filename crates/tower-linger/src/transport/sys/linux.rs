@@ -1,4 +1,4 @@
-//! TCP on Linux: discarding without copying, and what the kernel knows of a connection.
+//! TCP on Linux: discards without copying, and asks the kernel about a connection.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 mod info;
 
-/// Rust's runtime ignores SIGPIPE; with this, others are safe too.
+/// Rust programs ignore SIGPIPE. This is for programs in other languages that call Rust.
 #[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 
@@ -26,13 +26,13 @@ const FIN_WAIT2: u8 = 5;
 const LAST_ACK: u8 = 9;
 const CLOSING: u8 = 11;
 
-/// Most bytes that one call discards.
+/// How many bytes one call discards at most.
 const CALL_BYTES: usize = 1 << 20;
 
 thread_local! {
-    /// Address space that TCP never touches, so it costs no memory: with `MSG_TRUNC` nothing is written to
-    /// it, and only the length of the slice matters. The allocator gets it zeroed from the kernel, page by
-    /// page, on first use. Only the last look at a socket of another kind writes to it.
+    /// Only the length of this slice matters: with `MSG_TRUNC`, TCP writes nothing to it. It costs no memory
+    /// then, because the kernel provides a zeroed page only when it is first used. Only the last read before
+    /// the release of a socket of another kind writes to it.
     static UNTOUCHED: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; CALL_BYTES]);
 }
 
@@ -48,15 +48,15 @@ pub(crate) fn poll_discard(
         let tried = stream.try_io(Interest::READABLE, || {
             discarded = discard(&SockRef::from(&*stream), limit)?;
             if 0 < discarded && discarded < limit.get().min(CALL_BYTES) {
-                // That was all there is: clears the readiness without asking again. What arrives from now on,
-                // a FIN too, is a readiness of its own.
+                // That was all there is. This clears the readiness without asking again; what arrives from
+                // now on, a FIN too, sets it again.
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             Ok(())
         });
         match tried {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The readiness was stale and is cleared now: wait for the next.
+            // The readiness was stale and is now cleared.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && discarded == 0 => {}
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
             _ => return Poll::Ready(Ok(discarded)),
@@ -64,8 +64,8 @@ pub(crate) fn poll_discard(
     }
 }
 
-/// The kernel wakes the reader when this many bytes are there, or the end, or a failure (socket(7)); never
-/// too late to keep the peer's window open.
+/// Lets the kernel wake the reader only for this many bytes, the end or a failure (socket(7)). It wakes the
+/// reader earlier if the peer's window would close.
 pub(crate) fn set_low_water(socket: &Socket, bytes: u32) -> bool {
     use nix::{setsockopt_impl, sockopt_impl};
     sockopt_impl!(RcvLowat, SetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, u32);
@@ -77,19 +77,19 @@ pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize>
     let into = |buffer: &mut [u8]| {
         let length = limit.get().min(buffer.len());
         let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
-        // A socket of packets tells the whole length of one, whatever was asked for.
+        // A packet socket returns the whole length of a packet, even if less was asked for.
         Ok(recv(socket.as_raw_fd(), &mut buffer[..length], flags)?.min(length))
     };
-    // A thread that is ending has none any more; a runtime in a `thread_local!` may end after it.
+    // A runtime in a `thread_local!` may be dropped after this one is gone.
     let tried = UNTOUCHED.try_with(|untouched| into(&mut untouched.borrow_mut()));
     tried.unwrap_or_else(|_| into(&mut vec![0; CALL_BYTES]))
 }
 
 #[cfg(feature = "rustls")]
 pub(crate) fn cork(socket: &Socket) {
-    // MPTCP holds a corked FIN back for 200 ms.
+    // MPTCP would hold a corked FIN back for 200 ms.
     if socket.protocol().is_ok_and(|protocol| protocol != Some(Protocol::MPTCP)) {
-        // Where it fails (a stream that is not TCP) alert and FIN leave apart, which is right too.
+        // If it fails (the stream is not TCP), alert and FIN leave apart, which is correct too.
         let _ = socket.set_tcp_cork(true);
     }
 }
@@ -98,16 +98,16 @@ pub(crate) fn set_user_timeout(socket: &Socket, timeout: Duration) {
     let _ = socket.set_tcp_user_timeout(Some(timeout));
 }
 
-/// Completes in `FIN_WAIT2`. The kernel wakes whoever waits for writability when the FIN is acknowledged, so
-/// there is nothing to poll for on a timer.
+/// Completes in `FIN_WAIT2`. When the FIN is acknowledged, the kernel wakes the task that waits for
+/// writability, so this needs no timer.
 pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
-    // Twice: a readiness that was stale is cleared by the first look. One that does not clear is that of a
-    // socket with an error queue (`SO_TIMESTAMPING`), which says nothing; it is looked at again when the
-    // close is polled next.
+    // Twice, because the first try clears a stale readiness. A readiness that does not clear means that the
+    // socket has an error queue (`SO_TIMESTAMPING`). It says nothing, so the next poll of the close tries
+    // again.
     for _ in 0..2 {
         ready!(stream.poll_write_ready(cx))?;
-        // Inside, so that an acknowledgement that comes after the look is a readiness that this does not
-        // clear.
+        // The question is asked inside, so that an acknowledgement after it sets a readiness that is not
+        // cleared here.
         let looked = stream.try_io(Interest::WRITABLE, || match info::ask(&SockRef::from(stream)) {
             Some(info) if info.state == FIN_WAIT2 => Ok(Duration::from_micros(info.rtt_us.into())),
             Some(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -121,13 +121,12 @@ pub(crate) fn poll_acknowledged(stream: &TcpStream, cx: &mut Context<'_>) -> Pol
     Poll::Pending
 }
 
-/// What was written and neither acknowledged nor, as far as the kernel knows, received. Still answers after a
-/// reset.
+/// How many bytes were written and not acknowledged. Works after a reset, too.
 pub(crate) fn unacked(socket: &Socket) -> Option<u64> {
     let info = info::ask(socket)?;
-    // Sent once and not acknowledged. An acknowledged FIN counts as a byte, hence the saturation.
+    // An acknowledged FIN counts as a byte in `bytes_acked` and not in `bytes_sent`: this may be below zero.
     let in_flight = info.bytes_sent.saturating_sub(info.bytes_retrans).saturating_sub(info.bytes_acked);
-    // A FIN that waits for its turn is the last byte of the queue.
+    // A FIN that is not sent yet counts as the last byte that is not sent.
     let fin_waits = matches!(info.state, FIN_WAIT1 | LAST_ACK | CLOSING) && info.notsent_bytes > 0;
     Some(in_flight + u64::from(info.notsent_bytes) - u64::from(fin_waits))
 }

@@ -1,4 +1,4 @@
-//! Every system but Linux: what sockets can do everywhere.
+//! TCP on every system but Linux: what sockets can do everywhere.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 
 use crate::transport::discard;
 
-/// Flags of a send.
+/// Other systems have no such flag, or do not need it.
 #[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = 0;
 
-/// Reads into the thread's scratch buffer.
+/// Reads into the thread's buffer.
 pub(crate) fn poll_discard(
     stream: &mut TcpStream,
     cx: &mut Context<'_>,
@@ -24,19 +24,19 @@ pub(crate) fn poll_discard(
     discard::poll_discard(stream, cx, limit)
 }
 
-/// Never completes: nothing tells.
+/// Never completes, because the system does not say when.
 pub(crate) fn poll_acknowledged(_: &TcpStream, _: &mut Context<'_>) -> Poll<io::Result<Duration>> {
     Poll::Pending
 }
 
-/// Discards what has arrived, in one call that does not wait: tokio's sockets never do.
+/// Discards what has arrived, in one call. It does not wait, because tokio's sockets are non-blocking.
 pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize> {
     let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
     let length = limit.get().min(SCRATCH_BYTES);
     socket.recv(&mut scratch[..length])
 }
 
-/// On the stack.
+/// Small enough for the stack.
 const SCRATCH_BYTES: usize = 16 << 10;
 
 pub(crate) fn set_low_water(_: &Socket, _: u32) -> bool {

@@ -8,8 +8,8 @@ use nix::sys::socket::sockopt::GetOsString;
 use nix::{getsockopt_impl, libc, sockopt_impl};
 use socket2::Socket;
 
-/// The head of the kernel's `struct tcp_info` (`linux/tcp.h`), as far as it is wanted here: as of Linux 4.19.
-/// The kernel fills the part that is asked for, and only ever appends to it.
+/// The first part of the kernel's `struct tcp_info` (`linux/tcp.h`), as of Linux 4.19. The kernel fills as
+/// much as is asked for, and new versions only append to it.
 #[expect(unreachable_pub, reason = "nix's macro makes the option public, so its value has to be")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -19,11 +19,11 @@ pub struct TcpInfoHead {
     timers_and_counts: [u32; 9],
     last_data_sent_ms: u32,
     last_ack_sent_ms: u32,
-    /// Since the peer's last bytes, milliseconds.
+    /// Milliseconds since the peer's last bytes.
     pub last_data_recv_ms: u32,
     last_ack_recv_ms: u32,
     path_mtu_and_threshold: [u32; 2],
-    /// Smoothed round-trip time, microseconds.
+    /// Smoothed round-trip time in microseconds.
     pub rtt_us: u32,
     more_counts: [u32; 8],
     pacing_rates: [u64; 2],
@@ -43,13 +43,13 @@ sockopt_impl!(TcpInfo, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, TcpInfoHead);
 
 sockopt_impl!(AnswerLength, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, OsString, GetOsString<NoZeros>);
 
-/// Bytes of the answer that is wanted.
+/// Bytes of the answer that are needed.
 const WANTED_BYTES: usize = size_of::<TcpInfoHead>();
 
-/// What the kernel knows of a TCP connection, if it tells as much as is wanted.
+/// What the kernel knows about a TCP connection, if it answers as much as is needed.
 pub(super) fn ask(socket: &Socket) -> Option<TcpInfoHead> {
-    // An old kernel, an imitation of one or a protocol other than TCP (TIPC) may answer less than was asked
-    // for. nix takes that for a mistake of its own and panics, so the length is asked for first.
+    // An old kernel, an emulated one or another protocol (TIPC) may answer less than was asked for.
+    // nix panics on that, so the length is asked for first.
     let length = getsockopt(&socket, AnswerLength).ok()?.len();
     if length < WANTED_BYTES {
         return None;
@@ -57,9 +57,8 @@ pub(super) fn ask(socket: &Socket) -> Option<TcpInfoHead> {
     getsockopt(&socket, TcpInfo).ok()
 }
 
-/// Takes the kernel's answer, and shows other bytes in its place. nix's getter of strings is its only one for
-/// answers of any length. It ends the string at the first zero; where there is none, the string is as long as
-/// the answer.
+/// Takes the kernel's answer and replaces its bytes by ones, because only its length is of interest. nix has
+/// no other getter for answers of any length than the one for strings, which end at the first zero.
 #[derive(Debug)]
 struct NoZeros(MaybeUninit<[u8; WANTED_BYTES]>);
 

@@ -1,0 +1,170 @@
+//! What the pages in docs/ name exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::{files, read, repository};
+
+/// Names in docs/*.md that are of other crates, or of other languages.
+const FOREIGN: &[&str] = &[
+    "Builder",
+    "Connected",
+    "GracefulShutdown",
+    "Ok",
+    "RemoteDisconnected",
+    "Some",
+    "TcpStream",
+    "TlsStream",
+    "Upgraded",
+];
+
+/// docs/wire.md has a table of the conformance items. One column names files, the last one tests in them,
+/// each in code font; a name that ends in `…` stands for all tests that begin so.
+#[test]
+fn every_test_that_the_conformance_table_names_exists() {
+    let page = read(&repository().join("docs/wire.md"));
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'))
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect();
+    let header = rows.iter().position(|row| row.contains(&"file") && row.contains(&"test")).expect("a table");
+    let column = |name| rows[header].iter().position(|cell| *cell == name).expect("a column");
+    let (item_column, file_column, test_column) = (column("item"), column("file"), column("test"));
+    let mut wrong = Vec::new();
+    let mut tests = 0;
+    // The row after the header is its rule.
+    for row in &rows[header + 2..] {
+        let item = row[item_column];
+        let mut sources = BTreeMap::new();
+        for file in row[file_column].split(',').map(str::trim) {
+            let paths = named_files(file);
+            if paths.is_empty() {
+                wrong.push(format!("item {item}: no file `{file}`"));
+            }
+            sources.insert(file, paths.iter().map(|path| read(path)).collect::<String>());
+        }
+        let mut used = BTreeSet::new();
+        for name in code(row[test_column]) {
+            tests += 1;
+            let found: Vec<_> = sources.iter().filter(|(_, source)| has_test(source, name)).collect();
+            if found.is_empty() && !repository().join(name).is_file() {
+                wrong.push(format!("item {item}: no test `{name}` in {}", row[file_column]));
+            }
+            used.extend(found.into_iter().map(|(file, _)| *file));
+        }
+        // Where the row says something in words ("all of them"), that is about the other files.
+        let is_words =
+            row[test_column].split('`').step_by(2).any(|words| words.contains(char::is_alphabetic));
+        if !is_words {
+            let unused = sources.keys().filter(|file| !used.contains(*file));
+            wrong.extend(unused.map(|file| format!("item {item}: none of its tests is in {file}")));
+        }
+    }
+    assert!(tests > 50, "only {tests} names were found");
+    assert!(wrong.is_empty(), "docs/wire.md is wrong:\n{}", wrong.join("\n"));
+}
+
+/// The files that a cell of the table means: a file or a directory of tests/tests, of the repository where it
+/// begins with `tests/`, or of the crate that stands before it. Footnotes and what is in brackets follow.
+fn named_files(cell: &str) -> Vec<PathBuf> {
+    let cell = cell.split(" (").next().unwrap_or(cell).trim_end_matches(|it: char| "¹²³⁴".contains(it));
+    let path = match cell.split_once(' ') {
+        Some((package, file)) => repository().join("crates").join(package).join(file),
+        None if cell.starts_with("tests/") => repository().join(cell),
+        None => repository().join("tests/tests").join(cell),
+    };
+    match path {
+        path if path.is_dir() => [files(&path, "rs"), files(&path, "py"), files(&path, "sh")].concat(),
+        path if path.is_file() => vec![path],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether this file has the test: a function in Rust, anything of that name in a script.
+fn has_test(source: &str, name: &str) -> bool {
+    match name.strip_suffix('…') {
+        Some(beginning) => source.contains(&format!("fn {beginning}")),
+        None if source.starts_with("#!") => source.contains(name),
+        None => source.contains(&format!("fn {name}(")),
+    }
+}
+
+/// The parts of a text that are in code font.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// This is a search for declarations in the sources, and knows no scopes: a name in `CamelCase` must be that
+/// of a public type or trait. What follows it after `::` must be a function or a variant in a file that
+/// declares the type or implements something for it.
+#[test]
+fn every_item_that_the_pages_name_exists() {
+    let crates = ["linger-proto", "tower-linger", "linger-probe"];
+    let sources =
+        crates.map(|name| files(&repository().join("crates").join(name).join("src"), "rs")).concat();
+    let sources: Vec<String> = sources.iter().map(|path| read(path)).collect();
+    let (mut wrong, mut items) = (Vec::new(), 0);
+    for page in files(&repository().join("docs"), "md") {
+        let text = read(&page);
+        // Blocks of code are for the compiler to check, or for nobody.
+        let prose: String = text.split("```").step_by(2).collect();
+        for (name, member) in code(&prose).flat_map(items_in) {
+            if FOREIGN.contains(&name) {
+                continue;
+            }
+            items += 1;
+            let declared = sources.iter().any(|source| declares(source, name));
+            let of_type = || sources.iter().filter(|source| is_about(source, name));
+            if !declared {
+                wrong.push(format!("{}: `{name}` is not declared; is it foreign?", page.display()));
+            } else if member.is_some_and(|member| !of_type().any(|source| has_member(source, member))) {
+                wrong.push(format!("{}: `{name}` has no `{}`", page.display(), member.unwrap_or_default()));
+            }
+        }
+    }
+    assert!(items > 20, "only {items} names were found");
+    assert!(wrong.is_empty(), "docs/ names what does not exist:\n{}", wrong.join("\n"));
+}
+
+/// The types that a piece of code names, each with what follows it after `::`.
+fn items_in(code: &str) -> Vec<(&str, Option<&str>)> {
+    // A header field, as in `Connection: close`.
+    if code.contains(": ") {
+        return Vec::new();
+    }
+    let paths = code.split(|it: char| !(it.is_alphanumeric() || it == '_' || it == ':'));
+    let types = paths.filter_map(|path| {
+        let mut segments = path.split("::").skip_while(|segment| !is_camel_case(segment));
+        Some((segments.next()?, segments.next()))
+    });
+    types.collect()
+}
+
+fn is_camel_case(name: &str) -> bool {
+    name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase) && !name.contains('_')
+}
+
+fn declares(source: &str, name: &str) -> bool {
+    ["struct", "enum", "trait", "type"].iter().any(|kind| has_word(source, &format!("pub {kind} {name}")))
+}
+
+fn is_about(source: &str, name: &str) -> bool {
+    declares(source, name)
+        || source.lines().any(|line| line.trim_start().starts_with("impl") && has_word(line, name))
+}
+
+fn has_member(source: &str, name: &str) -> bool {
+    has_word(source, &format!("fn {name}"))
+        || source.lines().any(|line| {
+            line.starts_with("    ")
+                && has_word(line.trim_start(), name)
+                && line.trim_start().starts_with(name)
+        })
+}
+
+/// Whether this stands there and does not go on.
+fn has_word(text: &str, word: &str) -> bool {
+    let goes_on = |after: &str| after.starts_with(|it: char| it.is_alphanumeric() || it == '_');
+    text.match_indices(word).any(|(at, _)| !goes_on(&text[at + word.len()..]))
+}
