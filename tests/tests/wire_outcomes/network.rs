@@ -221,8 +221,8 @@ pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
 /// CONFORMANCE 4: `shutdown` acts on the connection, `close` on a descriptor only, and here a child process
 /// has another descriptor of the connection.
 pub(super) async fn a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so() {
-    let on_last_close = ClosePolicy::builder().on_last_close().build().expect("makes sense");
-    for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (on_last_close, Outcome::LeftOpen)] {
+    let left_open = ClosePolicy::builder().without_half_close().build().expect("makes sense");
+    for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (left_open, Outcome::LeftOpen)] {
         let (mut server, mut client) = connect().await;
         server.write_all(&RESPONSE).await.expect("loopback");
         let descriptor = server.as_fd().try_clone_to_owned().expect("a descriptor");
