@@ -202,7 +202,7 @@ pub(super) async fn an_aborted_response_ends_in_a_reset_and_not_in_a_fin() {
 
 /// A close that ends at a limit releases the socket by a plain close by default, by a reset if the policy
 /// says so.
-pub(super) async fn what_a_limit_ends_is_reset_where_the_policy_says_so() {
+pub(super) async fn a_close_that_ends_at_a_limit_is_a_reset_where_the_policy_says_so() {
     for (release, resets) in [(Release::Close, 0), (Release::Abort, 1)] {
         let (server, mut client) = connect().await;
         let policy =
