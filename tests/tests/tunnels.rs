@@ -60,7 +60,7 @@ async fn move_bytes(moves: Moves, request: Request, mut behind: DuplexStream) {
 
 /// With `peer_closes_first`, the FIN after a response waits for the client, but a tunnel's FIN does not.
 #[tokio::test]
-async fn a_tunnels_half_close_goes_out_at_its_moment_although_the_peer_closes_first() {
+async fn a_tunnels_half_close_goes_out_at_once_although_the_peer_closes_first() {
     for engine in Engine::ALL {
         for moves in [Moves::InOneTask, Moves::InTwoTasks] {
             let hour = Duration::from_secs(3600);

@@ -102,7 +102,7 @@ async fn the_services_own_result_passes_through_after_the_close() {
 /// The kernel reports an error once. A reset that the service has seen must not become a clean end in the
 /// close.
 #[tokio::test(start_paused = true)]
-async fn a_reset_that_the_service_saw_stays_one() {
+async fn a_reset_that_the_service_saw_is_reported_by_the_close() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
     let (script, io) = Script::new();
     script.fail(Phase::Drain, ErrorKind::ConnectionReset);

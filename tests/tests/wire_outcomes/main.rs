@@ -31,7 +31,7 @@ tower_linger_tests::wire_tests! {
     async fn network::a_peer_that_vanishes_is_drain_idle_with_bytes_unacknowledged;
     async fn network::a_peer_that_takes_nothing_is_flush_timeout_and_a_reset;
     async fn network::an_aborted_response_ends_in_a_reset_and_not_in_a_fin;
-    async fn network::what_a_limit_ends_is_reset_where_the_policy_says_so;
+    async fn network::a_close_that_ends_at_a_limit_is_a_reset_where_the_policy_says_so;
     async fn network::a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so;
     async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
     async fn early::a_client_that_still_sends_is_not_released;

@@ -143,7 +143,7 @@ fn an_abort_is_a_reset_and_not_an_end_of_file() {
 }
 
 #[test]
-fn after_the_servers_fin_the_client_still_sends_what_it_has_and_closes_in_peace() {
+fn after_the_servers_fin_the_client_still_sends_what_it_has_and_is_not_reset() {
     let mut server = Server::start("layered");
     let mut client = server.connect();
     client.write_all(GET).expect("loopback");
