@@ -12,8 +12,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ZOO = ROOT / "target" / "zoo"
 APPS = ROOT / "tests" / "zoo" / "apps"
-# What `linger-probe peers` starts its servers from.
-PEERS = ROOT / "crates" / "linger-probe" / "src" / "peers"
+# What `linger-probe compare` starts its servers from.
+COMPARED = ROOT / "crates" / "linger-probe" / "src" / "compare"
 PROBE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "linger-probe"
 START = 40
 
