@@ -15,7 +15,7 @@ lint: ## clippy, warnings denied
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy -p $(TEST_PACKAGE) --test foreign --test behind_nginx --test wire_outcomes -- -D warnings
 	cargo clippy -p tower-linger-benches --benches -- -D warnings
-	cargo clippy -p linger-probe --test browser --test nginx --test peers -- -D warnings
+	cargo clippy -p linger-probe --test browser --test nginx --test compare -- -D warnings
 
 features: ## Every feature alone, and none
 	cargo check -p tower-linger
@@ -47,7 +47,7 @@ nginx: ## The probe against nginx: needs nginx
 	cargo test -p linger-probe --test nginx
 
 peers: ## The probe starts servers of all kinds and tells them apart: needs Apache, Go, HAProxy, lighttpd and nginx
-	cargo test -p linger-probe --test peers
+	cargo test -p linger-probe --test compare
 
 zoo: ## Servers of Debian, PyPI and npm under the probe and under other clients, and the table in its README anew: installs what it needs (Debian, as root), half an hour; not in CI
 	cargo build --release -p linger-probe

@@ -12,8 +12,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ZOO = ROOT / "target" / "zoo"
 APPS = ROOT / "tests" / "zoo" / "apps"
-# The configurations of the servers that `linger-probe peers` starts.
-PEERS = ROOT / "crates" / "linger-probe" / "src" / "peers"
+# What `linger-probe compare` starts its servers from.
+COMPARED = ROOT / "crates" / "linger-probe" / "src" / "compare"
 PROBE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "linger-probe"
 START = 40
 

@@ -6,7 +6,7 @@ has the other names.
 
 import dataclasses
 
-from running import APPS, PEERS
+from running import APPS, COMPARED
 
 
 @dataclasses.dataclass
@@ -91,19 +91,19 @@ ALL = [
         "Apache",
         ("apt", "apache2"),
         words("apache2 -DFOREGROUND -f {folder}/apache.conf"),
-        files={"apache.conf": PEERS / "apache.conf"},
+        files={"apache.conf": COMPARED / "apache.conf"},
     ),
     Server(
         "lighttpd",
         ("apt", "lighttpd"),
         words("lighttpd -D -f lighttpd.conf"),
-        files={"lighttpd.conf": PEERS / "lighttpd.conf"},
+        files={"lighttpd.conf": COMPARED / "lighttpd.conf"},
     ),
     Server(
         "HAProxy",
         ("apt", "haproxy"),
         words("haproxy -db -f haproxy.cfg"),
-        files={"haproxy.cfg": PEERS / "haproxy.cfg"},
+        files={"haproxy.cfg": COMPARED / "haproxy.cfg"},
     ),
     Server(
         "Caddy",
@@ -158,7 +158,7 @@ ALL = [
         "Go net/http",
         ("apt", "golang-go"),
         words("go run {folder}/main.go {http} {https} {cert} {key}"),
-        files={"main.go": PEERS / "main.go"},
+        files={"main.go": COMPARED / "main.go"},
     ),
     node("Node http, https", "nodejs", "node_http.js", kind="self"),
     node("Node http2", "nodejs", "node_http2.js", kind="self"),

@@ -9,12 +9,12 @@ use linger_probe::battery;
 use linger_probe::model::Report;
 
 pub(crate) mod check;
+#[cfg(unix)]
+pub(crate) mod compare;
 pub(crate) mod demo;
 mod descriptors;
 pub(crate) mod load;
 mod options;
-#[cfg(unix)]
-pub(crate) mod peers;
 #[cfg(unix)]
 pub(crate) mod restart;
 pub(crate) mod serve;
@@ -46,8 +46,9 @@ pub(crate) enum Command {
     /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with
     /// tower-linger, and checks and loads them side by side. What is missing is a named gap.
     #[cfg(unix)]
-    Peers(Box<peers::PeersArgs>),
-    /// Serves one of the Rust servers that `peers` compares: `/` answers GET and refuses PUT unread, `/large`
+    #[command(alias = "peers")]
+    Compare(Box<compare::CompareArgs>),
+    /// Serves one of the Rust servers that `compare` starts: `/` answers GET and refuses PUT unread, `/large`
     /// is 8 MiB, `/slow` takes 0.7 s, `/upload` reads a PUT, `/websocket` is one.
     Serve(serve::ServeArgs),
     /// Lists the scenarios, as `--only` and `--skip` take them.

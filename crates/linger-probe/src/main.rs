@@ -2,7 +2,7 @@
 
 mod command;
 #[cfg(unix)]
-mod peers;
+mod compare;
 mod servers;
 
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => command::check::main(&args).await,
         Command::Load(args) => command::load::main(&args).await,
         #[cfg(unix)]
-        Command::Peers(args) => command::peers::main(&args).await,
+        Command::Compare(args) => command::compare::main(&args).await,
         #[cfg(unix)]
         Command::Restart(args) => command::restart::main(&args).await,
         Command::Demo(args) => command::demo::main(&args).await,

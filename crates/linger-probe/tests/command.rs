@@ -144,6 +144,19 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
     }
 }
 
+/// `compare` was called `peers` once: scripts may still say so, and nothing shows it.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_is_a_hidden_alias_of_compare() {
+    for name in ["compare", "peers"] {
+        assert_refused(&[name, "nosuchserver"], "there is no server \"nosuchserver\"").await;
+    }
+    let help = probe(&["help"]).await;
+    let (help, completions) = (text(&help.stdout), probe(&["completions", "bash"]).await);
+    assert!(help.contains("  compare ") && !help.contains("peers"), "{help}");
+    assert!(!text(&completions.stdout).contains("peers"));
+}
+
 /// What was found stands, and says where it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ends_in_the_middle_does_not_take_its_rows_with_it() {

@@ -221,13 +221,8 @@ pub(super) async fn a_close_that_ends_at_a_limit_is_a_reset_where_the_policy_say
 /// CONFORMANCE 4: `shutdown` acts on the connection, `close` on a descriptor only, and here a child process
 /// has another descriptor of the connection.
 pub(super) async fn a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so() {
-<<<<<<< HEAD
-    let without_half_close = ClosePolicy::builder().without_half_close().build().expect("makes sense");
-    for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (without_half_close, Outcome::LeftOpen)] {
-=======
     let left_open = ClosePolicy::builder().without_half_close().build().expect("makes sense");
     for (policy, outcome) in [(patient_policy(), PEER_CLOSED), (left_open, Outcome::LeftOpen)] {
->>>>>>> tests
         let (mut server, mut client) = connect().await;
         server.write_all(&RESPONSE).await.expect("loopback");
         let descriptor = server.as_fd().try_clone_to_owned().expect("a descriptor");

@@ -1,4 +1,4 @@
-//! `linger-probe serve`: the servers in Rust that `demo` and `peers` compare.
+//! `linger-probe serve`: the servers in Rust that `demo` and `compare` start.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;

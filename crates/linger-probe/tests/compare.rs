@@ -1,6 +1,6 @@
 //! Servers of all kinds, started and told apart: what is known of each shows, every time.
 //!
-//! A suite of its own: `make peers`. What it needs, `make needs` installs on Debian.
+//! A suite of its own: `make compare`. What it needs, `make needs` installs on Debian.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -16,16 +16,16 @@ const RUNS: usize = 10;
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linger-probe"));
-    command.arg("peers").args(args).kill_on_drop(true);
+    command.arg("compare").args(args).kill_on_drop(true);
     command
 }
 
-async fn peers(args: &[&str]) -> Output {
+async fn compare(args: &[&str]) -> Output {
     tokio::time::timeout(BOUND, command(args).output()).await.expect("it ends").expect("it starts")
 }
 
 async fn json(args: &[&str]) -> Value {
-    let output = peers(&[args, &["--format", "json"]].concat()).await;
+    let output = compare(&[args, &["--format", "json"]].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }

@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use super::Peer;
+use super::Server;
 
 /// All of them, in the order of the report.
-pub(crate) const ALL: &[Peer] = &[
-    Peer { name: "nginx always", settings: &[("lingering", "always")], ..NGINX },
-    Peer { name: "nginx on", settings: &[("lingering", "on")], ..NGINX },
-    Peer { name: "nginx off", settings: &[("lingering", "off")], ..NGINX },
-    Peer {
+pub(crate) const ALL: &[Server] = &[
+    Server { name: "nginx always", settings: &[("lingering", "always")], ..NGINX },
+    Server { name: "nginx on", settings: &[("lingering", "on")], ..NGINX },
+    Server { name: "nginx off", settings: &[("lingering", "off")], ..NGINX },
+    Server {
         name: "Apache",
         programs: &["apache2", "httpd"],
         files: &[("apache.conf", include_str!("apache.conf"))],
         args: &["-DFOREGROUND", "-f", "{folder}/apache.conf"],
         ..OURS
     },
-    Peer {
+    Server {
         name: "HAProxy",
         programs: &["haproxy"],
         files: &[("haproxy.cfg", include_str!("haproxy.cfg"))],
@@ -24,14 +24,14 @@ pub(crate) const ALL: &[Peer] = &[
         has_large: false,
         ..OURS
     },
-    Peer {
+    Server {
         name: "lighttpd",
         programs: &["lighttpd"],
         files: &[("lighttpd.conf", include_str!("lighttpd.conf"))],
         args: &["-D", "-f", "lighttpd.conf"],
         ..OURS
     },
-    Peer {
+    Server {
         name: "Go",
         programs: &["go"],
         files: &[("main.go", include_str!("main.go"))],
@@ -39,15 +39,15 @@ pub(crate) const ALL: &[Peer] = &[
         args: &["{http}", "{https}", "{ground}/server.pem", "{ground}/server-key.pem"],
         ..OURS
     },
-    Peer { name: "axum", settings: &[("stack", "axum")], ..OURS },
-    Peer { name: "axum layered", settings: &[("stack", "axum")], args: LAYERED, ..OURS },
-    Peer { name: "hyper", settings: &[("stack", "hyper")], ..OURS },
-    Peer { name: "hyper layered", settings: &[("stack", "hyper")], args: LAYERED, ..OURS },
-    Peer { name: "axum-server", settings: &[("stack", "axum-server")], ..OURS },
-    Peer { name: "axum-server layered", settings: &[("stack", "axum-server")], args: LAYERED, ..OURS },
+    Server { name: "axum", settings: &[("stack", "axum")], ..OURS },
+    Server { name: "axum layered", settings: &[("stack", "axum")], args: LAYERED, ..OURS },
+    Server { name: "hyper", settings: &[("stack", "hyper")], ..OURS },
+    Server { name: "hyper layered", settings: &[("stack", "hyper")], args: LAYERED, ..OURS },
+    Server { name: "axum-server", settings: &[("stack", "axum-server")], ..OURS },
+    Server { name: "axum-server layered", settings: &[("stack", "axum-server")], args: LAYERED, ..OURS },
 ];
 
-const NGINX: Peer = Peer {
+const NGINX: Server = Server {
     programs: &["nginx"],
     files: &[("nginx.conf", include_str!("nginx.conf"))],
     args: &["-p", "{folder}", "-c", "{folder}/nginx.conf"],
@@ -55,7 +55,7 @@ const NGINX: Peer = Peer {
 };
 
 /// This program itself.
-const OURS: Peer = Peer {
+const OURS: Server = Server {
     name: "",
     programs: &[],
     files: &[],

@@ -26,7 +26,7 @@ pub(crate) use known::ALL;
 /// `{folder}` for a folder of its own, `{ground}` for one with certificates and `www`, and what `settings`
 /// names for what it says.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// The first of these that is in `PATH`; none of them: this program itself.
     programs: &'static [&'static str],
@@ -40,7 +40,7 @@ pub(crate) struct Peer {
     pub(crate) has_large: bool,
 }
 
-/// What all peers share: certificates, and a `www` with a small file and a large one.
+/// What all servers share: certificates, and a `www` with a small file and a large one.
 #[derive(Debug)]
 pub(crate) struct Ground {
     folder: TempDir,
@@ -68,7 +68,7 @@ pub(crate) struct Running {
     folder: TempDir,
 }
 
-impl Peer {
+impl Server {
     /// Starts it.
     ///
     /// # Errors

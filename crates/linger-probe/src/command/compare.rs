@@ -1,4 +1,4 @@
-//! `linger-probe peers`: what is installed of the servers that people run, checked and loaded side by side.
+//! `linger-probe compare`: what is installed of the servers that people run, checked and loaded side by side.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::check::BatteryArgs;
 use super::load::{self, PlanArgs};
 use super::options::{OutputArgs, progress};
 use super::{CommandError, descriptors};
-use crate::peers::{ALL, Ground, Peer, Running};
+use crate::compare::{ALL, Ground, Running, Server};
 
 #[derive(Debug, Args)]
-pub(crate) struct PeersArgs {
+pub(crate) struct CompareArgs {
     /// Only the servers whose names begin so, such as nginx, apache or hyper. All without it.
     names: Vec<String>,
     /// Over TLS, or plainly, only.
@@ -54,8 +54,8 @@ enum Half {
 
 /// Compares them, and stops them all, also where it is interrupted. True: they did what they do, whatever
 /// that is.
-pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
-    let peers = args.peers()?;
+pub(crate) async fn main(args: &CompareArgs) -> Result<bool, CommandError> {
+    let servers = args.servers()?;
     let scenarios = args.battery.scenarios()?;
     args.battery.prepare()?;
     args.output.prepare()?;
@@ -65,7 +65,7 @@ pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     }
     let (mut running, mut report) = (Vec::new(), Report::default());
     let compared = tokio::select! {
-        compared = compare(args, &peers, scenarios, &mut running, &mut report) => compared,
+        compared = compare(args, &servers, scenarios, &mut running, &mut report) => compared,
         () = super::interrupted() => Err(CommandError("interrupted: the servers are stopped".to_owned())),
     };
     let mut stops = JoinSet::new();
@@ -83,7 +83,7 @@ pub(crate) async fn main(args: &PeersArgs) -> Result<bool, CommandError> {
     compared.map(|()| true)
 }
 
-/// One scheme of a peer.
+/// One scheme of a server.
 struct Found {
     target: Target,
     options: Options,
@@ -92,15 +92,15 @@ struct Found {
 }
 
 async fn compare(
-    args: &PeersArgs,
-    peers: &[&'static Peer],
+    args: &CompareArgs,
+    servers: &[&'static Server],
     scenarios: Vec<&'static Scenario>,
     running: &mut Vec<Running>,
     report: &mut Report,
 ) -> Result<(), CommandError> {
     // What the servers serve: it stays until they have been compared.
     let ground = Ground::make()?;
-    let found = start(args, peers, &ground, running, &mut report.gaps).await?;
+    let found = start(args, servers, &ground, running, &mut report.gaps).await?;
     let names = || found.iter().map(|found| found.target.name.as_str()).collect::<Vec<_>>().join("; ");
     if args.just != Some(Half::Load) {
         eprintln!("checking {}", names());
@@ -124,26 +124,26 @@ async fn compare(
 }
 
 async fn start(
-    args: &PeersArgs,
-    peers: &[&'static Peer],
+    args: &CompareArgs,
+    servers: &[&'static Server],
     ground: &Ground,
     running: &mut Vec<Running>,
     gaps: &mut Vec<Gap>,
 ) -> Result<Vec<Found>, CommandError> {
     let trust = Trust { authorities: Some(ground.certs.authority.clone()), ..Trust::default() };
     let mut found = Vec::new();
-    let bar = progress(peers.len() as u64);
-    for peer in peers {
-        bar.set_message(format!("starting {}", peer.name));
-        match peer.start(ground).await {
-            Ok(server) => {
+    let bar = progress(servers.len() as u64);
+    for server in servers {
+        bar.set_message(format!("starting {}", server.name));
+        match server.start(ground).await {
+            Ok(started) => {
                 let options = Options {
-                    large_path: peer.has_large.then(|| "/large".to_owned()),
+                    large_path: server.has_large.then(|| "/large".to_owned()),
                     ..args.battery.options(Options::default())
                 };
                 let urls = [
-                    (Scheme::Http, format!("{}=http://127.0.0.1:{}/", peer.name, server.http)),
-                    (Scheme::Https, format!("{}, TLS=https://127.0.0.1:{}/", peer.name, server.https)),
+                    (Scheme::Http, format!("{}=http://127.0.0.1:{}/", server.name, started.http)),
+                    (Scheme::Https, format!("{}, TLS=https://127.0.0.1:{}/", server.name, started.https)),
                 ];
                 for (_, url) in
                     urls.iter().filter(|(scheme, _)| args.scheme.is_none_or(|only| only == *scheme))
@@ -151,9 +151,9 @@ async fn start(
                     let target = find(url, &trust, &options, false).await?;
                     found.push(Found { target, options: options.clone(), server: running.len() });
                 }
-                running.push(server);
+                running.push(started);
             }
-            Err(why) => gaps.push(Gap { name: peer.name.to_owned(), why }),
+            Err(why) => gaps.push(Gap { name: server.name.to_owned(), why }),
         }
         bar.inc(1);
     }
@@ -201,16 +201,17 @@ async fn checked(
     Ok(reports.into_values().collect())
 }
 
-impl PeersArgs {
-    fn peers(&self) -> Result<Vec<&'static Peer>, CommandError> {
-        let begins = |peer: &Peer, name: &String| {
-            peer.name.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+impl CompareArgs {
+    fn servers(&self) -> Result<Vec<&'static Server>, CommandError> {
+        let begins = |server: &Server, name: &String| {
+            server.name.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
         };
-        if let Some(name) = self.names.iter().find(|name| !ALL.iter().any(|peer| begins(peer, name))) {
-            let all: Vec<_> = ALL.iter().map(|peer| peer.name).collect();
+        if let Some(name) = self.names.iter().find(|name| !ALL.iter().any(|server| begins(server, name))) {
+            let all: Vec<_> = ALL.iter().map(|server| server.name).collect();
             return Err(CommandError(format!("there is no server {name:?}: {}", all.join(", "))));
         }
-        let wanted = |peer: &&Peer| self.names.is_empty() || self.names.iter().any(|name| begins(peer, name));
+        let wanted =
+            |server: &&Server| self.names.is_empty() || self.names.iter().any(|name| begins(server, name));
         Ok(ALL.iter().filter(wanted).collect())
     }
 }
