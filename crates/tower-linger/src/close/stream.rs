@@ -40,14 +40,11 @@ impl<T: Transport> Stream<T> {
             (Self::Raw(io), Action::HalfClose { .. }) => {
                 ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
             }
-            (Self::Raw(io), Action::Settle { limit: Some(limit) }) => {
+            (Self::Raw(io), Action::Settle { limit: Some(limit) } | Action::Discard { limit, .. }) => {
                 ready!(io.poll_discard(cx, limit)).map(discarded)
             }
             (Self::Raw(_), Action::Settle { limit: None }) => return Poll::Pending,
             (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
-            (Self::Raw(io), Action::Discard { limit, .. }) => {
-                ready!(io.poll_discard(cx, limit)).map(discarded)
-            }
             // The session is gone for good, by a panic on the way for one.
             _ => Ok(Event::Abandoned),
         };
