@@ -29,24 +29,26 @@ impl<T: Transport> Stream<T> {
         {
             self.drop_session();
         }
-        let result = match (self, action) {
-            (Self::Session(io), Action::Flush) => {
+        let result = match (action, self) {
+            (Action::Flush, Self::Session(io)) => {
                 ready!(Pin::new(&mut **io).poll_flush(cx)).map(|()| Event::Flushed)
             }
-            (Self::Session(io), Action::Notify) => ready!(io.poll_notify(cx)).map(Event::Notified),
-            (Self::Session(io), Action::HalfClose { .. }) => {
+            (Action::Notify, Self::Session(io)) => ready!(io.poll_notify(cx)).map(Event::Notified),
+            (Action::HalfClose { .. }, Self::Session(io)) => {
                 ready!(transport::poll_half_close(&mut **io, cx)).map(|()| Event::HalfClosed)
             }
-            (Self::Raw(io), Action::HalfClose { .. }) => {
+            (Action::HalfClose { .. }, Self::Raw(io)) => {
                 ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
             }
-            (Self::Raw(io), Action::Settle { limit: Some(limit) } | Action::Discard { limit, .. }) => {
+            (Action::AwaitPeer { limit }, Self::Session(io)) => ready!(poll_session(&mut **io, cx, limit)),
+            (Action::Settle { limit: None }, Self::Raw(_)) => return Poll::Pending,
+            (Action::Settle { limit: Some(limit) } | Action::Discard { limit, .. }, Self::Raw(io)) => {
                 ready!(io.poll_discard(cx, limit)).map(discarded)
             }
-            (Self::Raw(_), Action::Settle { limit: None }) => return Poll::Pending,
-            (Self::Session(io), Action::AwaitPeer { limit }) => ready!(poll_session(&mut **io, cx, limit)),
-            // The session is gone for good, by a panic on the way for one.
-            _ => Ok(Event::Abandoned),
+            // The session is gone for good, because it panicked on the way for example.
+            (Action::Flush | Action::Notify | Action::AwaitPeer { .. }, Self::Raw(_) | Self::Moving)
+            | (Action::Settle { .. } | Action::Discard { .. }, Self::Session(_) | Self::Moving)
+            | (Action::HalfClose { .. }, Self::Moving) => Ok(Event::Abandoned),
         };
         Poll::Ready(result.unwrap_or_else(|error| match error {
             error if tokio::runtime::is_rt_shutdown_err(&error) => Event::Abandoned,
