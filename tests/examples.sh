@@ -90,6 +90,12 @@ start hyper
 upload "http://$address/"
 finish hyper
 
+start hyper_tls
+upload "https://$address/"
+curl -sSk -m 20 "https://$address/" | grep -qx hello
+timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
+finish hyper_tls
+
 start axum_server
 upload "http://$address/upload"
 finish axum_server

@@ -39,6 +39,23 @@ use crate::transport::Transport;
 ///     .on_close(|report| println!("{report}"));
 /// # Ok::<(), tower_linger::ConfigError>(())
 /// ```
+///
+/// In a `ServiceBuilder`:
+///
+/// ```
+/// # use tokio::net::TcpStream;
+/// use tower::ServiceBuilder;
+/// use tower_linger::{LingerIo, LingerLayer};
+///
+/// async fn serve(io: LingerIo<TcpStream>) -> std::io::Result<()> {
+/// #   drop(io);
+///     Ok(())
+/// }
+///
+/// let connections = ServiceBuilder::new().layer(LingerLayer::default()).service_fn(serve);
+/// # fn serves<S: tower::Service<TcpStream>>(_: S) {}
+/// # serves(connections);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct LingerLayer {
     settings: Arc<Settings>,
@@ -152,12 +169,24 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::classified(inner, self.clone(), BySight)
+        Linger::new(inner, self.clone())
     }
 }
 
 /// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by
 /// [`LingerLayer::classify`].
+///
+/// ```
+/// # use tokio::net::TcpStream;
+/// use tower::ServiceBuilder;
+/// use tower_linger::{AlwaysGraceful, LingerIo, LingerLayer};
+///
+/// # async fn serve(io: LingerIo<TcpStream>) -> std::io::Result<()> { Ok(drop(io)) }
+/// let linger = LingerLayer::default().classify(AlwaysGraceful);
+/// let connections = ServiceBuilder::new().layer(linger).service_fn(serve);
+/// # fn serves<S: tower::Service<TcpStream>>(_: S) {}
+/// # serves(connections);
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClassifyLayer<C> {
     linger: LingerLayer,

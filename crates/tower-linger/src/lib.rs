@@ -15,30 +15,25 @@
 //! `axum::serve`, with feature `axum`: see [`axum`](mod@axum). A loop of one's own:
 //!
 //! ```no_run
-//! use std::convert::Infallible;
 //! use tokio::net::{TcpListener, TcpStream};
-//! use tower_layer::Layer;
+//! use tower::{Layer, Service, service_fn};
 //! use tower_linger::{LingerIo, LingerLayer};
-//! use tower_service::Service;
 //!
-//! # #[derive(Clone)] struct Serve;
-//! # impl Service<LingerIo<TcpStream>> for Serve {
-//! #     type Response = (); type Error = Infallible;
-//! #     type Future = std::future::Ready<Result<(), Infallible>>;
-//! #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> { Ok(()).into() }
-//! #     fn call(&mut self, _: LingerIo<TcpStream>) -> Self::Future { std::future::ready(Ok(())) }
-//! # }
-//! # #[tokio::main]
-//! # async fn main() -> std::io::Result<()> {
-//! let linger = LingerLayer::default();
-//! // `Serve` is any service of one connection: hyper's `serve_connection` in a `service_fn`, for one.
-//! let mut connections = linger.layer(Serve);
-//! let listener = TcpListener::bind("127.0.0.1:3000").await?;
-//! loop {
-//!     let (stream, _) = listener.accept().await?;
-//!     tokio::spawn(connections.call(stream)); // ends when the socket is released
+//! async fn serve(io: LingerIo<TcpStream>) -> std::io::Result<()> {
+//!     // Serves one connection: hyper's `serve_connection`, for example.
+//! #   drop(io);
+//!     Ok(())
 //! }
-//! # }
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let mut connections = LingerLayer::default().layer(service_fn(serve));
+//!     let listener = TcpListener::bind("127.0.0.1:3000").await?;
+//!     loop {
+//!         let (stream, _) = listener.accept().await?;
+//!         tokio::spawn(connections.call(stream)); // ends when the socket is released
+//!     }
+//! }
 //! ```
 //!
 //! # The flow

@@ -31,7 +31,29 @@ pub struct Linger<S, C = BySight> {
     classifier: C,
 }
 
+impl<S> Linger<S> {
+    /// Closes the connections of `inner`, a service of [`LingerIo<T>`], as `linger.layer(inner)` does.
+    pub fn new(inner: S, linger: LingerLayer) -> Self {
+        Self::classified(inner, linger, BySight)
+    }
+}
+
 impl<S, C> Linger<S, C> {
+    /// The service that gets the connections.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service that gets the connections.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service that gets the connections.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     pub(crate) fn classified(inner: S, linger: LingerLayer, classifier: C) -> Self {
         Self { inner, settings: linger.into_settings(), classifier }
     }

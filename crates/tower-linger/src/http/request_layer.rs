@@ -78,6 +78,26 @@ const POLLS: u8 = 2;
 ///     .route("/upload", put(async || StatusCode::PAYLOAD_TOO_LARGE))
 ///     .layer(RequestLayer);
 /// ```
+///
+/// In a `ServiceBuilder`:
+///
+/// ```
+/// # use std::convert::Infallible;
+/// use axum::body::Body;
+/// use axum::http::{Request, Response, StatusCode};
+/// use tower::ServiceBuilder;
+/// use tower_linger::{RequestBody, RequestLayer};
+///
+/// async fn refuse(_: Request<RequestBody<Body>>) -> Result<Response<Body>, Infallible> {
+///     let mut response = Response::default();
+///     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+///     Ok(response)
+/// }
+///
+/// let requests = ServiceBuilder::new().layer(RequestLayer).service_fn(refuse);
+/// # fn serves<S: tower::Service<Request<Body>>>(_: S) {}
+/// # serves(requests);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestLayer;
 

@@ -1,0 +1,65 @@
+//! Why a connection over TLS was not served to its end.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Why a TLS handshake did not succeed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// It failed; a [`rustls::Error`](tokio_rustls::rustls::Error) is inside where TLS itself was the reason.
+    Failed(io::Error),
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// The server's shutdown deadline came first.
+    Cut,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "TLS handshake failed: {error}"),
+            Self::TimedOut(timeout) => write!(f, "TLS handshake took longer than {timeout:?}"),
+            Self::Cut => f.write_str("TLS handshake cut by the server's shutdown deadline"),
+        }
+    }
+}
+
+impl Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::TimedOut(_) | Self::Cut => None,
+        }
+    }
+}
+
+/// Why a [`TlsAccept`] failed: its handshake, or the service behind it, whose error is unchanged.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsAcceptError<E> {
+    /// The handshake.
+    Handshake(HandshakeError),
+    /// The service behind it.
+    Service(E),
+}
+
+impl<E: fmt::Display> fmt::Display for TlsAcceptError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => error.fmt(f),
+            Self::Service(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for TlsAcceptError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Handshake(error) => error.source(),
+            Self::Service(error) => error.source(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One TLS handshake, bounded in time. The connection of a failed one is closed properly.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use linger_proto::{ClosePolicy, Outcome};
+use pin_project_lite::pin_project;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::{FallibleAccept, TlsStream};
+
+use super::error::HandshakeError;
+use crate::clock::{after, now};
+use crate::close::driver::Close;
+use crate::close::log;
+use crate::close::verdict::Verdict;
+use crate::layer::LingerLayer;
+use crate::serve::connection::Side;
+use crate::serve::observed::Observed;
+use crate::serve::served::Served;
+use crate::tracker::state::Alarmed;
+use crate::transport::Transport;
+
+/// What all handshakes of a layer share.
+#[derive(Clone)]
+pub(super) struct Handshakes {
+    acceptor: TlsAcceptor,
+    pub(super) timeout: Duration,
+    pub(super) linger: LingerLayer,
+    pub(super) failure_policy: Arc<ClosePolicy>,
+}
+
+impl Handshakes {
+    pub(super) fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
+        let failure_policy = linger.settings().policy.clone();
+        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
+    }
+
+    pub(super) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
+        Handshake {
+            accept: Some(self.acceptor.accept(io).into_fallible()),
+            deadline: after(self.timeout),
+            alarm: self.linger.tracker().alarmed(),
+            handshakes: self.clone(),
+            served: Some(Served::new(self.linger.settings().clone())),
+        }
+    }
+}
+
+impl fmt::Debug for Handshakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshakes")
+            .field("timeout", &self.timeout)
+            .field("linger", &self.linger)
+            .field("failure_policy", &self.failure_policy)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// One handshake, bounded in time. The tracker counts its connection as served.
+    pub(crate) struct Handshake<T> {
+        // `None` when it is given up: the socket is closed then.
+        #[pin]
+        accept: Option<FallibleAccept<T>>,
+        deadline: Instant,
+        alarm: Alarmed,
+        handshakes: Handshakes,
+        // `None` when it is over.
+        served: Option<Served>,
+    }
+
+    impl<T> PinnedDrop for Handshake<T> {
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up(Outcome::Cancelled);
+        }
+    }
+}
+
+impl<T: Transport> Future for Handshake<T> {
+    /// The stream comes with its place in the tracker. Drop the place when the stream has got another one.
+    type Output = Result<(TlsStream<T>, Served), FailedHandshake<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let (Some(accept), Some(served)) = (this.accept.as_pin_mut(), this.served.as_ref()) else {
+            return Poll::Pending;
+        };
+        served.connection().register(Side::Read, cx.waker());
+        let (error, outcome) = match accept.poll(cx) {
+            Poll::Ready(Ok(stream)) => {
+                let place = this.served.take();
+                return place.map_or(Poll::Pending, |place| Poll::Ready(Ok((stream, place))));
+            }
+            Poll::Ready(Err((error, io))) => return Poll::Ready(Err(self.fail(error, io))),
+            Poll::Pending if served.connection().is_cut() => (HandshakeError::Cut, Outcome::ShutdownCut),
+            Poll::Pending => {
+                ready!(this.alarm.poll_at(cx, *this.deadline, now()));
+                (HandshakeError::TimedOut(this.handshakes.timeout), Outcome::HandshakeTimeout)
+            }
+        };
+        log::failed_handshake(&error);
+        self.give_up(outcome);
+        Poll::Ready(Err(FailedHandshake { error, close: None }))
+    }
+}
+
+/// A handshake that failed, and the close that still delivers its alert, if there is one to deliver.
+pub(crate) struct FailedHandshake<T: Transport> {
+    pub(crate) error: HandshakeError,
+    pub(crate) close: Option<Close<T>>,
+}
+
+impl<T: Transport> Handshake<T> {
+    /// TLS failed: rustls has written an alert, and the connection lingers so that the client reads it.
+    fn fail(self: Pin<&mut Self>, error: io::Error, io: T) -> FailedHandshake<T> {
+        let this = self.project();
+        let start = Observed::failed_handshake(&error).start;
+        let error = HandshakeError::Failed(error);
+        log::failed_handshake(&error);
+        let close = this.served.take().map(|served| {
+            let policy = this.handshakes.failure_policy.clone();
+            Close::new(io, start, Verdict::WHOLE, policy, served.begin_close())
+        });
+        FailedHandshake { error, close }
+    }
+}
+
+impl<T> Handshake<T> {
+    /// Closes the socket and reports it. There is no alert to deliver.
+    fn give_up(self: Pin<&mut Self>, outcome: Outcome) {
+        let mut this = self.project();
+        if let Some(served) = this.served.take() {
+            this.accept.set(None);
+            served.end_without_close(outcome);
+        }
+    }
+}
