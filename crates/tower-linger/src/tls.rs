@@ -21,7 +21,7 @@ use crate::clock::{after, now};
 use crate::close::driver::Close;
 use crate::close::log;
 use crate::close::verdict::Verdict;
-use crate::layer::LingerLayer;
+use crate::layer::{ClassifyLayer, LingerLayer};
 use crate::serve::connection::Side;
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
@@ -93,6 +93,23 @@ impl<C> TlsAcceptLayer<C> {
     #[cfg(any(feature = "axum", feature = "axum-server"))]
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         self.handshakes.start(io)
+    }
+}
+
+impl LingerLayer {
+    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
+    /// the connection lingers as well, so that the client reads the alert.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+        TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+}
+
+impl<C> ClassifyLayer<C> {
+    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
     }
 }
 
