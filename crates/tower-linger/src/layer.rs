@@ -3,19 +3,12 @@
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
-#[cfg(feature = "rustls")]
-use tokio_rustls::TlsAcceptor;
-use tower_layer::Layer;
 
-use crate::classify::BySight;
 use crate::close::driver::Close;
 use crate::close::settings::Settings;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
-use crate::service::Linger;
-#[cfg(feature = "rustls")]
-use crate::tls::TlsAcceptLayer;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -135,14 +128,6 @@ impl LingerLayer {
         ClassifyLayer { linger: self, classifier }
     }
 
-    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
-    /// the connection lingers as well, so that the client reads the alert.
-    #[cfg(feature = "rustls")]
-    #[must_use]
-    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
-        TlsAcceptLayer::new(acceptor, self, BySight)
-    }
-
     /// The connections that are served, and the closes that are running.
     #[must_use]
     pub fn tracker(&self) -> &Tracker {
@@ -165,14 +150,6 @@ impl LingerLayer {
     }
 }
 
-impl<S> Layer<S> for LingerLayer {
-    type Service = Linger<S>;
-
-    fn layer(&self, inner: S) -> Linger<S> {
-        Linger::new(inner, self.clone())
-    }
-}
-
 /// A [`LingerLayer`] that aborts the connections that its classifier tells it to; made by
 /// [`LingerLayer::classify`].
 ///
@@ -189,23 +166,6 @@ impl<S> Layer<S> for LingerLayer {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ClassifyLayer<C> {
-    linger: LingerLayer,
-    classifier: C,
-}
-
-impl<C> ClassifyLayer<C> {
-    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
-    #[cfg(feature = "rustls")]
-    #[must_use]
-    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
-        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
-    }
-}
-
-impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
-    type Service = Linger<S, C>;
-
-    fn layer(&self, inner: S) -> Linger<S, C> {
-        Linger::classified(inner, self.linger.clone(), self.classifier.clone())
-    }
+    pub(crate) linger: LingerLayer,
+    pub(crate) classifier: C,
 }

@@ -8,12 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::classify::{BySight, Classify, Ending};
 use crate::close::driver::Close;
 use crate::close::settings::Settings;
-use crate::layer::LingerLayer;
+use crate::layer::{ClassifyLayer, LingerLayer};
 use crate::serve::connection::Connection;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
@@ -56,6 +57,22 @@ impl<S, C> Linger<S, C> {
 
     pub(crate) fn classified(inner: S, linger: LingerLayer, classifier: C) -> Self {
         Self { inner, settings: linger.into_settings(), classifier }
+    }
+}
+
+impl<S> Layer<S> for LingerLayer {
+    type Service = Linger<S>;
+
+    fn layer(&self, inner: S) -> Linger<S> {
+        Linger::classified(inner, self.clone(), BySight)
+    }
+}
+
+impl<S, C: Clone> Layer<S> for ClassifyLayer<C> {
+    type Service = Linger<S, C>;
+
+    fn layer(&self, inner: S) -> Linger<S, C> {
+        Linger::classified(inner, self.linger.clone(), self.classifier.clone())
     }
 }
 

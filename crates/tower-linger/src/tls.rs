@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::classify::BySight;
-use crate::layer::LingerLayer;
+use crate::layer::{ClassifyLayer, LingerLayer};
 use crate::service::Linger;
 #[cfg(any(feature = "axum", feature = "axum-server"))]
 use crate::transport::Transport;
@@ -93,6 +93,23 @@ impl<C> TlsAcceptLayer<C> {
     #[cfg(any(feature = "axum", feature = "axum-server"))]
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         self.handshakes.start(io)
+    }
+}
+
+impl LingerLayer {
+    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
+    /// the connection lingers as well, so that the client reads the alert.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+        TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+}
+
+impl<C> ClassifyLayer<C> {
+    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
     }
 }
 
