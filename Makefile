@@ -1,82 +1,112 @@
-# The recipes that CONTRIBUTING.md names and CI runs. `make ci` is all of them.
+# What CONTRIBUTING.md names and CI runs. `make ci` is what `.ci/run` and the workflow have in common.
+#
+# Suites are run with `--workspace --all-features`, also where one test is asked for: cargo chooses the features of the
+# dependencies by the packages that it is given, so anything else would compile most of them once more.
 
-TEST_PACKAGE := tower-linger-tests
+SUITES := cargo test --workspace --all-features
+# The crates for crates.io.
+PUBLISHED := -p linger-proto -p tower-linger -p linger-probe
+# In the order of benches/Cargo.toml.
+BENCHES := $(shell sed -n 's/^    { name = "\([a-z_]*\)".*/\1/p' benches/Cargo.toml)
+
+# The versions of the tools. gungraun-runner's is the one of `gungraun` in benches/Cargo.toml.
+cargo-deny := 0.20.2
+cargo-hack := 0.6.46
+cargo-semver-checks := 0.51.0
+gungraun-runner := 0.20.0
+
+# What BASE is for `semver`: where this branch left main, or, on main, the commit before this one.
+BASE ?= $(shell git merge-base HEAD origin/main | grep -vx "$$(git rev-parse HEAD)" || git rev-parse HEAD~1)
+
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: demo fmt lint features test doc msrv examples wire foreign page nginx peers zoo portable windows bench-build counts table ci needs
+CI := fmt lint features msrv doc test portable examples counts wire foreign page nginx peers
+.PHONY: $(CI) ci recipes demo semver deny zoo windows table needs packages tools
 
-demo: ## The side-by-side demo on a real upload
-	cargo run --release -p linger-probe -- demo
+ci: $(CI)
+
+recipes: ## The names of what `ci` runs
+	@echo $(CI)
 
 fmt: ## Is everything formatted?
 	cargo fmt --all --check
 
-lint: ## clippy, warnings denied
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	cargo clippy -p $(TEST_PACKAGE) --test foreign --test behind_nginx --test wire_outcomes -- -D warnings
-	cargo clippy -p tower-linger-benches --benches -- -D warnings
-	cargo clippy -p linger-probe --test browser --test nginx --test compare -- -D warnings
+lint: ## clippy of every target, warnings denied
+	cargo clippy --workspace --all-features --all-targets -- -D warnings
+	cargo clippy --workspace --all-features --test '*' -- -D warnings
 
-features: ## Every feature alone, and none
-	cargo check -p tower-linger
-	for feature in axum axum-server http hyper rustls tonic tracing; do cargo check -p tower-linger --features $$feature || exit 1; done
+features: ## Every feature of the published crates alone, none, and every two of them: needs cargo-hack
+	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 -- -D warnings
 
-test: ## Everything that needs nothing but Rust
-	cargo test --workspace --all-features
-
-doc: ## Public documentation, warnings denied
-	cargo doc --workspace --all-features --no-deps --exclude tower-linger-tests --exclude tower-linger-examples --exclude tower-linger-windows --exclude tower-linger-benches
-
-msrv: ## Is `rust-version` what the dependencies need?
+msrv: ## Do the published libraries build with the oldest Rust that they promise? Needs rustup's, or Debian
 	sh tests/msrv.sh
 
-examples: ## Each example server, started, used by curl, stopped: needs curl, openssl and strace
-	cargo build --examples
+doc: ## The public documentation, warnings denied
+	cargo doc $(PUBLISHED) --all-features --no-deps
+
+semver: ## Does the API break what BASE has? Needs cargo-semver-checks
+	cargo semver-checks $(PUBLISHED) --all-features --baseline-rev $(BASE)
+
+deny: ## Licences, bans, sources and advisories of the dependencies: needs cargo-deny and github.com
+	cargo deny check
+
+test: ## Everything that needs nothing but Rust
+	$(SUITES)
+
+# As a wrapper of the workspace's compiler, the flag leaves the dependencies as `test` has built them.
+portable: ## The code for systems other than Linux, tested on Linux
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/portable.sh $(SUITES) --lib --test endings --test drop_safety --test transports
+
+examples: ## Each example server is started, used by curl and stopped: needs curl, openssl and strace
+	cargo build --workspace --all-features --examples
 	sh tests/examples.sh
 
-foreign: ## Peers that are not ours: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
-	cargo test -p $(TEST_PACKAGE) --test foreign --test behind_nginx
+foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
+	$(SUITES) --test foreign --test behind_nginx
 
-wire: ## Each outcome caused for real: needs nft and ss
-	cargo test -p $(TEST_PACKAGE) --test wire_outcomes
+wire: ## Each outcome, caused on a real network: needs nft and ss
+	$(SUITES) --test wire_outcomes
 
 page: ## The probe's page in a real browser: needs Chromium and its driver
-	cargo test -p linger-probe --test browser
+	$(SUITES) --test browser
 
 nginx: ## The probe against nginx: needs nginx
-	cargo test -p linger-probe --test nginx
+	$(SUITES) --test nginx
 
-peers: ## The probe starts servers of all kinds and tells them apart: needs Apache, Go, HAProxy, lighttpd and nginx
-	cargo test -p linger-probe --test compare
-
-zoo: ## Servers of Debian, PyPI and npm under the probe and under other clients, and the table in its README anew: installs what it needs (Debian, as root), half an hour; not in CI
-	cargo build --release -p linger-probe
-	python3 -B tests/zoo/run.py
-
-portable: ## The code of systems that are not Linux, tried on Linux, in a target directory of its own: three minutes from scratch
-	set -e; export CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-target}/portable" RUSTFLAGS="$$RUSTFLAGS --cfg tower_linger_portable"; \
-		cargo test -p tower-linger --all-features --lib; \
-		cargo test -p $(TEST_PACKAGE) --test endings --test drop_safety --test transports
-
-windows: ## A server built for Windows, by Wine, and a client on Linux: installs what it needs (Debian, as root); not in CI
-	apt-get update -q
-	apt-get install -yq --no-install-recommends gcc-mingw-w64-x86-64 wine wine64
-	sh tests/windows/run.sh
-
-bench-build: ## Do the benches still build?
-	cargo bench --workspace --no-run
+peers: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
+	$(SUITES) --test compare
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
 	python3 benches/counts.py
 
-table: ## The whole table of what a close costs, and the plots in docs/, anew: a quarter of an hour, as root, with what `needs` installs
+demo: ## The same server bare and layered, side by side: fails if a layered row is not complete
+	cargo run --release -p linger-probe -- demo
+
+zoo: ## Debian's, PyPI's and npm's servers under the probe and under other clients; writes the table in tests/zoo/README.md. Installs what it needs (Debian, as root); takes half an hour
+	cargo build --release -p linger-probe
+	python3 -B tests/zoo/run.py
+
+windows: ## A server built for Windows runs under Wine, and a client on Linux judges it. Installs what it needs (Debian, as root)
+	apt-get update -q
+	apt-get install -yq --no-install-recommends gcc-mingw-w64-x86-64 wine wine64
+	sh tests/windows/run.sh
+
+table: ## Runs all benches; writes the table in benches/README.md and the plots in docs/. As root, with what `needs` installs; takes a quarter of an hour
 	python3 benches/counts.py
-	for bench in connections closes memory drain fairness release scale peers table; do \
+	for bench in $(filter-out counts table,$(BENCHES)) table; do \
 		cargo bench -q -p tower-linger-benches --bench $$bench || exit 1; done
 
-needs: ## Installs what `examples`, `wire`, `foreign`, `page`, `nginx`, `peers` and `counts` need (Debian, as root)
+needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root)
+
+packages:
 	apt-get update -q
 	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace valgrind
-	command -v gungraun-runner || cargo install gungraun-runner --version 0.20.0 --locked
 
-ci: fmt lint features msrv doc test portable examples bench-build counts wire foreign page nginx peers
+# cargo-deny and cargo-semver-checks compile for several minutes each, so they are not in here: `cargo install` them by hand.
+tools: install-cargo-hack install-gungraun-runner
+
+install-%:
+	command -v $* || cargo install $* --version $($*) --locked
+
+pinned-%: ## A tool as taiki-e/install-action wants it: `make pinned-cargo-deny`
+	@echo $*@$($*)

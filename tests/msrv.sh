@@ -1,31 +1,68 @@
 #!/bin/sh
-# `rust-version` of the published crates is the true minimum: what their dependencies and their edition ask for. The
-# feature `tonic` asks for more, and how much is said in the README.
+# Builds linger-proto and tower-linger with the oldest compiler that they promise (`rust-version`), and runs linger-proto's
+# tests with it. tower-linger is built without the feature `tonic`, which needs linger-probe's compiler. With that one, the
+# feature and linger-probe are built where rustup has it: Debian does not pack it.
+#
+# The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
+# as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
 set -eu
-cargo metadata --format-version 1 --all-features --filter-platform x86_64-unknown-linux-gnu | python3 -c '
+cd "$(dirname "$0")/.."
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/msrv
+version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+unset RUSTC RUSTDOC RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER RUSTFLAGS
+
+unpack() { # FOLDER: rustc, rustdoc and cargo are called through wrappers that set LD_LIBRARY_PATH
+    rm -rf "$1"
+    mkdir -p "$1/packages"
+    (
+        cd "$1/packages"
+        # The libraries are those of rustc and cargo that a Debian with Rust from elsewhere may lack.
+        apt-get download -q "rustc-web=$version*" "cargo-web=$version*" "libstd-rust-web-dev=$version*" \
+            "libstd-rust-web-$version" libllvm19 libz3-4 libhttp-parser2.9 libpcre3 libssh2-1
+    )
+    for package in "$1"/packages/*.deb; do dpkg -x "$package" "$1"; done
+    rm -r "$1/packages"
+    mkdir "$1/bin"
+    for program in rustc rustdoc cargo; do
+        cat >"$1/bin/$program" <<END
+#!/bin/sh
+export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/lib/x86_64-linux-gnu
+exec "$1/usr/bin/$program" "\$@"
+END
+        chmod +x "$1/bin/$program"
+    done
+    touch "$1/complete"
+}
+
+if [ -z "${DEBIAN:-}" ] && rustup run "$version" rustc --version 2>/dev/null; then
+    cargo() { rustup run "$version" cargo "$@"; }
+elif command -v apt-get >/dev/null; then
+    debian=$target/debian
+    [ -e "$debian/complete" ] || unpack "$debian"
+    PATH=$debian/bin:$PATH
+    rustc --version
+    cargo() { "$debian/bin/cargo" "$@"; }
+else
+    echo "no Rust $version: rustup toolchain install $version --profile minimal" >&2
+    exit 1
+fi
+
+# All features but those that are, or contain, tonic.
+features=$(cargo metadata --format-version 1 --no-deps | python3 -c '
 import json, sys
-meta = json.load(sys.stdin)
-packages = {p["id"]: p for p in meta["packages"]}
-nodes = {n["id"]: n for n in meta["resolve"]["nodes"]}
-version = lambda p: tuple(int(x) for x in ((p["rust_version"] or "1.0") + ".0").split(".")[:3])
-wrong = False
-apart = {"tower-linger": {"tonic"}}
-for name in ("linger-proto", "tower-linger"):
-    root = next(p for p in packages.values() if p["name"] == name)
-    seen, todo = set(), [root["id"]]
-    while todo:
-        node = nodes[todo.pop()]
-        for dep in node["deps"]:
-            normal = any(kind["kind"] is None for kind in dep["dep_kinds"])
-            left_out = packages[dep["pkg"]]["name"] in apart.get(name, ()) and node["id"] == root["id"]
-            if normal and not left_out and dep["pkg"] not in seen:
-                seen.add(dep["pkg"])
-                todo.append(dep["pkg"])
-    edition = (1, 85, 0)  # edition 2024
-    needed = max([edition] + [version(packages[i]) for i in seen if i != root["id"] and not packages[i]["source"] is None])
-    stated = version(root)
-    verdict = "as it must be" if stated == needed else "but its dependencies need %d.%d" % needed[:2]
-    print("%s: rust-version %d.%d, %s" % ((name,) + stated[:2] + (verdict,)))
-    wrong |= stated != needed
-sys.exit(wrong)
-'
+packages = json.load(sys.stdin)["packages"]
+features = next(package for package in packages if package["name"] == "tower-linger")["features"]
+print(*(name for name, parts in features.items() if name != "tonic" and "tonic" not in parts), sep=",")')
+export CARGO_TARGET_DIR="$target"
+set -x
+cargo check --locked -p linger-proto -p tower-linger --features "$features"
+cargo test --locked -q -p linger-proto
+set +x
+
+newer=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/linger-probe/Cargo.toml)
+if rustup run "$newer" rustc --version 2>/dev/null; then
+    set -x
+    rustup run "$newer" cargo check --locked -p tower-linger -p linger-probe --all-features
+else
+    echo "tonic and linger-probe were not built with Rust $newer, which is not installed"
+fi
