@@ -21,7 +21,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc test portable examples counts wire foreign page nginx peers
+RECIPES := fmt lint features msrv doc test portable examples counts wire foreign page nginx compare
 .PHONY: $(RECIPES) ci recipes demo semver deny zoo windows table needs packages tools
 
 ci: $(RECIPES)
@@ -74,7 +74,7 @@ page: ## The probe's page in a real browser: needs Chromium and its driver
 nginx: ## The probe against nginx: needs nginx
 	$(SUITES) --test nginx
 
-peers: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
+compare: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
 	$(SUITES) --test compare
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner

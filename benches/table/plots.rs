@@ -65,7 +65,7 @@ const COSTS: [Panel; 6] = [
     ),
     (
         "responses lost of a thousand, an upload in ten refused",
-        "peers",
+        "compare",
         &[
             ("hyper", "responses lost of a thousand requests, hyper"),
             ("with the layer", "responses lost of a thousand requests, hyper layered"),

@@ -8,14 +8,14 @@ use serde_json::Value;
 use tower_linger_benches::results::{Bound, Results, Row, is_bench};
 
 /// Names of servers, as `linger-probe compare` knows them.
-const PEERS: [&str; 6] = ["hyper", "axum", "nginx always", "Apache", "HAProxy", "Go"];
+const SERVERS: [&str; 6] = ["hyper", "axum", "nginx always", "Apache", "HAProxy", "Go"];
 
 fn main() {
     let seconds = if is_bench() { "3" } else { "0.2" };
     // A release build, because its servers are compared with packaged ones.
     let probe = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["run", "--release", "--quiet", "-p", "linger-probe", "--", "compare"])
-        .args(PEERS)
+        .args(SERVERS)
         .args(["--just", "load", "-d", seconds, "--format", "json"])
         .output()
         .expect("cargo is there");
@@ -24,8 +24,8 @@ fn main() {
         panic!("linger-probe compare: {error}: {}", String::from_utf8_lossy(&probe.stderr))
     });
     let loads = said["load"].as_array().expect("a list");
-    assert!(loads.len() >= 2 * PEERS.len(), "one is missing: {}", String::from_utf8_lossy(&probe.stderr));
-    Results::new("peers", loads.iter().flat_map(rows).collect()).tell();
+    assert!(loads.len() >= 2 * SERVERS.len(), "one is missing: {}", String::from_utf8_lossy(&probe.stderr));
+    Results::new("compare", loads.iter().flat_map(rows).collect()).tell();
 }
 
 fn rows(load: &Value) -> Vec<Row> {
