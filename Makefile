@@ -4,8 +4,9 @@
 # dependencies by the packages that it is given, so anything else would compile most of them once more.
 
 SUITES := cargo test --workspace --all-features
-# The crates for crates.io.
-PUBLISHED := -p linger-proto -p tower-linger -p linger-probe
+# The crates that are for crates.io, as `-p NAME`.
+PUBLISHED = $(shell cargo metadata --no-deps --format-version 1 | \
+	python3 -c 'import json, sys; print(*("-p " + p["name"] for p in json.load(sys.stdin)["packages"] if p["publish"] is None))')
 # In the order of benches/Cargo.toml.
 BENCHES := $(shell sed -n 's/^    { name = "\([a-z_]*\)".*/\1/p' benches/Cargo.toml)
 
@@ -16,17 +17,17 @@ cargo-semver-checks := 0.51.0
 gungraun-runner := 0.20.0
 
 # What BASE is for `semver`: where this branch left main, or, on main, the commit before this one.
-BASE ?= $(shell git merge-base HEAD origin/main | grep -vx "$$(git rev-parse HEAD)" || git rev-parse HEAD~1)
+BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git rev-parse HEAD)" || git rev-parse HEAD~1)
 
 export RUSTDOCFLAGS := -D warnings
 
-CI := fmt lint features msrv doc test portable examples counts wire foreign page nginx peers
-.PHONY: $(CI) ci recipes demo semver deny zoo windows table needs packages tools
+RECIPES := fmt lint features msrv doc test portable examples counts wire foreign page nginx compare
+.PHONY: $(RECIPES) ci recipes demo semver deny zoo windows table needs packages tools
 
-ci: $(CI)
+ci: $(RECIPES)
 
 recipes: ## The names of what `ci` runs
-	@echo $(CI)
+	@echo $(RECIPES)
 
 fmt: ## Is everything formatted?
 	cargo fmt --all --check
@@ -73,7 +74,7 @@ page: ## The probe's page in a real browser: needs Chromium and its driver
 nginx: ## The probe against nginx: needs nginx
 	$(SUITES) --test nginx
 
-peers: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
+compare: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
 	$(SUITES) --test compare
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner

@@ -1,5 +1,5 @@
-//! What does a lingering close cost over dropping the socket, when the client closes as soon as it can? Each round opens
-//! a connection on loopback, answers one request and ends it; compare the two rows.
+//! What does a lingering close cost, compared with dropping the socket, when the client closes as soon as it
+//! can? Each round opens a connection on loopback, answers one request and ends the connection.
 
 use divan::Bencher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

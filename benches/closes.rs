@@ -1,6 +1,6 @@
-//! Which system calls and segments does a close cost? The same requests, a connection each, to hyper alone and through the
-//! layer, plain and over TLS; strace counts the server's calls, the kernel both sides' segments. Needs strace, and a network
-//! namespace of its own.
+//! Which system calls and segments does a close cost? The same requests, each on a connection of its own, go
+//! to hyper alone and to hyper with the layer, plain and over TLS. strace counts the server's calls, and the
+//! kernel counts the segments of both sides. Needs strace, and a network namespace of its own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,15 +11,15 @@ use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tower_linger_benches::clients::{ask, tls, trusting};
+use tower_linger_benches::namespace::enter;
 use tower_linger_benches::process::{Server, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench};
-use tower_linger_benches::road::enter;
 use tower_linger_benches::servers::{Config, Stack, serve};
 use tower_linger_tests::counters::Counters;
 
 const CONNECTIONS: u32 = 1000;
 
-/// Of one connection.
+/// What one connection costs.
 struct Cost {
     calls: BTreeMap<String, f64>,
     segments: f64,
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     if let Some(status) = enter() {
         return status;
     }
-    // One thread, so that no call is for waking another.
+    // With one thread, no call is spent on waking another.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if let Some(args) = serves() {
         runtime.block_on(serve("127.0.0.1", Config::from_args(&args)));
@@ -78,7 +78,7 @@ async fn cost(stack: Stack, is_tls: bool) -> Cost {
             if is_tls {
                 let mut io = tls(server.address, client.clone()).await;
                 assert!(ask(&mut io, "/").await.ends_with(b"hello\n"));
-                // Its close_notify, as curl sends it; to hyper alone it comes too late.
+                // The client sends its close_notify, as curl does; hyper alone has closed by then.
                 let _ = io.shutdown().await;
             } else {
                 let mut io = TcpStream::connect(server.address).await.expect("it listens");
@@ -99,7 +99,7 @@ async fn cost(stack: Stack, is_tls: bool) -> Cost {
     Cost { calls, segments: each("TcpOutSegs"), resets: each("TcpOutRsts") }
 }
 
-/// A strace that counts a process's calls.
+/// A strace that counts the system calls of a process.
 struct Strace {
     process: std::process::Child,
     counts: tempfile::NamedTempFile,
@@ -130,13 +130,13 @@ impl Strace {
         panic!("strace does not attach: it needs root, or a parent's right");
     }
 
-    /// How often each call was made.
+    /// Stops counting. Returns how often each call was made.
     fn stop(mut self) -> BTreeMap<String, f64> {
         let pid = Pid::from_raw(self.process.id().try_into().expect("a pid"));
         kill(pid, Signal::SIGINT).expect("it runs");
         self.process.wait().expect("it is ours");
         let counts = fs::read_to_string(self.counts.path()).expect("strace writes it");
-        // % time, seconds, µs/call, calls, [errors,] name.
+        // The columns are: % time, seconds, µs/call, calls, [errors,] name.
         let counted = counts.lines().filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             Some(((*fields.last()?).to_owned(), fields.get(3)?.parse().ok()?))

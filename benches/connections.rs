@@ -1,6 +1,6 @@
-//! What does a connection with one request cost the server? hyper alone, hyper with the layer, and nginx with `lingering_close
-//! always`, each on the same core, loaded in turns from the other one by the probe's load, plain and over TLS with full
-//! handshakes. Needs nginx and two cores.
+//! What does a connection with one request cost the server? hyper alone, hyper with the layer, and nginx with
+//! `lingering_close always` take turns on one core. `linger_probe::load` loads them from another core, plain
+//! and over TLS with full handshakes. Needs nginx and two cores.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,12 +24,12 @@ const CONNECTIONS: u32 = 50;
 const SERVERS_CORE: usize = 0;
 const CLIENTS_CORE: usize = 1;
 
-/// Of one round.
+/// What one round found.
 #[derive(Debug, Clone, Copy)]
 struct Found {
-    /// Processor time of the server for a connection, microseconds.
+    /// Processor time of the server per connection, in microseconds.
     cpu: f64,
-    /// Whole responses a second.
+    /// Complete responses per second.
     rate: f64,
 }
 
@@ -69,7 +69,7 @@ async fn compare(is_tls: bool) -> Vec<Row> {
     for turn in 0..=rounds {
         for ((process, address), found) in servers.into_iter().zip(&mut found) {
             let round = round(process, address, tls.clone(), duration).await;
-            // The first fills what is there once.
+            // The first turn warms the server up.
             if turn > 0 {
                 found.push(round);
             }

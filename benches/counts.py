@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the `counts` bench, prints what the layer adds to a request and to a connection, and compares with counts.json.
 
-Fails where a count is more than 2 % above the baseline. `UPDATE=1 make counts` writes the baseline anew: do so after a change
-that is meant, or with a new compiler, and say why in the commit.
+Fails if a count is more than 2 % above the baseline. `UPDATE=1 make counts` writes a new baseline: do so after a change that
+is meant to cost instructions, or with a new compiler, and say why in the commit.
 
-A connection may have a turn of the event loop more, as its peer's FIN comes: a thousand instructions by luck. So a count is
-the least of up to five runs; what costs more in earnest does so in each.
+A connection may by chance take one more turn of the event loop, when its peer's FIN arrives: a thousand instructions. So each
+count is the least of up to five runs; a real increase shows in every run.
 """
 import json, os, pathlib, platform, re, subprocess, sys
 
@@ -22,7 +22,7 @@ def measure():
     pattern = re.compile(r"connection::(\w+) requests_(\d).*?Instructions:\s+(\d+)", re.S)
     raw = {(name, REQUESTS[case]): int(count) for name, case, count in pattern.findall(run.stdout)}
     if run.returncode or len(raw) != 8:
-        sys.exit("counts: the bench failed; it needs valgrind and gungraun-runner (`make needs`)\n" + run.stdout[-2000:])
+        sys.exit("counts: the bench failed; it needs valgrind and gungraun-runner, which `make needs` installs\n" + run.stdout[-2000:])
     return raw
 
 
@@ -40,7 +40,7 @@ def too_many(found, baseline, rustc):
         for part in PARTS:
             layered, before = found[f"{kind}_layered"][part], known[f"{kind}_layered"][part]
             if baseline["rustc"] != rustc:
-                # Another compiler changes both: then what counts is what the layer adds.
+                # Another compiler changes the counts of hyper alone as well, so compare what the layer adds.
                 layered /= found[f"{kind}_bare"][part]
                 before /= known[f"{kind}_bare"][part]
             if layered > before * BOUND:

@@ -1,8 +1,9 @@
-//! How many instructions does a connection cost, through bare hyper and through the layer, plain and over TLS? Each case is one
-//! connection with so many requests, so that two of them tell a request's cost from a connection's. The client's bytes are
-//! made beforehand; it is there twice, with the same two calls for each request.
+//! How many instructions does a connection cost with hyper alone and with the layer, plain and over TLS? Each
+//! case is one connection with 1 or 1001 requests, so that the cost of a request can be told from that of a
+//! connection. The client's bytes are made beforehand. The client runs in the same thread, so its calls are
+//! counted too: the same two for each request, with and without the layer.
 //!
-//! `make counts` compares with the committed baseline; see README.md. It needs valgrind and gungraun-runner.
+//! `make counts` compares with the committed baseline; see README.md. Needs valgrind and gungraun-runner.
 
 #![allow(missing_docs, reason = "gungraun's macros make modules")]
 
@@ -32,15 +33,15 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: counts\r\nAccept: */*\r\n\r\n";
 
-/// A client whose requests are bytes already. It sends the next one when the server handles the last one, so that each is a
-/// read of its own, and ends its side after the last.
+/// A client that sends prepared bytes. It sends a request while the server handles the one before, so that
+/// the server reads each by itself, and ends its side after the last.
 #[derive(Clone)]
 struct Client(Arc<Mutex<Conversation>>);
 
 struct Conversation {
     tcp: std::net::TcpStream,
     requests: VecDeque<Bytes>,
-    /// For the responses. Made once: to clear it for each would cost as much as the server does.
+    /// For the responses. Made once, because clearing it for each would cost as much as the server does.
     scratch: Box<[u8]>,
 }
 
@@ -55,7 +56,7 @@ impl Client {
 
     fn go_on(&self) {
         let Conversation { tcp, requests, scratch } = &mut *self.0.lock().expect("no panic");
-        // So that the server can always write.
+        // Empties the buffer, so that the server can always write.
         while tcp.read(scratch).is_ok_and(|read| read > 0) {}
         if let Some(request) = requests.pop_front() {
             tcp.write_all(&request).expect("the server reads");
@@ -66,14 +67,14 @@ impl Client {
     }
 }
 
-/// A connection, and what it runs on.
+/// A server's connection, its runtime and its client.
 struct Connection<T> {
     runtime: Runtime,
     io: T,
     client: Client,
 }
 
-/// Both ends of a connection.
+/// Makes a connection on loopback.
 fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (server, client) = runtime.block_on(async {
@@ -90,7 +91,7 @@ fn plain(requests: usize) -> Connection<TcpStream> {
     Connection { runtime, io, client: Client::new(client, requests) }
 }
 
-/// A session whose handshake is over, and the records of its requests.
+/// A connection whose handshake is over; its client has the TLS records of its requests.
 fn tls(requests: usize) -> Connection<TlsStream<TcpStream>> {
     let (runtime, server, mut tcp) = connect();
     let certs = Certs::make();
@@ -106,7 +107,7 @@ fn tls(requests: usize) -> Connection<TlsStream<TcpStream>> {
     });
     let io = runtime.block_on(acceptor.accept(server)).expect("it is trusted");
     let (mut client, tcp) = handshake.join().expect("no panic");
-    // In one buffer, so that to let go of a record costs next to nothing.
+    // All records share one buffer, so that dropping one costs next to nothing.
     let (mut records, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..requests {
         client.writer().write_all(REQUEST).expect("in memory");

@@ -1,6 +1,6 @@
-//! What does discarding cost? A client floods its connection after the last response. The processor time of the server for each
-//! GiB: the layer's close, a thread in a bare loop of `recv(MSG_TRUNC)`, and nginx with `lingering_close always`. Rounds
-//! alternate. Needs nginx.
+//! What does discarding cost? A client floods its connection after the last response. Compares the processor
+//! time per GiB of the layer's close, of a thread in a bare loop of `recv(MSG_TRUNC)`, and of nginx with
+//! `lingering_close always`. The servers take turns. Needs nginx.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use tower_linger_tests::nginx::Nginx;
 
 const ROUNDS: usize = 9;
 const FLOOD_BYTES: usize = 4 << 30;
-/// Of nginx, which takes thirty times as long.
+/// Less for nginx, which needs several times as long per GiB.
 const NGINX_FLOOD_BYTES: usize = 1 << 30;
 
 #[expect(clippy::cast_precision_loss, reason = "bytes, for a ratio")]
@@ -75,7 +75,8 @@ fn main() {
     .tell();
 }
 
-/// Asks for the end and floods. What the kernels still hold afterwards, a few MiB, is a part of the next round.
+/// Sends a request with a long body. The kernel may still hold a few MiB of it when this returns; their cost
+/// falls into the next round.
 fn flood(address: SocketAddr, bytes: usize) {
     let mut connection = TcpStream::connect(address).expect("it listens");
     write!(connection, "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n")
@@ -86,7 +87,7 @@ fn flood(address: SocketAddr, bytes: usize) {
         left -= connection.write(&chunk[..left.min(chunk.len())]).expect("it is drained");
     }
     connection.shutdown(std::net::Shutdown::Write).expect("it is open");
-    // The end of the other side has been here for long.
+    // The server ended its side long ago.
     connection.read_to_end(&mut Vec::new()).expect("no reset");
 }
 
@@ -97,7 +98,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// Closes every connection at once, by the layer's own close.
+/// A server that closes every connection at once, by the layer's close.
 fn layer() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -114,7 +115,7 @@ fn layer() {
     });
 }
 
-/// What is cheaper than this does less.
+/// The cheapest server that drains: nothing but a loop of `recv(MSG_TRUNC)`.
 fn bare_loop() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     println!("{}", listener.local_addr().expect("bound"));

@@ -1,6 +1,7 @@
-//! What does one flooding client cost a hundred others? Each of them sends a request every 10 ms and notes how long its answer
-//! takes: while the server does nothing else, while it drains a flood after the flooder's last response, and while a service
-//! reads the same flood as an upload. Rounds alternate; compare the rows of one run.
+//! How much does one flooding client slow down a hundred others? Each of the others sends a request every 10
+//! ms and measures how long its answer takes: while the server does nothing else, while the server drains a
+//! flood after the flooder's last response, and while a service reads the same flood as an upload. The three
+//! take turns.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const ROUND: Duration = Duration::from_millis(700);
 const ROUNDS: u32 = 21;
 
-/// What the flooder's connection is for.
+/// What the server does with the flood.
 #[derive(Clone, Copy)]
 enum Flood {
     None,
@@ -36,7 +37,7 @@ fn main() {
     for _ in 0..rounds {
         found.push([Flood::None, Flood::Drained, Flood::Read].map(round));
     }
-    // Of each round, so that what disturbs the machine for a while disturbs both sides of a ratio.
+    // The ratio of each round: a disturbance of the machine then affects both sides of the ratio.
     let of_quiet = |index: usize| median(found.iter().map(|round| round[index].p99 / round[0].p99));
     let rate = |index: usize| median(found.iter().map(|round| round[index].gib_a_second));
     Results::new(
@@ -93,7 +94,8 @@ fn round(flood: Flood) -> Round {
     }
 }
 
-/// A server on a thread of its own, for as long as the process lives: one byte tells what a connection is for.
+/// Starts a server on a thread of its own, which runs until the process ends. A client's byte says what it
+/// wants.
 fn server() -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
@@ -131,7 +133,8 @@ async fn other(address: SocketAddr, delay: Duration) -> Vec<u64> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (mut latencies, end) = (Vec::new(), Instant::now() + ROUND);
     loop {
-        // From when it was due, so that a wait of one request counts for those behind it, too.
+        // Measured from when the request was due, so that one slow answer also counts for the requests behind
+        // it.
         let due = ticks.tick().await;
         if due > end {
             return latencies;

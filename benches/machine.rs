@@ -1,4 +1,4 @@
-//! What do the decisions of one close cost, without any I/O?
+//! What do the decisions of one close cost, without I/O?
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ fn main() {
     divan::main();
 }
 
-/// A close that drains this many reads before the peer's FIN.
+/// Closes a connection whose peer sends its FIN after this many reads.
 #[divan::bench(args = [0, 1, 32])]
 fn a_close(bencher: Bencher<'_, '_>, reads: usize) {
     let (policy, now) = (ClosePolicy::default(), Instant::now());

@@ -1,6 +1,7 @@
-//! What does a lingering connection hold? Clients get their response and the server's end, say nothing and stay: so many
-//! connections drain at once. What is counted is the server process: its proportional set size and its descriptors, over what
-//! it has when it is idle. With the system's allocator, and with jemalloc told to give back at once. Needs jemalloc.
+//! How much memory does a lingering connection hold? Clients get their response and the end of the server's
+//! data, and keep their sockets open without sending, so that thousands of connections linger at once.
+//! Compares the proportional set size and the descriptors of the server process with those when it is idle:
+//! with the system's allocator, and with jemalloc, which is told to return memory at once. Needs jemalloc.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,16 +18,16 @@ use tower_linger_benches::servers::{Config, Stack, serve};
 
 /// Longer than the bench takes.
 const PATIENCE: Duration = Duration::from_secs(100);
-/// Connections that are made at the same time.
+/// How many connections are made at the same time.
 const AT_ONCE: usize = 100;
 
-/// An allocator's luck is not ours: of so many processes, the median.
+/// Takes the median of this many processes, because an allocator does not behave the same in each.
 const PROCESSES: usize = 3;
 
-/// What fills up in a server that has served for a while: so many connections, in so many rounds.
+/// Connections in a round, and rounds, that fill the caches of a server before it is measured.
 const WARM_UP: (usize, usize) = (200, 10);
 
-/// The environment that makes an allocator another one.
+/// The name of an allocator, and the environment that selects it.
 type Allocator = (&'static str, &'static [(&'static str, &'static str)]);
 const ALLOCATORS: [Allocator; 2] = [
     ("glibc", &[]),
@@ -34,7 +35,7 @@ const ALLOCATORS: [Allocator; 2] = [
 ];
 const JEMALLOC: &str = "libjemalloc.so.2";
 
-/// How a server is built, and whether over TLS.
+/// Each stack, and whether it speaks TLS.
 const ROWS: [(Stack, bool); 4] =
     [(Stack::Layer, false), (Stack::Adapter, false), (Stack::Layer, true), (Stack::Adapter, true)];
 
@@ -79,14 +80,14 @@ async fn measure(stack: Stack, tls: bool, number: usize, allocator: Allocator) -
     ]
 }
 
-/// Of one process.
+/// What one process holds.
 struct Found {
-    /// Of a connection.
+    /// Memory per connection.
     bytes: f64,
     descriptors: f64,
-    /// The process afterwards, over the idle one.
+    /// The size of the process after the connections have ended, divided by its size when it was idle.
     after: f64,
-    /// With as many again, over the first time.
+    /// The size of the process with as many connections again, divided by its size the first time.
     again: f64,
 }
 

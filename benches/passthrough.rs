@@ -1,4 +1,4 @@
-//! What does a read or a write cost through the wrapper, over the bare stream? Compare the two rows of a column.
+//! What do a read and a write cost through the wrapper, compared with the bare stream?
 
 use divan::Bencher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
@@ -8,7 +8,7 @@ fn main() {
     divan::main();
 }
 
-/// Bytes that one exchange moves each way.
+/// Bytes that an exchange moves in each direction.
 const EXCHANGE: usize = 1 << 10;
 
 #[divan::bench]
@@ -25,7 +25,8 @@ fn through_the_wrapper(bencher: Bencher<'_, '_>) {
     exchange(bencher, LingerLayer::default().wrap(ours), theirs);
 }
 
-/// Writes to the peer and reads its answer, in memory: no system call hides the difference.
+/// Writes to the peer and reads its answer. It happens in memory, so that no system call hides the
+/// difference.
 fn exchange(
     bencher: Bencher<'_, '_>,
     mut ours: impl AsyncRead + AsyncWrite + Unpin,

@@ -1,6 +1,7 @@
-//! How long does a server hold a socket after its last response, on a road of 20 ms there and back? Clients that close at once
-//! against the road's own round trip; clients that keep their socket open for ever, on a road that loses packets, against nginx
-//! with `lingering_close always`: descriptors times seconds. Needs nginx, and a network namespace of its own with a TUN device.
+//! How long does a server hold a socket after its last response, on a link with a round trip of 20 ms? For
+//! clients that close at once, the time is compared with the round trip. For clients that never close, on a
+//! link that loses packets, descriptors times seconds are compared with those of nginx with
+//! `lingering_close always`. Needs nginx, and TUN devices in a network namespace.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -14,10 +15,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tower_linger::ClosePolicy;
 use tower_linger_benches::clients::ask;
+use tower_linger_benches::namespace::enter;
 use tower_linger_benches::process::{Server, holds, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
-use tower_linger_benches::road::{FAR, NEAR, Road, enter};
 use tower_linger_benches::servers::{Config, LARGE_BYTES, Stack, serve};
+use tower_linger_benches::slow_link::{FAR, NEAR, SlowLink};
 use tower_linger_tests::nginx::Nginx;
 
 const DELAY: Duration = Duration::from_millis(10);
@@ -25,7 +27,7 @@ const LOST_OF_THOUSAND: u32 = 20;
 const CLIENTS: usize = 200;
 const AT_ONCE: usize = 20;
 const UPLOAD_BYTES: usize = 256 << 10;
-/// A choice of nginx's among those above 1024.
+/// Any port above 1024 will do: the namespace has no other servers.
 const NGINX_PORT: u16 = 8080;
 
 fn main() -> ExitCode {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
             policy = policy.early_release(3);
         }
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: true, resumes: true };
+        let config = Config { stack: Stack::Layer, tls: false, policy, records_drains: true, resumes: true };
         runtime.block_on(serve(&NEAR.to_string(), config));
         return ExitCode::SUCCESS;
     }
@@ -49,9 +51,9 @@ fn main() -> ExitCode {
 
 async fn measure() {
     let clients = if is_bench() { CLIENTS } else { 10 };
-    let road = Road::build(DELAY);
+    let link = SlowLink::new(DELAY);
     let round_trips = prompt(clients).await;
-    road.lose(LOST_OF_THOUSAND);
+    link.lose(LOST_OF_THOUSAND);
     let early = {
         let server = Server::start(&["early"]);
         lazy(server.id(), far(server.address.port()), clients).await
@@ -73,7 +75,7 @@ async fn measure() {
     Results::new(
         "release",
         vec![
-            // The road's own threads add to every packet; a round trip is what a connect took beside it.
+            // The link's own threads delay every packet a little, so a round trip is what connecting took.
             Row::new("release after the server's FIN, client closes at once ÷ round trip", round_trips, "×")
                 .bounded(Bound::AtMost(1.05)),
             Row::new(format!("{held}, early release ÷ nginx always"), early.held / nginx.held, "×")
@@ -91,7 +93,8 @@ fn far(port: u16) -> SocketAddr {
     (FAR, port).into()
 }
 
-/// Clients that close as soon as they have seen the end: the median of the drains against that of connecting, on a quiet road.
+/// Clients that close as soon as they have seen the end. Returns the median drain, in round trips, on a link
+/// that loses nothing.
 async fn prompt(clients: usize) -> f64 {
     let mut server = Server::start(&["default"]);
     let mut round_trips = Vec::new();
@@ -107,12 +110,12 @@ async fn prompt(clients: usize) -> f64 {
 }
 
 struct Lazy {
-    /// Descriptors times seconds, of one connection.
+    /// Descriptors times seconds, per connection.
     held: f64,
     lost: f64,
 }
 
-/// Clients that have their responses and keep their sockets: half of them were refused an upload.
+/// Clients that get their responses and keep their sockets open. Every other one has its upload refused.
 #[expect(clippy::cast_precision_loss, reason = "for a ratio")]
 async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
     let idle = holds(process).descriptors;
@@ -161,7 +164,7 @@ async fn download(io: &mut TcpStream) -> bool {
             .is_some_and(|end| response.len() - end - 4 == LARGE_BYTES)
 }
 
-/// Sends all, then reads.
+/// Sends the whole upload before it reads the response.
 async fn upload(io: &mut TcpStream) -> bool {
     let head = format!("PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n");
     let mut response = Vec::new();

@@ -1,6 +1,7 @@
-//! Does a close cost more where many others wait? Up to 15 000 real connections linger while others come and go; up to a million
-//! closes of the sans-I/O machine run on one timer wheel. For each number: processor time and memory of a close. A cost that
-//! grows as the number to the power of 0.1 doubles over three decades, which is what counts as flat here.
+//! Does a close cost more when many others wait? Up to 15 000 real connections linger while others come and
+//! go, and up to a million closes of the sans-I/O machine run on one timer wheel. Measures the processor time
+//! and the memory of a close for each number. A cost that grows as the number to the power of 0.1 doubles
+//! over three decades; this counts as flat.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +19,7 @@ use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
 use tower_linger_benches::servers::{Config, Stack, serve};
 
 const AT_ONCE: usize = 100;
-/// Connections that come and go at each number.
+/// How many connections come and go at each number.
 const CHURN: usize = 4_000;
 const LINGERING: [usize; 5] = [1_000, 2_000, 4_000, 8_000, 15_000];
 const SIMULATED: [usize; 7] = [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
@@ -32,7 +33,7 @@ fn main() {
         let patience = Duration::from_secs(600);
         let policy = ClosePolicy::builder().drain_limit(patience).drain_idle_timeout(patience);
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, notes_drains: false, resumes: true };
+        let config = Config { stack: Stack::Layer, tls: false, policy, records_drains: false, resumes: true };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         return runtime.block_on(serve("0.0.0.0", config));
     }
@@ -67,7 +68,7 @@ fn main() {
         .tell();
 }
 
-/// The exponent of the power law through these points: the slope of the straight line through their logarithms.
+/// The exponent of the power law that fits these points best: the slope of the line through their logarithms.
 #[expect(clippy::cast_precision_loss, reason = "a few")]
 fn growth(points: &[(f64, f64)]) -> f64 {
     let number = points.len() as f64;
@@ -79,7 +80,8 @@ fn growth(points: &[(f64, f64)]) -> f64 {
     above / below
 }
 
-/// Processor time of a connection that comes while so many linger, one of which goes; and memory of each of them.
+/// For each number of lingering connections: the processor time of one more that replaces one of them, and
+/// the memory of each.
 #[expect(clippy::cast_precision_loss, reason = "for a plot")]
 fn real() -> [Vec<(f64, f64)>; 2] {
     have_descriptors(16_000);
@@ -123,7 +125,7 @@ fn real() -> [Vec<(f64, f64)>; 2] {
     [times, memory]
 }
 
-/// Loopback's addresses by turns: a port of the client is for one of them.
+/// Uses several loopback addresses in turn, because a client has only so many ports for each.
 fn address(port: u16, number: usize) -> SocketAddr {
     (Ipv4Addr::new(127, 0, 0, 1 + u8::try_from(number % 8).unwrap_or(0)), port).into()
 }
@@ -134,7 +136,7 @@ fn wait_for_descriptors(server: &Server, fewer_than: u64) {
     }
 }
 
-/// Time and memory of a close among so many, each number in a process of its own.
+/// For each number of closes: the time and the memory of one. Each number runs in a process of its own.
 #[expect(clippy::cast_precision_loss, reason = "for a plot")]
 fn simulated() -> [Vec<(f64, f64)>; 2] {
     let (mut times, mut memory) = (Vec::new(), Vec::new());
@@ -156,7 +158,7 @@ fn simulate_apart(number: usize) -> (f64, f64) {
     (numbers.next().expect("a time"), numbers.next().expect("a size"))
 }
 
-/// Runs a million closes, so many at once, and says what each took in nanoseconds, and held in bytes.
+/// Runs a million closes, this many at once. Prints the time of each in nanoseconds and its memory in bytes.
 #[expect(clippy::cast_precision_loss, reason = "for a plot")]
 fn simulation(number: usize) {
     let (rounds, idle) = (1_000_000_usize.div_ceil(number), holds(std::process::id()).bytes);
@@ -176,7 +178,7 @@ fn simulation(number: usize) {
     println!("{} {}", spent.as_nanos() as f64 / (rounds * number) as f64, bytes as f64 / number as f64);
 }
 
-/// Closes that all drain, and the wheel that wakes them.
+/// Closes that are all draining, and the timer wheel that wakes them.
 struct Simulation {
     closes: Vec<Simulated>,
     wheel: QuadWheelWithOverflow<u32>,
@@ -189,14 +191,14 @@ struct Simulated {
     peer: Peer,
 }
 
-/// When the peer does what next, in milliseconds from the beginning.
+/// What the peer does next, and when, in milliseconds from the beginning.
 #[derive(Debug, Clone, Copy)]
 enum Peer {
     /// Closes.
     Ends {
         at: u64,
     },
-    /// Sends as much so often, and then closes.
+    /// Sends 64 KiB every so many milliseconds, this many times, and then closes.
     Sends {
         at: u64,
         every: u64,
@@ -215,7 +217,7 @@ impl Simulation {
                     Action::Flush => Event::Flushed,
                     Action::Notify => Event::Notified(Notified::Nothing),
                     Action::HalfClose { .. } => Event::HalfClosed,
-                    _ => break,
+                    Action::Settle { .. } | Action::AwaitPeer { .. } | Action::Discard { .. } => break,
                 };
                 machine.handle(event, began);
             }
@@ -227,7 +229,7 @@ impl Simulation {
         simulation
     }
 
-    /// Until each has ended. Returns how many have.
+    /// Runs until each close has ended. Returns how many there were.
     fn run(&mut self) -> usize {
         let mut ended = 0;
         loop {
@@ -252,7 +254,7 @@ impl Simulation {
         }
     }
 
-    /// What the peer has done, or that time has passed.
+    /// Tells a machine what its peer has done, or that time has passed.
     fn wake(&mut self, index: usize) {
         let now = self.began + Duration::from_millis(self.millis);
         let Simulated { machine, peer } = &mut self.closes[index];
@@ -260,11 +262,11 @@ impl Simulation {
         machine.handle(event, now);
     }
 
-    /// One entry of the wheel for each close: when the peer does something, or time is up.
+    /// Inserts a close into the wheel, at the time of the peer's next step or of the machine's timeout.
     fn sleep(&mut self, index: usize) {
         let Simulated { machine, peer } = &self.closes[index];
         let timeout = machine.next_timeout().expect("it has not ended");
-        // A deadline within a millisecond is met at its end.
+        // The wheel counts milliseconds, so a deadline is rounded up.
         let timeout =
             u64::try_from(timeout.duration_since(self.began).as_micros().div_ceil(1000)).expect("minutes");
         let due = peer.at().map_or(timeout, |at| at.min(timeout));
@@ -275,7 +277,7 @@ impl Simulation {
 }
 
 impl Peer {
-    /// Four kinds, evenly: a round trip away and gone, an upload to its end, silence, a trickle without end.
+    /// Four kinds in equal parts: closes after a round trip, ends an upload, stays silent, trickles for ever.
     fn new(index: u64) -> Self {
         let round_trip = 10 + index * 7 % 90;
         match index % 4 {
@@ -305,7 +307,7 @@ impl Peer {
                 };
                 Event::Discarded(64 << 10)
             }
-            _ => Event::Tick,
+            Self::Ends { .. } | Self::Sends { .. } | Self::Silent => Event::Tick,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The whole table, and the plots in `docs/`, from what the other benches found when they ran last.
+//! Prints what the other benches found in their last run, and writes the table in README.md and the plots in
+//! `docs/` from it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,12 +11,8 @@ use tower_linger_benches::results::{Bound, Results, Row, figure, is_bench};
 #[path = "table/plots.rs"]
 mod plots;
 
-/// What it tells, and its section of README.md.
-const BENCHES: [&str; 9] =
-    ["counts", "connections", "closes", "memory", "drain", "fairness", "release", "scale", "peers"];
-
 fn main() {
-    let found: Vec<Results> = BENCHES.into_iter().filter_map(Results::read).collect();
+    let found: Vec<Results> = benches().filter_map(Results::read).collect();
     for results in &found {
         println!("\n{}, {}, {}", results.bench, results.date, results.machine);
         println!("{}", table(results));
@@ -23,14 +20,17 @@ fn main() {
     let bounded = || found.iter().flat_map(|results| &results.rows).filter_map(Row::is_met);
     let (met, all) = (bounded().filter(|met| *met).count(), bounded().count());
     println!("\n{met} of {all} figures with a bound meet it; README.md says why the others do not.");
-    for bench in BENCHES.into_iter().filter(|bench| found.iter().all(|results| results.bench != *bench)) {
-        println!("{bench}: has not run yet (`make table`)");
-    }
-    unexplained(&found);
+    assert_explained(&found);
     if is_bench() {
         write_readme(&found);
         plots::draw(&found, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"));
     }
+}
+
+/// The names of the benches, in the order of Cargo.toml.
+fn benches() -> impl Iterator<Item = &'static str> {
+    let manifest = include_str!("Cargo.toml");
+    manifest.lines().filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split('"').next())
 }
 
 fn table(results: &Results) -> Table {
@@ -60,7 +60,7 @@ fn bound(row: &Row) -> String {
     })
 }
 
-/// The rows with a bound, in README.md.
+/// Writes the rows that have a bound into README.md.
 fn write_readme(found: &[Results]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).expect("beside this");
@@ -84,8 +84,8 @@ fn write_readme(found: &[Results]) {
 const BEGIN: &str = "<!-- `make table` writes this -->\n";
 const END: &str = "<!-- to here -->\n";
 
-/// Each bench that misses a bound says why, in its section of README.md.
-fn unexplained(found: &[Results]) {
+/// Panics unless README.md says, in a bench's section, why the bench misses a bound.
+fn assert_explained(found: &[Results]) {
     let readme = include_str!("README.md");
     for results in found {
         let misses = results.rows.iter().any(|row| row.is_met() == Some(false));

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds linger-proto and tower-linger with the oldest compiler that they promise (`rust-version`), and runs linger-proto's
-# tests with it. tower-linger is built without the feature `tonic`, which needs linger-probe's compiler. With that one, the
-# feature and linger-probe are built where rustup has it: Debian does not pack it.
+# Builds the published libraries with the oldest compiler that they promise (`rust-version` in Cargo.toml), and runs
+# linger-proto's tests with it. tower-linger is built without the feature `tonic`, which needs a newer compiler, as linger-probe
+# does. Those two are built with that one where rustup has it; Debian does not pack it.
 #
 # The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
 # as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
@@ -47,15 +47,16 @@ else
     exit 1
 fi
 
-# All features but those that are, or contain, tonic.
-features=$(cargo metadata --format-version 1 --no-deps | python3 -c '
+# The published crates that promise this version, and all their features but those that are, or contain, tonic.
+promised=$(cargo metadata --format-version 1 --no-deps | python3 -c '
 import json, sys
-packages = json.load(sys.stdin)["packages"]
-features = next(package for package in packages if package["name"] == "tower-linger")["features"]
-print(*(name for name, parts in features.items() if name != "tonic" and "tonic" not in parts), sep=",")')
+packages = [p for p in json.load(sys.stdin)["packages"] if p["publish"] is None and p["rust_version"] == sys.argv[1]]
+features = [p["name"] + "/" + name for p in packages for name, parts in p["features"].items() if "tonic" not in [name, *parts]]
+print(*("-p " + p["name"] for p in packages), "--features", ",".join(features))' "$version")
 export CARGO_TARGET_DIR="$target"
 set -x
-cargo check --locked -p linger-proto -p tower-linger --features "$features"
+# shellcheck disable=SC2086
+cargo check --locked $promised
 cargo test --locked -q -p linger-proto
 set +x
 

@@ -1,4 +1,4 @@
-//! Clients of [`servers`](crate::servers): each asks once.
+//! Clients of [`servers`](crate::servers). Each sends one request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 
-/// A client's TLS configuration, which trusts whoever it is: the server's authority is in the other process.
+/// A TLS configuration that trusts any server, because the certificate is made in the server's process.
 ///
 /// # Panics
 ///
-/// Never: there is nothing to read.
+/// Never: it reads no certificates.
 #[must_use]
 pub fn trusting() -> Arc<ClientConfig> {
     let trust = linger_probe::trust::Trust { insecure: true, ..Default::default() };
@@ -31,12 +31,12 @@ pub async fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> TlsStream<Tc
     TlsConnector::from(config).connect(name, tcp).await.expect("it is trusted")
 }
 
-/// Asks for this path, the last request of the connection, and reads to the end of the server's data.
-/// Returns the response.
+/// Sends the last request of a connection, for this path, and reads until the server ends its side. Returns
+/// the response.
 ///
 /// # Panics
 ///
-/// If the connection fails on the way.
+/// If the connection fails before that.
 pub async fn ask(io: &mut (impl AsyncRead + AsyncWrite + Unpin), path: &str) -> Vec<u8> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     io.write_all(request.as_bytes()).await.expect("it reads");
@@ -45,12 +45,12 @@ pub async fn ask(io: &mut (impl AsyncRead + AsyncWrite + Unpin), path: &str) -> 
     response
 }
 
-/// A connection that has had its response and the server's end, and is open on this side: what the server
-/// lingers with.
+/// Makes a connection that has received its response and the end of the server's data, and stays open on the
+/// client's side. The server lingers on it.
 ///
 /// # Panics
 ///
-/// If the response does not arrive whole.
+/// If the response is not complete.
 pub async fn lingering(address: SocketAddr, config: Option<Arc<ClientConfig>>) -> TcpStream {
     let (response, tcp) = match config {
         None => {

@@ -1,8 +1,9 @@
-//! What the benches share: servers in processes of their own, clients, a slow road between them, and the
-//! table's rows. The benches are beside this folder; `make table` runs them all.
+//! What the benches share: servers in processes of their own, clients, a slow link between them, and the rows
+//! of the table. The benches are the files beside this folder; `make table` runs them all.
 
 pub mod clients;
+pub mod namespace;
 pub mod process;
 pub mod results;
-pub mod road;
 pub mod servers;
+pub mod slow_link;

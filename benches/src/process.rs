@@ -1,4 +1,5 @@
-//! A server in a process of its own, so that what it spends and holds is counted apart from its clients.
+//! A server in a process of its own, so that its processor time, memory and descriptors are counted without
+//! those of its clients.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
@@ -10,14 +11,15 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-/// A server process: this executable with `serve …`, which first says its address, and answers each line
-/// when it has nothing under way. Killed when this is dropped.
+/// A server process: this executable with the arguments `serve …`. It first prints its address. It then
+/// answers each line of its standard input as soon as no close is under way. It is killed when this is
+/// dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     said: BufReader<ChildStdout>,
     asked: ChildStdin,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
 }
 
@@ -29,17 +31,17 @@ pub fn serves() -> Option<Vec<String>> {
 }
 
 impl Server {
-    /// Starts it.
+    /// Starts a server with these arguments.
     ///
     /// # Panics
     ///
-    /// If it does not start, or does not say where it listens.
+    /// If it does not start, or does not print its address.
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
         Self::start_with(args, &[])
     }
 
-    /// Starts it in this environment.
+    /// Starts a server with these arguments and environment variables.
     ///
     /// # Panics
     ///
@@ -60,7 +62,7 @@ impl Server {
         Self { child, said, asked, address }
     }
 
-    /// Waits until it has nothing under way. Returns what it says then.
+    /// Waits until no close is under way. Returns the server's answer.
     ///
     /// # Panics
     ///
@@ -70,13 +72,13 @@ impl Server {
         line(&mut self.said)
     }
 
-    /// Its process.
+    /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it runs with this shared library.
+    /// Whether it has loaded this shared library.
     ///
     /// # Panics
     ///
@@ -87,13 +89,13 @@ impl Server {
         maps.contains(library)
     }
 
-    /// What it has spent so far.
+    /// The processor time that it has used so far.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         cpu(self.id())
     }
 
-    /// What it holds now.
+    /// The memory and descriptors that it holds now.
     #[must_use]
     pub fn holds(&self) -> Holding {
         holds(self.id())
@@ -107,11 +109,11 @@ impl Drop for Server {
     }
 }
 
-/// Lets this process have as many descriptors as it may, and those that it starts.
+/// Raises the limit of descriptors to its maximum, for this process and those that it starts.
 ///
 /// # Panics
 ///
-/// If these are not enough.
+/// If the maximum is not more than `enough`.
 pub fn have_descriptors(enough: u64) {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     assert!(most > enough, "this needs {enough} descriptors, and `ulimit -Hn` is {most}");
@@ -127,7 +129,7 @@ pub struct Holding {
     pub descriptors: u64,
 }
 
-/// What a process has spent so far, to the nanosecond.
+/// The processor time that a process has used so far, in nanoseconds.
 ///
 /// # Panics
 ///
@@ -138,7 +140,7 @@ pub fn cpu(process: u32) -> Duration {
     ClockId::pid_cpu_clock_id(pid).and_then(ClockId::now).expect("it runs").into()
 }
 
-/// What a process holds now.
+/// The memory and descriptors that a process holds now.
 ///
 /// # Panics
 ///

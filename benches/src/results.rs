@@ -1,4 +1,5 @@
-//! Rows of the table, and points of the plots, kept in `benches/results` so that both can be made again.
+//! Rows of the table and points of the plots. They are kept in `benches/results`, so that `table` can write
+//! the table and the plots without running the benches again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,15 +10,15 @@ use serde::{Deserialize, Serialize};
 /// What one bench found.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Results {
-    /// The bench, which is the file's name.
+    /// The name of the bench, and of its file in `benches/results`.
     pub bench: String,
-    /// The day, as `2026-11-24`.
+    /// The day of the run, as `2026-11-24`.
     pub date: String,
-    /// Cores and system.
+    /// The number of cores and the system.
     pub machine: String,
     /// In the order of the table.
     pub rows: Vec<Row>,
-    /// For the plots.
+    /// Curves for the plots.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<Series>,
 }
@@ -27,33 +28,33 @@ pub struct Results {
 pub struct Row {
     /// What was measured, in a few words.
     pub what: String,
-    /// How much.
+    /// The figure.
     pub value: f64,
-    /// Of what: `×` for a ratio.
+    /// Its unit; `×` for a ratio.
     pub unit: String,
-    /// What it is meant to be.
+    /// The bound that the figure is meant to meet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<Bound>,
 }
 
-/// What a figure is meant to be.
+/// A bound that a figure is meant to meet.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// This, or less.
+    /// Not more than this.
     AtMost(f64),
-    /// This, or more.
+    /// Not less than this.
     AtLeast(f64),
 }
 
 /// A curve of a plot.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Series {
-    /// The plot that it is a part of.
+    /// The title of the plot that it belongs to.
     pub plot: String,
     /// Its name in the legend.
     pub name: String,
-    /// Each with its x and its y.
+    /// x and y of each point.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -64,7 +65,7 @@ impl Row {
         Self { what: what.into(), value, unit: unit.into(), bound: None }
     }
 
-    /// The bound of this figure.
+    /// Adds a bound.
     #[must_use]
     pub fn bounded(mut self, bound: Bound) -> Self {
         self.bound = Some(bound);
@@ -82,7 +83,7 @@ impl Row {
 }
 
 impl Results {
-    /// What this bench found today, on this machine.
+    /// What this bench found, with today's date and this machine.
     #[must_use]
     pub fn new(bench: &str, rows: Vec<Row>) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -98,8 +99,8 @@ impl Results {
         self
     }
 
-    /// Prints the rows, and keeps them for the table. Only what `cargo bench` measured is kept: `cargo test
-    /// --benches` asks whether a bench runs, with figures that mean nothing.
+    /// Prints the rows, and under `cargo bench` also keeps them for the table. Under `cargo test --benches`
+    /// the benches do only enough work to show that they run, so their figures mean nothing.
     ///
     /// # Panics
     ///
@@ -115,7 +116,7 @@ impl Results {
         }
     }
 
-    /// What this bench found when it ran last.
+    /// What this bench found in its last run, if it has run and keeps its results.
     #[must_use]
     pub fn read(bench: &str) -> Option<Self> {
         let text = fs::read_to_string(folder().join(bench).with_extension("json")).ok()?;
@@ -123,13 +124,13 @@ impl Results {
     }
 }
 
-/// Whether `cargo bench` runs this, and not `cargo test --benches`.
+/// Whether this runs under `cargo bench`, not under `cargo test --benches`.
 #[must_use]
 pub fn is_bench() -> bool {
     std::env::args().any(|arg| arg == "--bench")
 }
 
-/// With as many digits as mean something.
+/// Formats a figure with its significant digits.
 #[must_use]
 pub fn figure(value: f64) -> String {
     match value.abs() {
@@ -140,7 +141,7 @@ pub fn figure(value: f64) -> String {
     }
 }
 
-/// The one in the middle: of an even number, the lower.
+/// The median; of an even number of values, the lower of the two in the middle.
 ///
 /// # Panics
 ///

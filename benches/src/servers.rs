@@ -1,5 +1,5 @@
-//! The same application behind hyper alone, behind the layer and behind the adapter for `axum::serve`, plain
-//! and over TLS.
+//! One application, served by hyper alone, by hyper with the layer, and by `axum::serve` with the adapter;
+//! plain and over TLS.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub enum Stack {
     Adapter,
 }
 
-/// What a server is asked to be.
+/// The settings of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
     /// How it is built.
@@ -40,25 +40,25 @@ pub struct Config {
     pub tls: bool,
     /// How it closes.
     pub policy: ClosePolicy,
-    /// Whether it notes how long each drain took, and says so when it settles.
-    pub notes_drains: bool,
-    /// Whether its TLS sessions can be resumed: it keeps what it has to know of the last 256.
+    /// Whether it records how long each drain took, and prints the times when it settles.
+    pub records_drains: bool,
+    /// Whether its TLS sessions can be resumed. If so, it keeps the last 256 sessions in memory.
     pub resumes: bool,
 }
 
 impl Config {
-    /// By a server process's arguments, a stack and `tls` or `plain`; with the default policy.
+    /// From the arguments of a server process: a stack, then `tls` or `plain`. The policy is the default.
     ///
     /// # Panics
     ///
-    /// If they are not from this program.
+    /// If the arguments are not these.
     #[must_use]
     pub fn from_args(args: &[String]) -> Self {
         Self {
             stack: Stack::named(&args[0]),
             tls: args[1] == "tls",
             policy: ClosePolicy::default(),
-            notes_drains: false,
+            records_drains: false,
             resumes: true,
         }
     }
@@ -75,11 +75,11 @@ impl Stack {
         }
     }
 
-    /// By its name.
+    /// The stack of this name.
     ///
     /// # Panics
     ///
-    /// If there is none of that name.
+    /// If there is none.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let all = [Self::Bare, Self::Layer, Self::Adapter];
@@ -87,12 +87,12 @@ impl Stack {
     }
 }
 
-/// A response of 64 KiB, at `/large`.
+/// The size of the response at `/large`.
 pub const LARGE_BYTES: usize = 64 << 10;
 
-/// Serves at any port of `address` until the process ends, in the process of a
-/// [`Server`](crate::process::Server): it settles when no close is under way, and says the drains' times in
-/// microseconds, if it notes them.
+/// Serves on any port of `address` until the process ends. This runs in the process of a
+/// [`Server`](crate::process::Server). Each time the server settles, it prints the times of the drains since
+/// the last time, in microseconds, if it records them.
 ///
 /// # Panics
 ///
@@ -102,7 +102,7 @@ pub async fn serve(address: &str, config: Config) {
     println!("{}", listener.local_addr().expect("bound"));
     let mut linger = LingerLayer::new(config.policy);
     let drains = Arc::new(Mutex::new(Vec::new()));
-    if config.notes_drains {
+    if config.records_drains {
         let drains = drains.clone();
         linger = linger.on_close(move |report| {
             let micros = report.time_in(Phase::Drain).as_micros();
@@ -154,7 +154,7 @@ pub async fn serve(address: &str, config: Config) {
     }
 }
 
-/// The layer's default.
+/// The same as the layer's default.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,4 +1,4 @@
-//! The plots.
+//! The plots in `docs/`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const OURS: RGBColor = RGBColor(0x1b, 0x7f, 0x79);
 const OTHERS: RGBColor = RGBColor(0x8a, 0x93, 0x9c);
 const FONT: &str = "sans-serif";
 
-/// A panel of `costs.svg`: its title, the bench, and the bench's rows, each after how it is called there.
+/// A panel of `costs.svg`: its title, the bench, and the rows of that bench, each with its label in the plot.
 type Panel = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const COSTS: [Panel; 6] = [
@@ -65,7 +65,7 @@ const COSTS: [Panel; 6] = [
     ),
     (
         "responses lost of a thousand, an upload in ten refused",
-        "peers",
+        "compare",
         &[
             ("hyper", "responses lost of a thousand requests, hyper"),
             ("with the layer", "responses lost of a thousand requests, hyper layered"),
@@ -77,7 +77,7 @@ const COSTS: [Panel; 6] = [
     ),
 ];
 
-/// Draws `costs.svg` and `scale.svg`, from the benches that have run.
+/// Draws `costs.svg` and `scale.svg` from the results of the benches that have run.
 pub(crate) fn draw(found: &[Results], folder: &Path) {
     let by_name = |name: &str| found.iter().find(|results| results.bench == name);
     let path = folder.join("costs.svg");
@@ -103,7 +103,7 @@ pub(crate) fn draw(found: &[Results], folder: &Path) {
     area.present().expect("a file");
 }
 
-/// Horizontal bars from zero, each with its name and its figure.
+/// Draws horizontal bars that begin at zero, each with its name and figure.
 fn bars_of(panel: &Area<'_>, title: &str, bars: &[(&str, f64)]) {
     let (width, _) = panel.dim_in_pixel();
     let (left, right) = (190, i32::try_from(width).expect("a page") - 90);
@@ -123,7 +123,7 @@ fn bars_of(panel: &Area<'_>, title: &str, bars: &[(&str, f64)]) {
     }
 }
 
-/// Curves over how many there are at once, both on logarithmic axes, so that what is flat looks flat.
+/// Draws a cost over the number of closes at once. Both axes are logarithmic, so that a flat cost looks flat.
 fn curves_of(panel: &Area<'_>, title: &str, curves: &[&Series]) {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let least = points().map(|point| point.1).fold(f64::MAX, f64::min);

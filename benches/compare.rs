@@ -1,30 +1,31 @@
-//! How do servers that people run end their connections under load, and what does it cost them? `linger-probe compare` starts them
-//! and loads each in turn, one request in ten an upload that is refused. Needs nginx, Apache, `HAProxy` and Go.
+//! How do well-known servers end their connections under load, and what does it cost them? `linger-probe
+//! compare` starts them and loads each in turn. One request in ten is an upload that the server refuses. Needs
+//! nginx, Apache, `HAProxy` and Go.
 
 use std::process::Command;
 
 use serde_json::Value;
 use tower_linger_benches::results::{Bound, Results, Row, is_bench};
 
-/// As `linger-probe compare` names them.
-const PEERS: [&str; 6] = ["hyper", "axum", "nginx always", "Apache", "HAProxy", "Go"];
+/// Names of servers, as `linger-probe compare` knows them.
+const SERVERS: [&str; 6] = ["hyper", "axum", "nginx always", "Apache", "HAProxy", "Go"];
 
 fn main() {
     let seconds = if is_bench() { "3" } else { "0.2" };
-    // Built with what it is compared by: the optimisation of a release.
+    // A release build, because its servers are compared with packaged ones.
     let probe = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["run", "--release", "--quiet", "-p", "linger-probe", "--", "compare"])
-        .args(PEERS)
+        .args(SERVERS)
         .args(["--just", "load", "-d", seconds, "--format", "json"])
         .output()
         .expect("cargo is there");
-    // Its status is 1 where a response is lost, as many are here.
+    // Its status is 1 if any response is lost, and the bare servers lose some.
     let said: Value = serde_json::from_slice(&probe.stdout).unwrap_or_else(|error| {
         panic!("linger-probe compare: {error}: {}", String::from_utf8_lossy(&probe.stderr))
     });
     let loads = said["load"].as_array().expect("a list");
-    assert!(loads.len() >= 2 * PEERS.len(), "one is missing: {}", String::from_utf8_lossy(&probe.stderr));
-    Results::new("peers", loads.iter().flat_map(rows).collect()).tell();
+    assert!(loads.len() >= 2 * SERVERS.len(), "one is missing: {}", String::from_utf8_lossy(&probe.stderr));
+    Results::new("compare", loads.iter().flat_map(rows).collect()).tell();
 }
 
 fn rows(load: &Value) -> Vec<Row> {
