@@ -1,19 +1,19 @@
-//! A ladder from packets.
+//! Makes a ladder from packets.
 
 use linger_wire::{Event, Part, Side};
 
 use crate::model::{self, What};
 use crate::trace::folded;
 
-/// What these packets of one connection say, in the words of a ladder.
+/// The ladder of these packets of one connection.
 ///
-/// `noticed` is the ladder from the client's socket: in TLS 1.3 it knows what an encrypted alert is, and what a socket does
-/// that is not in a packet.
+/// `noticed` is the ladder from the client's socket. It adds what packets do not show: which alert an
+/// encrypted one is (TLS 1.3), and what a socket does without a packet.
 pub(crate) fn ladder(packets: &[Event], noticed: &[model::Event]) -> Vec<model::Event> {
     let Some(begin) = packets.first().map(|event| event.at) else { return Vec::new() };
     let alerts = |side| {
         let of_side = move |event: &&model::Event| event.side == side;
-        let is_alert = |what: &What| matches!(what, What::CloseNotify | What::Alert(_));
+        let is_alert = |what: &What| shown_by(what) == ShownBy::PacketAndSocket;
         noticed.iter().filter(of_side).map(|event| event.what.clone()).filter(is_alert)
     };
     let mut alerts = [alerts(model::Side::Client), alerts(model::Side::Server)];
@@ -28,7 +28,7 @@ pub(crate) fn ladder(packets: &[Event], noticed: &[model::Event]) -> Vec<model::
             let what = match *part {
                 Part::Syn | Part::SynAck => What::Connect,
                 Part::Handshake => What::Handshake,
-                // Bytes that were not captured were sent all the same.
+                // Bytes of a gap were sent, although they were not captured.
                 Part::Data(bytes) | Part::Gap(bytes) => What::Data(bytes as u64),
                 Part::Alert(_) => alerts.next().unwrap_or(What::CloseNotify),
                 Part::Fin => What::Fin,
@@ -38,17 +38,34 @@ pub(crate) fn ladder(packets: &[Event], noticed: &[model::Event]) -> Vec<model::
             found.push(model::Event { at, side, what });
         }
     }
-    // The handshake is done where its last record is.
+    // The last record of the handshake completes it.
     let done = found.iter().rposition(|event| event.what == What::Handshake);
     let mut index = 0;
     found.retain(|event| {
         index += 1;
         event.what != What::Handshake || Some(index - 1) == done
     });
-    let unseen = |event: &&model::Event| matches!(event.what, What::WriteFailed(_) | What::Release);
+    let unseen = |event: &&model::Event| shown_by(&event.what) == ShownBy::Socket;
     found.extend(noticed.iter().filter(unseen).cloned());
     found.sort_by_key(|event| event.at);
     folded(found)
+}
+
+/// What shows an event.
+#[derive(PartialEq, Eq)]
+enum ShownBy {
+    Packet,
+    /// A packet shows when it was sent, the socket shows what it is.
+    PacketAndSocket,
+    Socket,
+}
+
+fn shown_by(what: &What) -> ShownBy {
+    match what {
+        What::Connect | What::Handshake | What::Data(_) | What::Fin | What::Reset => ShownBy::Packet,
+        What::CloseNotify | What::Alert(_) => ShownBy::PacketAndSocket,
+        What::WriteFailed(_) | What::Release => ShownBy::Socket,
+    }
 }
 
 #[cfg(test)]
