@@ -74,7 +74,7 @@ async fn run(args: &Args) -> Result<()> {
 
 async fn accept<S>(listener: TcpListener, mut connections: S, requested: impl Future<Output = ()>)
 where
-    S: Service<TcpStream, Future: Send + 'static, Response: Send, Error: Send>,
+    S: Service<TcpStream, Future: Send + 'static, Response: Send + 'static, Error: Send + 'static>,
 {
     let mut requested = pin!(requested);
     loop {
