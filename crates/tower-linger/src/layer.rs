@@ -1,4 +1,4 @@
-//! The layer: how connections are to be closed, and what is told about it.
+//! The layer: how connections are closed, and who observes it.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::transport::Transport;
 /// permit.
 ///
 /// It is also the one place where the closing is configured: the adapters for loops that a framework owns
-/// take a clone of it. Clones share everything, the tracker included, as it was when they were made: a
-/// method that configures changes the layer that it returns, and no clone that was made before. So configure
-/// first, then clone and ask for the [`tracker`](Self::tracker).
+/// take a clone of it. Clones share everything, the tracker included. A method that configures changes only
+/// the layer that it returns, and no clone that was made before. So configure first, then clone, and then ask
+/// for the [`tracker`](Self::tracker).
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,7 +55,7 @@ pub struct LingerLayer {
 }
 
 impl LingerLayer {
-    /// Closes by this policy, with a [`Tracker`] of its own.
+    /// Closes connections by this policy, and counts them in a new [`Tracker`].
     #[must_use]
     pub fn new(policy: ClosePolicy) -> Self {
         Self { settings: Arc::new(Settings::new(policy)) }
@@ -70,7 +70,7 @@ impl LingerLayer {
     }
 
     /// Calls `observer` with the report of each close, on the task that closed, after the socket was
-    /// released. It must not block. Its panic is caught: the panic hook tells of it, and nothing else
+    /// released. It must not block. A panic in it is caught: the panic hook prints it, and nothing else
     /// changes. Clones of this layer that were made before are not observed.
     #[must_use]
     pub fn on_close(mut self, observer: impl Fn(&CloseReport) + Send + Sync + 'static) -> Self {
@@ -80,9 +80,9 @@ impl LingerLayer {
         self
     }
 
-    /// As a layer, does not wait for connections that outlive their service, as an upgraded one does: its
-    /// future completes with the service, and the connection is closed by a task of its own when it is
-    /// dropped. By default the future waits.
+    /// As a layer, does not wait for connections that outlive their service, as upgraded ones do: the future
+    /// completes with the service, and a task of its own closes the connection when it is dropped. By default
+    /// the future waits.
     #[must_use]
     pub fn detach_upgrades(mut self) -> Self {
         Arc::make_mut(&mut self.settings).detaches_upgrades = true;
@@ -128,7 +128,7 @@ impl LingerLayer {
         ClassifyLayer { linger: self, classifier }
     }
 
-    /// The connections that are served, and the closes that are running.
+    /// Counts the connections that are served and those that are closing.
     #[must_use]
     pub fn tracker(&self) -> &Tracker {
         &self.settings.tracker

@@ -7,12 +7,12 @@
 //! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its
 //! kernel send a RST, and the client loses what it was about to read: the `413` to its upload, the tail of a
 //! large response, the alert that says which certificate is missing. RFC 9112 §9.6 describes the cure: close
-//! the write side, go on reading, then close. hyper, axum, axum-server and tonic leave that to somebody
-//! else, because a drain without bounds is a way to hold their sockets. Here every wait has a bound.
+//! the write side, go on reading, then close. hyper, axum, axum-server and tonic do not do that, because
+//! without bounds a client could hold their sockets open. Here every wait has a bound.
 //!
 //! # The shortest example
 //!
-//! `axum::serve`, with feature `axum`: see [`axum`](mod@axum). A loop of one's own:
+//! For `axum::serve`, with feature `axum`, see [`axum`](mod@axum). For an accept loop of your own:
 //!
 //! ```no_run
 //! use tokio::net::{TcpListener, TcpStream};
@@ -41,33 +41,35 @@
 //! accept → wrap → serve → hand back → close phases → outcome
 //!
 //! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the
-//! service drops it, however it does that, the connection comes back, and is flushed, notified
-//! (`close_notify`), half-closed (FIN), drained and released, each within the [`ClosePolicy`]. One
-//! [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), and as a `tracing` event.
+//! service drops it, for whatever reason, the connection comes back. It is then flushed, notified
+//! (`close_notify`), half-closed (FIN), drained and released, each step within the bounds of the
+//! [`ClosePolicy`]. One [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), and as a
+//! `tracing` event.
 //!
-//! A connection that is dropped **busy** has failed: a request is unanswered, a response is not at its end.
-//! It does not end cleanly then: without `close_notify`, and by a RST after everything was acknowledged
-//! where the end of the response is the end of its connection. What was sent before arrives. [`LingerIo`]
-//! tells what counts as busy;
-//! `RequestLayer`, a layer of requests, sees it for every hook.
+//! A connection that is dropped **busy** has failed: a request is unanswered, or a response is incomplete.
+//! Such a connection must not look complete to its client. It ends without `close_notify`. Where only the end
+//! of the connection marks the end of the response, it ends by a RST, once everything was acknowledged. What
+//! was sent before arrives. [`LingerIo`] says what counts as busy; `RequestLayer`, a layer of requests, sees
+//! it for every hook.
 //!
-//! At most half of the process's descriptors linger at once, and for one more the oldest is released: see
-//! [`Tracker`], which can be given another limit.
+//! At most half of the process's descriptors linger at once. For one more, the oldest is released. A
+//! [`Tracker`] can be given another limit.
 //!
 //! | hook | for | who waits for the close |
 //! |---|---|---|
-//! | [`LingerLayer`] | a loop of one's own | the service's future |
+//! | [`LingerLayer`] | an accept loop of your own | the service's future |
 //! | [`LingerLayer::tls`] | the same over TLS; failed handshakes linger too | the service's future |
 //! | [`axum::LingerListener`], [`axum::TlsLingerListener`] | `axum::serve` | the [`Tracker`] |
 //! | [`LingerLayer::wrap`] | any other loop that a framework owns | the [`Tracker`] |
-//! | [`close()`] | no service at all | its caller |
+//! | [`LingerLayer::close`] | a connection served without the layer | its caller and the [`Tracker`] |
+//! | [`close()`] | a single connection, without a layer | its caller |
 //!
 //! # Compared with graceful shutdown
 //!
 //! A graceful-shutdown watcher, axum's or hyper-util's, ends *requests*: it stops accepting and lets
-//! responses finish. This ends *connections*, always, and at shutdown after them. The [`Tracker`] knows each
-//! from its accept to its release, upgraded ones too, waits for them, and cuts what is still served at its
-//! deadline. Use both: [`Shutdown`] puts them under one deadline.
+//! responses finish. This crate ends *connections*, at any time, and at a shutdown after their requests. The
+//! [`Tracker`] knows each connection from its accept to its release, upgraded ones too. It waits for them,
+//! and cuts what is still served at its deadline. Use both: [`Shutdown`] puts them under one deadline.
 //!
 //! # Events
 //!

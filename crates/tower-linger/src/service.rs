@@ -64,7 +64,7 @@ impl<S> Layer<S> for LingerLayer {
     type Service = Linger<S>;
 
     fn layer(&self, inner: S) -> Linger<S> {
-        Linger::classified(inner, self.clone(), BySight)
+        Linger::new(inner, self.clone())
     }
 }
 
@@ -110,8 +110,7 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it stops the service, as dropping the service's own future would. The connection is still
-    /// closed, by a task that the layer's tracker counts. What it was busy with is not whole then, and does
-    /// not look so.
+    /// closed, by a task that the layer's tracker counts. If it was busy, it does not end cleanly.
     #[must_use = "futures do nothing unless polled"]
     pub struct LingerFuture<F, T: Transport, R, E, C = BySight> {
         #[pin]
@@ -125,10 +124,10 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F, T: Transport> {
         Serving {
-            // The close comes through here. Should this future be dropped first, the close is dropped with
-            // the channel, and so goes on in a task of its own.
+            // The close comes through this channel. If this future is dropped first, the close is dropped
+            // with the channel, and so goes on in a task of its own.
             back: Option<(oneshot::Receiver<Close<T>>, Detached)>,
-            // Apart, so that it holds no memory while its connection lingers: an engine's future has
+            // Boxed, so that it holds no memory while its connection lingers: an engine's future has
             // kilobytes.
             serve: Pin<Box<F>>,
         },
@@ -139,7 +138,7 @@ pin_project! {
     }
 }
 
-/// The connection, where it is not waited for once its service is done.
+/// The connection, if nobody is to wait for it once its service is done.
 type Detached = Option<Arc<Connection>>;
 
 impl<F, T, R, E, C> Future for LingerFuture<F, T, R, E, C>
@@ -153,7 +152,7 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        // What every request pays ends here.
+        // A request costs no more than this.
         if let StageProjection::Serving { serve, .. } = this.stage.project() {
             *this.result = Some(ready!(serve.as_mut().poll(cx)));
         }
@@ -178,7 +177,7 @@ where
                     None => Stage::Over,
                 },
                 StageProjection::Returning { back, detached } => match Pin::new(back).poll(cx) {
-                    // Whoever has it now drops it some day, and then it finds nobody here.
+                    // Its new owner drops it at some time, and then a task of its own closes it.
                     Poll::Pending => match detached.take() {
                         Some(connection) => {
                             connection.pass_on();
@@ -199,7 +198,7 @@ where
                     Stage::Over
                 }
                 StageProjection::Over => {
-                    // Polled again after completion, as poem does: there is nothing more to come.
+                    // Some frameworks (poem) poll again after completion.
                     return this.result.take().map_or(Poll::Pending, Poll::Ready);
                 }
             };

@@ -25,7 +25,7 @@ use handshake::Handshakes;
 
 /// Turns a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo) into a service of accepted connections `T`:
 /// does the handshake, then serves and closes the connection as [`LingerLayer`] does. Made by
-/// [`LingerLayer::tls`] and [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
+/// [`LingerLayer::tls`] and [`ClassifyLayer::tls`].
 ///
 /// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
 /// Without a lingering close most clients lose it to a reset. So the connection of a failed handshake is
@@ -110,6 +110,16 @@ impl<C> ClassifyLayer<C> {
     #[must_use]
     pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
         TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+}
+
+impl<S, C> TlsAccept<Linger<S, C>> {
+    /// Puts handshake and close around `inner`, a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo), as
+    /// `tls.layer(inner)` does.
+    pub fn new(inner: S, tls: TlsAcceptLayer<C>) -> Self {
+        let TlsAcceptLayer { handshakes, classifier } = tls;
+        let inner = Linger::classified(inner, handshakes.linger.clone(), classifier);
+        Self::around(inner, handshakes)
     }
 }
 
