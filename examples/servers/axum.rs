@@ -1,8 +1,9 @@
-//! `axum::serve` whose connections are closed properly.
+//! `axum::serve`, whose connections are closed properly.
 //!
 //! ```text
 //! cargo run --example axum
-//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3000/upload     # → too large, said the handler
+//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3000/upload
+//! # → too large, said the handler
 //! ```
 //!
 //! Without the layer that client is cut off while it sends ("Connection reset by peer"), and most never see
@@ -22,7 +23,7 @@ use tower_linger::axum::LingerListener;
 use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
-/// An axum server that never takes its last response back.
+/// An axum server that does not lose its last response.
 #[derive(Parser)]
 struct Args {
     /// Address to listen on.
@@ -43,7 +44,7 @@ async fn run(args: &Args) -> Result<()> {
     let listener = LingerListener::new(listen(args.listen).await?, linger.clone());
 
     let app = Router::new().route("/", get(hello)).route("/upload", put(too_large)).layer(RequestLayer);
-    // axum knows the peer's address of its own listeners, and of anything behind `tap_io`.
+    // axum gives handlers the peer's address only for its own listeners and for what is behind `tap_io`.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let serve = serve(listener.tap_io(|_| ()), app).with_graceful_shutdown(shutdown.requested());
     let (served, summary) = shutdown.finish(serve).await;
@@ -55,7 +56,7 @@ async fn hello(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
     format!("hello, {peer}\n")
 }
 
-/// Answers at once, and reads nothing of the body.
+/// Answers at once, without reading the body.
 async fn too_large() -> (StatusCode, &'static str) {
     (StatusCode::PAYLOAD_TOO_LARGE, "too large, said the handler\n")
 }

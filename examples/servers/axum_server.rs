@@ -1,9 +1,9 @@
-//! axum-server, whose connections are closed properly, those that it drops at its shutdown's deadline
-//! included.
+//! axum-server, whose connections are closed properly, also those that it drops at its shutdown's deadline.
 //!
 //! ```text
 //! cargo run --example axum_server
-//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3002/upload     # → too large, said the handler
+//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3002/upload
+//! # → too large, said the handler
 //! ```
 
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tower_linger::axum_server::LingerAcceptor;
 use tower_linger::{LingerLayer, Shutdown};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
-/// An axum-server that never takes its last response back.
+/// An axum-server that does not lose its last response.
 #[derive(Parser)]
 struct Args {
     /// Address to listen on.

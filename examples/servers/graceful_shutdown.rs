@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! cargo run --example graceful_shutdown
-//! curl -sS http://127.0.0.1:3006/slow                    # and, before its three seconds are over, Ctrl-C to the server
-//! head -c 32M /dev/zero | curl -sS --limit-rate 4M -H Expect: -T - http://127.0.0.1:3006/upload       # the same
+//! # Press Ctrl-C in the server while one of these runs.
+//! curl -sS http://127.0.0.1:3006/slow
+//! head -c 32M /dev/zero | curl -sS --limit-rate 4M -H Expect: -T - http://127.0.0.1:3006/upload
 //! ```
 //!
 //! The first client gets its whole answer. The second has its answer and is still sending: its connection
-//! lingers for what is left of the deadline. The last line sums up how every connection ended, so nothing is
-//! lost without a word.
+//! lingers until the deadline at most. The last line says how all connections ended.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use tower_linger::axum::LingerListener;
 use tower_linger::{LingerLayer, RequestLayer, Shutdown};
 use tower_linger_examples::{Result, exit, listen};
 
-/// An axum server that ends as an orchestrator asks it to: SIGTERM, and so many seconds.
+/// An axum server that ends within some seconds of SIGTERM, as an orchestrator expects.
 #[derive(Parser)]
 struct Args {
     /// Address to listen on.
@@ -46,9 +46,9 @@ async fn run(args: &Args) -> Result<()> {
 
     let app = Router::new().route("/slow", get(slow)).route("/upload", put(too_large)).layer(RequestLayer);
     let listener = LingerListener::new(listen(args.listen).await?, linger);
-    // axum stops accepting when it is requested, and returns when its last request has its answer …
+    // axum stops accepting when the shutdown is requested, and returns after its last answer.
     let serve = serve(listener, app).with_graceful_shutdown(shutdown.requested());
-    // … and this, when the connections have ended, too. At the deadline it cuts what is left of both.
+    // `finish` returns when the connections have ended, too. At the deadline it cuts what is left of both.
     let (served, summary) = shutdown.finish(serve).await;
     match served {
         Some(served) => served.map_err(|error| error.to_string())?,

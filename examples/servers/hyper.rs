@@ -1,8 +1,9 @@
-//! An accept loop of one's own: the layer around a service of connections, with hyper-util inside.
+//! An accept loop of your own: the layer around a service of connections, with hyper-util inside.
 //!
 //! ```text
 //! cargo run --example hyper
-//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3001/           # → too large, said the handler
+//! head -c 32M /dev/zero | curl -sS -H Expect: -T - http://127.0.0.1:3001/
+//! # → too large, said the handler
 //! ```
 
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tower::{Layer, Service};
 use tower_linger::{HyperErrors, LingerIo, LingerLayer, Shutdown};
 use tower_linger_examples::{Result, end_at_interrupt, exit, listen};
 
-/// A hyper server that never takes its last response back.
+/// A hyper server that does not lose its last response.
 #[derive(Parser)]
 struct Args {
     /// Address to listen on.
@@ -43,8 +44,8 @@ async fn run(args: &Args) -> Result<()> {
     end_at_interrupt(&shutdown);
     let graceful = GracefulShutdown::new();
 
-    // The inner service serves one connection; the layer makes of it a service that also ends it, and aborts
-    // it where a response was cut short.
+    // The inner service serves one connection. The layer closes the connection after it, and aborts it if a
+    // response was cut short.
     let mut connections = linger.classify(HyperErrors).layer(tower::service_fn(|io: LingerIo<TcpStream>| {
         let builder = auto::Builder::new(TokioExecutor::new());
         let serve = builder.serve_connection(TokioIo::new(io), service_fn(respond)).into_owned();

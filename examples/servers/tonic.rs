@@ -1,4 +1,4 @@
-//! A tonic server whose connections are closed properly: the health service, on an incoming stream of one's
+//! A tonic server whose connections are closed properly: the health service, on an incoming stream of your
 //! own.
 //!
 //! ```text

@@ -1,7 +1,7 @@
-//! A WebSocket server that says goodbye. It echoes; when it is asked to stop it sends every client a Close
+//! A WebSocket server that says goodbye. It echoes. When it is asked to stop, it sends every client a Close
 //! frame with code 1001, waits for the client's own, and ends the connection (RFC 6455 §7.1.1, §7.4.1). A
-//! client that says `bye` gets code 4001. Whatever a client still sends is discarded, so that it reads the
-//! Close frame, not a reset.
+//! client that says `bye` gets code 4001. What a client still sends is discarded, so that it reads the Close
+//! frame and no reset.
 //!
 //! ```text
 //! cargo run --example websocket
@@ -64,14 +64,14 @@ async fn upgrade(upgrade: WebSocketUpgrade, State(shutdown): State<ShutdownHandl
     })
 }
 
-/// Echoes until there is a reason to say goodbye; there is none where the client has closed or is gone.
+/// Echoes until there is a reason to say goodbye. Returns `None` if the client has closed or is gone.
 async fn echo(
     socket: &mut WebSocket,
     requested: impl Future<Output = ()>,
 ) -> Option<(CloseCode, &'static str)> {
     let mut requested = pin!(requested);
     loop {
-        // In the `select!` as a whole, since a `send` to a client that does not read can wait for long, too.
+        // Both steps are in the `select!`, since a `send` to a client that does not read can wait for long.
         let echoed = async {
             let message = socket.recv().await?.ok()?;
             let last = matches!(&message, Message::Text(text) if *text == "bye");

@@ -1,4 +1,4 @@
-//! What every server needs and these examples are not about: an address, a certificate, a signal.
+//! What all example servers share: an address, a certificate, a signal.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -31,7 +31,7 @@ pub fn exit(result: Result<()>) -> ExitCode {
     }
 }
 
-/// Binds the address, and says where the server is to be found.
+/// Binds the address, and prints where the server listens.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn end_at_interrupt(shutdown: &Shutdown) {
     });
 }
 
-/// Where a certificate and its key are.
+/// The files of a certificate and its key.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TlsFiles {
     /// Certificate chain, PEM. Without it a certificate for localhost is made.
