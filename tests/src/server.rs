@@ -1,5 +1,5 @@
-//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util. Both run bare or with
-//! the layer, over any transport. The tests and the benches have no other servers of this kind.
+//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util. Both run bare
+//! or with the layer, over any transport. The tests and the benches have no other servers of this kind.
 //!
 //! ```no_run
 //! # use axum::Router;
@@ -222,8 +222,8 @@ where
     }
 }
 
-/// TLS around a service of connections, as most servers on tokio-rustls do it: a handshake that fails, or that
-/// takes more than ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
+/// TLS around a service of connections, as most servers on tokio-rustls do it: a handshake that fails, or
+/// that takes more than ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
 #[derive(Clone)]
 pub struct BareTls<S> {
     acceptor: TlsAcceptor,

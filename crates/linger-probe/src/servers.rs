@@ -1,5 +1,5 @@
-//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. The layer changes only the listener
-//! or the service of a connection.
+//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. The layer changes only the
+//! listener or the service of a connection.
 
 use std::io;
 use std::net::TcpListener;
@@ -45,8 +45,8 @@ const SLOW: Duration = Duration::from_millis(700);
 /// How long a graceful shutdown waits for what is under way.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds WebSockets,
-/// which it closes with a code when a shutdown is requested.
+/// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds
+/// WebSockets, which it closes with a code when a shutdown is requested.
 fn app(shutdown: &ShutdownHandle) -> Router {
     let shutdown = shutdown.clone();
     let websocket = async move |upgrade: WebSocketUpgrade| {

@@ -20,8 +20,8 @@ pub(crate) struct Certs {
 }
 
 impl Certs {
-    /// Makes them in this folder. `server-both.pem` has the server's certificate and key in one file, which some
-    /// servers need.
+    /// Makes them in this folder. `server-both.pem` has the server's certificate and key in one file, which
+    /// some servers need.
     pub(crate) fn make(folder: &Path) -> io::Result<Self> {
         let write = |name: &str, contents: &str| {
             let path = folder.join(name);
@@ -45,8 +45,8 @@ impl Certs {
     }
 }
 
-/// A server's configuration for HTTP/2 and HTTP/1.1. With a `client_authority`, clients need a certificate that it
-/// issued.
+/// A server's configuration for HTTP/2 and HTTP/1.1. With a `client_authority`, clients need a certificate
+/// that it issued.
 pub(crate) fn config(
     chain: &Path,
     key: &Path,
