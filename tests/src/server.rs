@@ -1,5 +1,5 @@
-//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util. Both run bare
-//! or with the layer, over any transport. The tests and the benches have no other servers of this kind.
+//! Servers as users run them, for the tests and the benches: `axum::serve`, and an accept loop of one's own
+//! with hyper-util. Both run bare or with the layer, over any transport.
 //!
 //! ```no_run
 //! # use axum::Router;
