@@ -2,23 +2,17 @@
 //! plain and over TLS.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
-use tower::{Layer, Service, service_fn};
-use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{ClosePolicy, LingerLayer, Phase};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
+use tower_linger_tests::server::{BareTls, Engine, Http, accept_loop};
 
 /// How a server is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,52 +120,11 @@ pub async fn serve(address: &str, config: Config) {
         server.session_storage = Arc::new(NoServerSessionStorage {});
     }
     let acceptor = TlsAcceptor::from(Arc::new(server));
-    match (config.stack, config.tls) {
-        (Stack::Bare, false) => {
-            accept(listener, service_fn(move |io: TcpStream| engine(io, app.clone()))).await;
-        }
-        (Stack::Bare, true) => {
-            let handshake = service_fn(move |io: TcpStream| {
-                let (handshake, app) = (acceptor.accept(io), app.clone());
-                async move { engine(timeout(HANDSHAKE_TIMEOUT, handshake).await??, app).await }
-            });
-            accept(listener, handshake).await;
-        }
-        (Stack::Layer, false) => {
-            accept(listener, linger.layer(service_fn(move |io| engine(io, app.clone())))).await;
-        }
-        (Stack::Layer, true) => {
-            let engine = service_fn(move |io| engine(io, app.clone()));
-            accept(listener, linger.tls(acceptor).layer(engine)).await;
-        }
-        (Stack::Adapter, false) => {
-            axum::serve(LingerListener::new(listener, linger), app).await.expect("it serves");
-        }
-        (Stack::Adapter, true) => {
-            let listener = TlsLingerListener::new(listener, linger.tls(acceptor));
-            axum::serve(listener, app).await.expect("it serves");
-        }
-    }
-}
-
-/// The same as the layer's default.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-async fn engine<I>(io: I, app: Router) -> Result<(), BoxError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let builder = auto::Builder::new(TokioExecutor::new());
-    builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(app)).await
-}
-
-async fn accept<S>(listener: TcpListener, mut connections: S)
-where
-    S: Service<TcpStream, Future: Send + 'static, Response: Send + 'static, Error: Send + 'static>,
-{
-    while let Ok((stream, _)) = listener.accept().await {
-        drop(tokio::spawn(connections.call(stream)));
-    }
+    let _running = match (config.stack, config.tls.then_some(acceptor)) {
+        (Stack::Bare, None) => accept_loop(listener, Http::new(app)),
+        (Stack::Bare, Some(acceptor)) => accept_loop(listener, BareTls::new(acceptor, Http::new(app))),
+        (Stack::Layer, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
+        (Stack::Adapter, acceptor) => Engine::Axum.layered(listener, &linger, acceptor, app),
+    };
+    std::future::pending::<()>().await;
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
 };
 
-/// A protocol version, and no other.
+/// One version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// TLS 1.2.
@@ -21,7 +21,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// Both versions, to try each.
+    /// Both versions.
     pub const ALL: [Self; 2] = [Self::Tls12, Self::Tls13];
 
     fn supported(self) -> &'static SupportedProtocolVersion {
@@ -63,7 +63,7 @@ impl Certs {
     ///
     /// # Panics
     ///
-    /// If the machine has no randomness.
+    /// If the system provides no randomness.
     #[must_use]
     pub fn make() -> Self {
         let key = KeyPair::generate().expect("randomness");
@@ -99,8 +99,7 @@ impl Certs {
         (&self.client.chain_pem, &self.client.key_pem)
     }
 
-    /// A server of these versions. No session tickets, so that a transcript has nothing but the exchange in
-    /// it.
+    /// A server of these versions. It sends no session tickets, so that a transcript shows only the exchange.
     ///
     /// # Panics
     ///

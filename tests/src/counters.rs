@@ -23,7 +23,8 @@ pub struct Counters(BTreeMap<String, i64>);
 impl Counters {
     /// Reads the counters of the calling process's network namespace.
     ///
-    /// `/proc/net` shows the namespace of the process's first thread; [`netns`](linger_wire::netns) moves that one.
+    /// `/proc/net` shows the namespace of the process's first thread, which is the one that
+    /// [`netns`](linger_wire::netns) moves.
     ///
     /// # Panics
     /// If procfs is not mounted or has an unknown format.
@@ -33,12 +34,12 @@ impl Counters {
         for file in ["/proc/net/snmp", "/proc/net/netstat"] {
             let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
             parse(&text, &mut counters)
-                .unwrap_or_else(|line| panic!("{file}: cannot make sense of {line:?}"));
+                .unwrap_or_else(|line| panic!("{file}: this line does not fit the format: {line:?}"));
         }
         Self(counters)
     }
 
-    /// What has been added since `before`.
+    /// How much each counter has grown since `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let difference =
@@ -94,10 +95,11 @@ impl fmt::Debug for Counters {
 
 /// Adds the counters of one file: pairs of lines, `Tcp: NAME NAME` and then `Tcp: VALUE VALUE`.
 ///
-/// Signed, because `TcpMaxConn` is -1 for "no limit" and gauges such as `TcpCurrEstab` go down.
+/// The values are signed, because `TcpMaxConn` is -1 for "no limit" and gauges such as `TcpCurrEstab` go
+/// down.
 ///
 /// # Errors
-/// The line that does not fit this.
+/// Returns the line that does not fit this format.
 fn parse<'a>(text: &'a str, counters: &mut BTreeMap<String, i64>) -> Result<(), &'a str> {
     let mut lines = text.lines();
     while let Some(names) = lines.next() {

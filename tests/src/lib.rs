@@ -1,5 +1,5 @@
-//! What the tests, the demo and the benches share: clients that behave as real ones do, certificates, a
-//! scripted transport, and, on Linux, network namespaces, kernel counters and packet transcripts.
+//! What the tests and the benches share: servers, clients that behave like real ones, certificates, a
+//! scripted transport, and, on Linux, kernel counters and packet captures.
 
 pub mod certs;
 #[cfg(target_os = "linux")]

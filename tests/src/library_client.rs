@@ -1,4 +1,4 @@
-//! A real HTTP client crate: reqwest, as its users call it.
+//! A real HTTP client: reqwest, called as its users call it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::peer::{End, Seen};
 
-/// Uploads that many zeros by PUT, in one request on a connection of its own.
+/// Uploads this body by PUT, in one request on a connection of its own.
 pub async fn upload(server: SocketAddr, path: &str, body: Bytes, tls: Option<ClientConfig>) -> Seen {
     let scheme = if tls.is_some() { "https" } else { "http" };
     match try_upload(format!("{scheme}://{server}{path}"), body, tls).await {
@@ -22,7 +22,8 @@ pub async fn upload(server: SocketAddr, path: &str, body: Bytes, tls: Option<Cli
 }
 
 async fn try_upload(url: String, body: Bytes, tls: Option<ClientConfig>) -> reqwest::Result<Seen> {
-    // reqwest looks for one, although its configuration has one already. The second call finds the first's.
+    // reqwest looks for a default provider, although its configuration has one. Only the first call installs
+    // it.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0).no_proxy();
     if let Some(config) = tls {
@@ -31,11 +32,11 @@ async fn try_upload(url: String, body: Bytes, tls: Option<ClientConfig>) -> reqw
     let response = builder.build()?.put(url).body(body).send().await?;
     let (status, length) = (response.status().as_u16(), response.content_length());
     let body = response.bytes().await?.len();
-    // How the connection ended is the client's own business.
+    // reqwest does not tell how the connection ended.
     Ok(Seen { status: Some(status), body, complete: length == Some(body as u64), end: End::Fin })
 }
 
-/// Whether a reset is anywhere among an error's causes.
+/// Whether one of the error's causes is a reset.
 fn is_reset(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! A real nginx, from a small configuration, for as long as its value lives.
+//! A real nginx with a small configuration. It runs until its value is dropped.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 
-/// A running nginx: one process, which ends when this is dropped.
+/// A running nginx: one process, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Nginx {
     folder: TempDir,
@@ -16,11 +16,12 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with these `server` blocks, in which `{folder}` stands for its [`folder`](Self::file).
+    /// Starts it with these `server` blocks, in which `{folder}` is replaced by the path of its
+    /// [folder](Self::file), and with these files in that folder.
     ///
     /// # Panics
     ///
-    /// If there is no nginx here.
+    /// If nginx is not installed.
     #[must_use]
     pub fn start(servers: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -45,13 +46,13 @@ impl Nginx {
         Self { folder, process }
     }
 
-    /// A file of its folder.
+    /// The path of a file in its folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Its only process.
+    /// The id of its only process.
     ///
     /// # Panics
     ///
@@ -61,20 +62,20 @@ impl Nginx {
         self.process.id().expect("it runs")
     }
 
-    /// Waits until it takes connections at this port of 127.0.0.1.
+    /// Waits until it accepts connections at this port of 127.0.0.1.
     ///
     /// # Panics
     ///
-    /// If it ends, or does not listen in good time.
+    /// If it ends, or does not listen within 30 seconds.
     pub async fn listens_at(&mut self, port: u16) {
         self.listens(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
     }
 
-    /// Waits until it takes connections at this Unix socket of its folder.
+    /// Waits until it accepts connections at this Unix socket in its folder.
     ///
     /// # Panics
     ///
-    /// If it ends, or does not listen in good time.
+    /// If it ends, or does not listen within 30 seconds.
     pub async fn listens_on(&mut self, socket: &str) {
         let path = self.file(socket);
         self.listens(async || UnixStream::connect(&path).await.is_ok()).await;

@@ -1,6 +1,8 @@
-//! Clients that behave as real ones do, and what they saw.
+//! Clients that behave like real ones, and what they saw.
 //!
-//! What a client loses to a reset depends on what it does at a failed write, so that is what they differ in.
+//! They differ in what they do when a write fails, because that decides what a client loses to a reset.
+
+mod seen;
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,71 +11,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, split};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, split};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig};
 
-/// How long a client takes to connect, to write and to read, each in total, before it gives up: longer than
-/// any bound of a close. A total, because a server that trickles would keep a client that counts silence
-/// only for ever.
+pub use seen::{End, Seen, receive};
+
+/// How long a client may take to connect, to write and to read, each in total, before it gives up. It is
+/// longer than any bound of a close. It bounds the total time, because a server that trickles would hold a
+/// client that bounds only the silence for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client treats a write that fails, and when it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Writes everything, then reads; a failed write ends it, response or not, as an exception does in
-    /// `http.client`.
+    /// Writes everything, then reads. A failed write ends the exchange without reading, as an exception does
+    /// in Python's `http.client`.
     StopsAtFailedWrite,
-    /// Reads while it writes, and goes on reading when a write fails, as curl and browsers do.
+    /// Reads while it writes, and continues to read when a write fails, as curl and browsers do.
     ReadsWhileWriting,
-}
-
-/// What a client saw of one exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The status code, where the response's head arrived.
-    pub status: Option<u16>,
-    /// Bytes of the body that arrived.
-    pub body: usize,
-    /// Whether the head and the whole body arrived, by the response's own Content-Length.
-    pub complete: bool,
-    /// How the connection ended.
-    pub end: End,
-}
-
-/// How a connection ended, for the client. Complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// The server's FIN; over TLS, one without a `close_notify` before it.
-    Fin,
-    /// The server's `close_notify`.
-    CloseNotify,
-    /// A fatal alert of the server's, by its name.
-    Alert(String),
-    /// A reset, met by a read or by a write.
-    Reset,
-    /// Any other failure.
-    Failed(String),
-    /// Nothing, for longer than any bound.
-    TimedOut,
-}
-
-impl End {
-    /// What an error means.
-    #[must_use]
-    pub fn of(error: &io::Error) -> Self {
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match (error.kind(), tls) {
-            (_, Some(rustls::Error::AlertReceived(alert))) => Self::Alert(format!("{alert:?}")),
-            (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, _) => Self::Reset,
-            (io::ErrorKind::UnexpectedEof, _) => Self::Fin,
-            (io::ErrorKind::TimedOut, _) => Self::TimedOut,
-            _ => Self::Failed(error.to_string()),
-        }
-    }
 }
 
 /// A client's connection.
@@ -89,8 +48,8 @@ enum Io {
 }
 
 impl Client {
-    /// Connects over plain TCP; `receive_buffer` bytes of `SO_RCVBUF` make a client that takes little at a
-    /// time.
+    /// Connects over plain TCP. A small `receive_buffer` (`SO_RCVBUF`, in bytes) makes a client that takes
+    /// little at a time.
     ///
     /// # Errors
     ///
@@ -115,7 +74,7 @@ impl Client {
         Ok(Self { io: Io::Tls(Box::new(tls)) })
     }
 
-    /// Connects over TLS where there is a configuration, plainly otherwise.
+    /// Connects over TLS if there is a configuration, and over plain TCP otherwise.
     ///
     /// # Errors
     ///
@@ -140,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Sends the client's `close_notify`, and no FIN after it.
+    /// Sends the client's `close_notify` without a FIN after it.
     ///
     /// # Errors
     ///
@@ -152,7 +111,7 @@ impl Client {
         self.flush().await
     }
 
-    /// The end that a read of no bytes means on this connection.
+    /// What a read of zero bytes means on this connection.
     fn clean_end(&self) -> End {
         match &self.io {
             Io::Plain(_) => End::Fin,
@@ -160,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Sends a request's bytes and a body of zeros, and reads to the connection's end.
+    /// Sends a request's bytes and a body of zeros, and reads until the connection ends.
     pub async fn exchange(mut self, request: &[u8], body_bytes: usize, manner: Manner) -> Seen {
         let clean_end = self.clean_end();
         match manner {
@@ -172,7 +131,7 @@ impl Client {
                 let (mut reader, mut writer) = split(self);
                 let writing = async move {
                     let _ = send(&mut writer, request, body_bytes).await;
-                    // Keeps the connection whole until the reader is done.
+                    // Keeps the write half open until the reader is done.
                     std::future::pending::<()>().await;
                 };
                 tokio::select! {
@@ -213,37 +172,6 @@ async fn send(io: &mut (impl AsyncWrite + Unpin), request: &[u8], mut body_bytes
     timeout_at(deadline, io.flush()).await?
 }
 
-/// Reads one response and everything after it, to the connection's end.
-pub async fn receive(io: &mut (impl AsyncRead + Unpin), clean_end: End) -> Seen {
-    let (mut received, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
-    let deadline = Instant::now() + PATIENCE;
-    let end = loop {
-        match timeout_at(deadline, io.read(&mut chunk)).await {
-            Err(_) => break End::TimedOut,
-            Ok(Err(error)) => break End::of(&error),
-            Ok(Ok(0)) => break clean_end,
-            Ok(Ok(bytes)) => received.extend_from_slice(&chunk[..bytes]),
-        }
-    };
-    seen(&received, end)
-}
-
-/// Makes sense of what arrived.
-fn seen(received: &[u8], end: End) -> Seen {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
-    let mut response = httparse::Response::new(&mut headers);
-    let Ok(httparse::Status::Complete(head)) = response.parse(received) else {
-        return Seen { status: None, body: 0, complete: false, end };
-    };
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
-    let body = received.len() - head;
-    Seen { status: response.code, body, complete: length == Some(body), end }
-}
-
 impl AsyncRead for Client {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -277,42 +205,5 @@ impl AsyncWrite for Client {
             Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncWriteExt, duplex};
-    use tokio::time::{Instant, sleep};
-
-    use super::*;
-
-    /// One byte a second for ever: a client that counted silence only would never give up.
-    #[tokio::test(start_paused = true)]
-    async fn a_server_that_trickles_does_not_hold_a_client() {
-        let (mut client, mut server) = duplex(64);
-        let trickle = tokio::spawn(async move {
-            while server.write_all(b"x").await.is_ok() {
-                sleep(Duration::from_secs(1)).await;
-            }
-        });
-        let begun = Instant::now();
-        let seen =
-            timeout(PATIENCE * 2, receive(&mut client, End::Fin)).await.expect("it gives up by itself");
-        assert_eq!((seen.end, seen.complete), (End::TimedOut, false));
-        assert_eq!(begun.elapsed(), PATIENCE);
-        drop(client);
-        trickle.await.expect("it ends when the client has gone");
-    }
-
-    #[test]
-    fn only_a_whole_body_is_complete() {
-        let whole = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\n\r\nabc";
-        assert!(seen(whole, End::Fin).complete);
-        for cut in 0..whole.len() {
-            assert!(!seen(&whole[..cut], End::Fin).complete, "{cut} bytes");
-        }
-        let two: Vec<u8> = whole.repeat(2);
-        assert!(!seen(&two, End::Fin).complete, "more than was announced");
     }
 }

@@ -1,4 +1,4 @@
-//! Did the server reset anything?
+//! Checks that a server sends no reset.
 
 use std::fmt::Debug;
 use std::io;
@@ -7,12 +7,12 @@ use linger_wire::{Capture, Side};
 
 use crate::counters::Counters;
 
-/// Watches one server port for resets of the server's own.
+/// Watches one server port for resets that the server sends.
 ///
-/// `TcpOutRsts` alone does not tell: it counts both sides. Loopback delivers a packet on the processor that
-/// sent it, so of two acknowledgements the later can arrive first; the other one then finds a client's
-/// socket that is closed already, and the client's kernel answers it with a reset. So resets are counted on
-/// the wire, by side.
+/// The counter `TcpOutRsts` is not enough, because it counts both sides, and clients may send resets too:
+/// loopback delivers a packet on the processor that sent it, so the later of two acknowledgements can arrive
+/// first. The other one then finds the client's socket closed, and the client's kernel answers with a reset.
+/// Therefore resets are counted on the wire, by side.
 #[derive(Debug)]
 pub struct ResetWatch {
     capture: Capture,
@@ -28,7 +28,7 @@ impl ResetWatch {
         Ok(Self { capture: Capture::start_cut(port, HEADERS)?, before: Counters::read() })
     }
 
-    /// All connections must be over: a reset may leave with the last segment.
+    /// Ends the watch. All connections must be over, because the last segment may be a reset.
     ///
     /// # Panics
     /// If the server sent a reset, or its kernel counted a reason for one.
@@ -41,5 +41,5 @@ impl ResetWatch {
     }
 }
 
-/// IP and TCP with all their options, and a few bytes.
+/// Enough for IP and TCP headers with all their options, and a few bytes more.
 const HEADERS: u32 = 160;

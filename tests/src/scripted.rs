@@ -1,4 +1,4 @@
-//! A transport that does what a test says, and counts what is done to it.
+//! A transport that a test controls, and that counts what is done to it.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tower_linger::{Notified, Phase, Transport};
 
-/// The test's end of a [`Scripted`] transport. Clones are the same script.
+/// Controls a [`Scripted`] transport. Clones control the same transport.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     shared: Arc<Shared>,
@@ -52,7 +52,7 @@ pub struct Counts {
 }
 
 impl Script {
-    /// A transport whose every step works at once, and whose peer is silent.
+    /// A transport whose steps all succeed at once and whose peer is silent.
     #[must_use]
     pub fn new() -> (Self, Scripted) {
         let script = Self::default();
@@ -66,17 +66,17 @@ impl Script {
         self.shared.lock().seen.clone()
     }
 
-    /// Makes the steps of a phase wait, from now on; none for `None`.
+    /// Makes the steps of this phase wait from now on; with `None`, no step waits.
     pub fn stick(&self, phase: impl Into<Option<Phase>>) {
         self.change(|state| state.stuck_in = phase.into());
     }
 
-    /// Makes the steps of a phase fail, from now on.
+    /// Makes the steps of this phase fail from now on.
     pub fn fail(&self, phase: Phase, kind: io::ErrorKind) {
         self.change(|state| state.fails_in = Some((phase, kind)));
     }
 
-    /// Lets the peer send that many bytes.
+    /// Lets the peer send this many bytes.
     pub fn send(&self, bytes: u64) {
         self.change(|state| state.to_send += bytes);
     }
@@ -126,7 +126,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// One step: counted, then stuck, failed or done.
+    /// Counts a step, which then waits, fails or succeeds.
     fn step<R>(
         &self,
         phase: Phase,

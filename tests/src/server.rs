@@ -1,5 +1,5 @@
-//! Servers as users run them: `axum::serve`, and an accept loop of one's own with hyper-util inside. Each of
-//! them bare or with the layer, over any transport.
+//! Servers as users run them, for the tests and the benches: `axum::serve`, and an accept loop of one's own
+//! with hyper-util. Both run bare or with the layer, over any transport.
 //!
 //! ```no_run
 //! # use axum::Router;
@@ -21,6 +21,7 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -32,17 +33,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::StreamExt as _;
 use tower::{Layer, Service};
-use tower_linger::axum::LingerListener;
+use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{ClosePolicy, CloseReport, LingerLayer};
 
-/// Any error of a server; the tests look at what its client sees.
+/// Any error of a server. The tests look at what its client sees.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A server that accepts until this is dropped. Accepted connections live on.
+/// Accepts connections until it is dropped. Accepted connections live on.
 #[derive(Debug)]
 pub struct Running {
     /// Where it listens.
@@ -56,7 +58,7 @@ impl Drop for Running {
     }
 }
 
-/// Who owns the accept loop and the HTTP connections. Complete.
+/// Who owns the accept loop and the HTTP connections. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// `axum::serve`, with `LingerListener` as the adapter.
@@ -69,7 +71,7 @@ impl Engine {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Axum, Self::Hyper];
 
-    /// Serves `app` over plain TCP: with the layer where there is one, bare otherwise.
+    /// Serves `app` over plain TCP on a free port, with the layer if there is one and bare otherwise.
     ///
     /// # Panics
     ///
@@ -77,10 +79,34 @@ impl Engine {
     pub async fn start(self, linger: Option<&LingerLayer>, app: Router) -> Running {
         let listener = listen().await;
         match (self, linger) {
+            (_, Some(linger)) => self.layered(listener, linger, None, app),
             (Self::Axum, None) => serve(listener, app),
-            (Self::Axum, Some(linger)) => serve(LingerListener::new(listener, linger.clone()), app),
             (Self::Hyper, None) => accept_loop(listener, Http::new(app)),
-            (Self::Hyper, Some(linger)) => accept_loop(listener, linger.layer(Http::new(app))),
+        }
+    }
+
+    /// Serves `app` with the layer on connections of this listener, over TLS if there is an acceptor.
+    ///
+    /// # Panics
+    ///
+    /// If the listener has no address.
+    #[must_use = "dropping it ends the accept loop"]
+    pub fn layered<L>(
+        self,
+        listener: L,
+        linger: &LingerLayer,
+        tls: Option<TlsAcceptor>,
+        app: Router,
+    ) -> Running
+    where
+        L: Listener<Io = TcpStream, Addr = SocketAddr>,
+    {
+        let tls = tls.map(|acceptor| linger.clone().tls(acceptor));
+        match (self, tls) {
+            (Self::Axum, None) => serve(LingerListener::new(listener, linger.clone()), app),
+            (Self::Axum, Some(tls)) => serve(TlsLingerListener::new(listener, tls), app),
+            (Self::Hyper, None) => accept_loop(listener, linger.layer(Http::new(app))),
+            (Self::Hyper, Some(tls)) => accept_loop(listener, tls.layer(Http::new(app))),
         }
     }
 }
@@ -99,13 +125,13 @@ pub async fn listen() -> TcpListener {
 pub fn reporting(policy: ClosePolicy) -> (LingerLayer, mpsc::UnboundedReceiver<CloseReport>) {
     let (reports, seen) = mpsc::unbounded_channel();
     let linger = LingerLayer::new(policy).on_close(move |report| {
-        // A test that has seen enough drops its end.
+        // Fails when a test that has seen enough has dropped its end.
         let _ = reports.send(*report);
     });
     (linger, seen)
 }
 
-/// Serves `app` by `axum::serve`, whatever the listener's connections are.
+/// Serves `app` with `axum::serve`, over whatever connections the listener accepts.
 ///
 /// # Panics
 ///
@@ -119,27 +145,29 @@ pub fn serve<L: Listener<Addr = SocketAddr>>(listener: L, app: Router) -> Runnin
     Running { address, accepting }
 }
 
-/// Gives each accepted connection to a service of connections, in a task of its own. Failures of a
-/// connection are left to its client to see.
+/// Calls a service of connections with each accepted connection, in a task of its own. A failed connection is
+/// not reported: its client sees the failure.
 ///
 /// # Panics
 ///
 /// If the listener has no address.
 #[must_use = "dropping it ends the accept loop"]
-pub fn accept_loop<S>(listener: TcpListener, mut connections: S) -> Running
+pub fn accept_loop<L, S>(mut listener: L, mut connections: S) -> Running
 where
-    S: Service<TcpStream, Future: Send + 'static, Response: Send, Error: Send> + Send + 'static,
+    L: Listener<Addr = SocketAddr>,
+    S: Service<L::Io, Future: Send + 'static, Response: Send, Error: Send> + Send + 'static,
 {
     let address = listener.local_addr().expect("the listener is bound");
     let accepting = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            drop(tokio::spawn(connections.call(stream)));
+        loop {
+            let (io, _) = listener.accept().await;
+            drop(tokio::spawn(connections.call(io)));
         }
     });
     Running { address, accepting }
 }
 
-/// A service of connections: hyper-util's, HTTP/1 and HTTP/2, over any stream.
+/// A service of connections: hyper-util's server of HTTP/1 and HTTP/2, with upgrades, over any stream.
 #[derive(Debug, Clone)]
 pub struct Http {
     app: Router,
@@ -161,7 +189,7 @@ impl Http {
         self
     }
 
-    /// Asks all connections, of all clones, to end after their current request; HTTP/2 clients get a GOAWAY.
+    /// Asks the connections of all clones to end after their current request. HTTP/2 clients get a GOAWAY.
     pub fn shut_down(&self) {
         self.stop.send_replace(true);
     }
@@ -194,8 +222,8 @@ where
     }
 }
 
-/// TLS around a service of connections as most servers do it on tokio-rustls: a failed handshake is dropped.
-/// Its counterpart with the layer is [`LingerLayer::tls`](tower_linger::LingerLayer::tls).
+/// TLS around a service of connections, as most servers on tokio-rustls do it: a handshake that fails, or
+/// that takes more than ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
 #[derive(Clone)]
 pub struct BareTls<S> {
     acceptor: TlsAcceptor,
@@ -203,7 +231,7 @@ pub struct BareTls<S> {
 }
 
 impl<S> BareTls<S> {
-    /// Hands `inner` the connections whose handshake succeeded.
+    /// Calls `inner` with the connections whose handshake succeeded.
     #[must_use]
     pub fn new(acceptor: TlsAcceptor, inner: S) -> Self {
         Self { acceptor, inner }
@@ -230,11 +258,14 @@ where
 
     fn call(&mut self, io: TcpStream) -> Self::Future {
         let Self { acceptor, mut inner } = self.clone();
-        Box::pin(async move { inner.call(acceptor.accept(io).await?).await })
+        Box::pin(async move { inner.call(timeout(HANDSHAKE_TIMEOUT, acceptor.accept(io)).await??).await })
     }
 }
 
-/// Reads the beginning of an upload, so that what follows comes in its middle: by its bytes, not by a clock.
+/// The layer's default.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the first 8 MiB of an upload, so that a response that follows is sent in the middle of it.
 pub async fn midway(body: Body) {
     const BEGINNING: usize = 8 << 20;
     let mut parts = body.into_data_stream();
@@ -242,8 +273,8 @@ pub async fn midway(body: Body) {
     while read < BEGINNING {
         match parts.next().await {
             Some(Ok(part)) => read += part.len(),
-            // Shorter, or cut: the client's own affair.
-            _ => return,
+            // The upload is shorter, or it was cut.
+            None | Some(Err(_)) => return,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for what sends no event.
+//! Waits for conditions that send no event.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{interval, timeout};
 /// Longer than any bound of a close.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until a condition holds; `what` says which.
+/// Polls a condition until it holds. `what` names it in the panic's message.
 ///
 /// # Panics
 ///

@@ -1,8 +1,8 @@
-//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. What the layer changes is the
-//! listener, or the service of a connection, and nothing else.
+//! Servers in Rust, bare and with tower-linger: the same app, over TCP and TLS. The layer changes only the
+//! listener or the service of a connection.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +11,15 @@ use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
+use axum::serve::Listener;
 use axum_server::tls_rustls::RustlsConfig;
 use clap::ValueEnum;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
@@ -43,20 +40,17 @@ pub(crate) enum Stack {
 
 /// Size of the large response.
 const LARGE_BYTES: usize = 8 << 20;
-/// For a handshake: the layer's default, too.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// For `/slow`.
+/// How long `/slow` takes to answer.
 const SLOW: Duration = Duration::from_millis(700);
-/// For everything that is under way at a graceful end.
+/// How long a graceful shutdown waits for what is under way.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// A small response, a large one, and a refusal of whatever is uploaded, unread; a slow response, a place for
-/// uploads, and a WebSocket that is closed with a code when the server is `ended`.
-fn app(ended: &ShutdownHandle) -> Router {
-    let ended = ended.clone();
+/// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds
+/// WebSockets, which it closes with a code when a shutdown is requested.
+fn app(shutdown: &ShutdownHandle) -> Router {
+    let shutdown = shutdown.clone();
     let websocket = async move |upgrade: WebSocketUpgrade| {
-        upgrade.on_upgrade(move |socket| until_ended(socket, ended.requested()))
+        upgrade.on_upgrade(move |socket| hold(socket, shutdown.requested()))
     };
     let slow = async || {
         tokio::time::sleep(SLOW).await;
@@ -73,12 +67,12 @@ fn app(ended: &ShutdownHandle) -> Router {
         .route("/websocket", get(websocket))
 }
 
-/// Holds a WebSocket until the server ends, or the client.
-async fn until_ended(mut socket: WebSocket, ended: impl Future<Output = ()>) {
-    tokio::pin!(ended);
+/// Holds a WebSocket until the client ends it or a shutdown is requested.
+async fn hold(mut socket: WebSocket, shutdown: impl Future<Output = ()>) {
+    tokio::pin!(shutdown);
     loop {
         tokio::select! {
-            () = &mut ended => break,
+            () = &mut shutdown => break,
             message = socket.recv() => {
                 if !matches!(message, Some(Ok(_))) {
                     return;
@@ -88,13 +82,13 @@ async fn until_ended(mut socket: WebSocket, ended: impl Future<Output = ()>) {
     }
     let frame = CloseFrame { code: close_code::AWAY, reason: "the server ends".into() };
     if socket.send(Message::Close(Some(frame))).await.is_ok() {
-        // Until the client's answer.
+        // Wait for the client's close frame.
         while matches!(socket.recv().await, Some(Ok(_))) {}
     }
 }
 
 impl Stack {
-    /// Serves until this is dropped, over TLS where there is a configuration.
+    /// Serves until the future is dropped, over TLS if there is a configuration.
     pub(crate) async fn serve(
         self,
         listener: TcpListener,
@@ -105,7 +99,7 @@ impl Stack {
         self.serve_until(listener, tls, &life).await
     }
 
-    /// Serves until this is dropped, or until its end is requested. Only `axum` hears of that.
+    /// Serves until the future is dropped or a shutdown is requested. Only `axum` looks at the request.
     pub(crate) async fn serve_until(
         self,
         listener: TcpListener,
@@ -125,7 +119,7 @@ impl Stack {
     }
 }
 
-/// With or without the layer, and how its end is requested.
+/// Whether the server has the layer, and how to shut it down.
 #[derive(Debug)]
 pub(crate) struct Life {
     linger: Option<LingerLayer>,
@@ -146,20 +140,20 @@ async fn axum(
     tls: Option<Arc<ServerConfig>>,
     linger: Option<LingerLayer>,
     app: Router,
-    ended: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     match (tls.map(TlsAcceptor::from), linger) {
-        (None, None) => axum::serve(listener, app).with_graceful_shutdown(ended).await,
+        (None, None) => axum::serve(listener, app).with_graceful_shutdown(shutdown).await,
         (None, Some(linger)) => {
-            axum::serve(LingerListener::new(listener, linger), app).with_graceful_shutdown(ended).await
+            axum::serve(LingerListener::new(listener, linger), app).with_graceful_shutdown(shutdown).await
         }
         (Some(acceptor), None) => {
-            let bare = BareTls { listener, acceptor, handshakes: JoinSet::new() };
-            axum::serve(bare, app).with_graceful_shutdown(ended).await
+            let tls = tls_listener::builder(acceptor).listen(listener);
+            axum::serve(tls, app).with_graceful_shutdown(shutdown).await
         }
         (Some(acceptor), Some(linger)) => {
             let tls = TlsLingerListener::new(listener, linger.tls(acceptor));
-            axum::serve(tls, app).with_graceful_shutdown(ended).await
+            axum::serve(tls, app).with_graceful_shutdown(shutdown).await
         }
     }
 }
@@ -171,43 +165,44 @@ async fn hyper(
     app: Router,
 ) -> io::Result<()> {
     match (tls.map(TlsAcceptor::from), linger) {
-        (None, None) => accept(listener, service_fn(move |io| engine(io, app.clone()))).await,
-        (None, Some(linger)) => {
-            let engine = service_fn(move |io| engine(io, app.clone()));
-            accept(listener, linger.classify(HyperErrors).layer(engine)).await
-        }
-        (Some(acceptor), None) => {
-            let handshake = service_fn(move |io: TcpStream| {
-                let (handshake, app) = (acceptor.accept(io), app.clone());
-                async move { engine(timeout(HANDSHAKE_TIMEOUT, handshake).await??, app).await }
-            });
-            accept(listener, handshake).await
-        }
+        (None, None) => accept(listener, engine(app)).await,
+        (None, Some(linger)) => accept(listener, linger.classify(HyperErrors).layer(engine(app))).await,
+        (Some(acceptor), None) => accept(tls_listener::builder(acceptor).listen(listener), engine(app)).await,
         (Some(acceptor), Some(linger)) => {
-            let engine = service_fn(move |io| engine(io, app.clone()));
-            accept(listener, linger.classify(HyperErrors).tls(acceptor).layer(engine)).await
+            let tls = linger.classify(HyperErrors).tls(acceptor);
+            accept(listener, tls.layer(engine(app))).await
         }
     }
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn engine<I>(io: I, app: Router) -> Result<(), BoxError>
+/// hyper-util's server of HTTP/1 and HTTP/2 on one connection.
+fn engine<I>(
+    app: Router,
+) -> impl Service<I, Response = (), Error = BoxError, Future: Send + 'static> + Clone + Send
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = auto::Builder::new(TokioExecutor::new());
-    builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(app)).await
+    let app = TowerToHyperService::new(app);
+    service_fn(move |io| {
+        let app = app.clone();
+        async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            builder.serve_connection(TokioIo::new(io), app).await
+        }
+    })
 }
 
-/// Each connection in a task of its own. Its failure is its client's to see.
-async fn accept<S>(listener: tokio::net::TcpListener, mut connections: S) -> io::Result<()>
+/// Each connection in a task of its own. A failed connection is not reported: its client sees the failure.
+async fn accept<L, S>(mut listener: L, mut connections: S) -> !
 where
-    S: Service<TcpStream, Future: Send + 'static, Response: Send + 'static, Error: Send + 'static>,
+    L: Listener,
+    S: Service<L::Io, Future: Send + 'static, Response: Send + 'static, Error: Send + 'static>,
 {
     loop {
-        let (stream, _) = listener.accept().await?;
-        drop(tokio::spawn(connections.call(stream)));
+        let (io, _) = listener.accept().await;
+        drop(tokio::spawn(connections.call(io)));
     }
 }
 
@@ -230,37 +225,5 @@ async fn axum_server(
             let acceptor = TlsLingerAcceptor::new(linger.tls(TlsAcceptor::from(config)));
             server.acceptor(acceptor).serve(app).await
         }
-    }
-}
-
-/// TLS as most servers do it on tokio-rustls: a handshake in a task of its own, and a failed one is dropped.
-struct BareTls {
-    listener: tokio::net::TcpListener,
-    acceptor: TlsAcceptor,
-    handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
-}
-
-impl axum::serve::Listener for BareTls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            tokio::select! {
-                Some(handshake) = self.handshakes.join_next() => {
-                    if let Ok(Ok(accepted)) = handshake {
-                        return accepted;
-                    }
-                }
-                (stream, address) = axum::serve::Listener::accept(&mut self.listener) => {
-                    let handshake = timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream));
-                    self.handshakes.spawn(async move { Ok((handshake.await??, address)) });
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }

@@ -14,10 +14,9 @@ mod wire {
     use linger_probe::target::Options;
     use linger_probe::trust::Trust;
     use tokio_rustls::TlsAcceptor;
-    use tower::Layer;
     use tower_linger::LingerLayer;
     use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-    use tower_linger_tests::server::{BareTls, Http, Running, accept_loop, listen};
+    use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen};
 
     /// More than the buffers of two sockets hold.
     const UPLOAD_BYTES: u64 = 64 << 20;
@@ -27,7 +26,8 @@ mod wire {
         let certs = Certs::make();
         for version in Version::ALL {
             let linger = LingerLayer::default();
-            let layered = accept_loop(listen().await, linger.tls(acceptor(&certs, version)).layer(app()));
+            let acceptor = || TlsAcceptor::from(Arc::new(certs.server(&[version], ClientAuth::None)));
+            let layered = Engine::Hyper.layered(listen().await, &linger, Some(acceptor()), app());
             let ladder = ladder(&layered, &certs, version, "tls.close_notify").await;
             let whats: Vec<_> = ladder.iter().map(|event| (event.side, &event.what)).collect();
             let position = |side, what: What| {
@@ -41,20 +41,15 @@ mod wire {
             assert!(position(Side::Client, What::Fin) > fin, "{whats:?}");
             assert!(!whats.contains(&(Side::Server, &What::Reset)), "{whats:?}");
 
-            let bare = accept_loop(listen().await, BareTls::new(acceptor(&certs, version), app()));
+            let bare = accept_loop(listen().await, BareTls::new(acceptor(), Http::new(app())));
             let ladder = self::ladder(&bare, &certs, version, "early.stops_at_error").await;
             let is_reset = |event: &Event| event.side == Side::Server && event.what == What::Reset;
             assert!(ladder.iter().any(is_reset), "{ladder:?}");
         }
     }
 
-    fn acceptor(certs: &Certs, version: Version) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::new(certs.server(&[version], ClientAuth::None)))
-    }
-
-    fn app() -> Http {
-        let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "not like this\n");
-        Http::new(Router::new().route("/413", any(refused)))
+    fn app() -> Router {
+        Router::new().route("/413", any(async || (StatusCode::PAYLOAD_TOO_LARGE, "not like this\n")))
     }
 
     async fn ladder(server: &Running, certs: &Certs, version: Version, scenario: &str) -> Vec<Event> {

@@ -15,7 +15,7 @@ use crate::flow::Recorder;
 use crate::packet::{self, Packet, Ports, Seen, WHOLE};
 use crate::transcript::{Event, Transcript};
 
-/// A running capture. Dropping it ends it.
+/// A running capture. Dropping it ends the capture.
 #[derive(Debug)]
 pub struct Capture {
     shared: Arc<Shared>,
@@ -27,17 +27,18 @@ impl Capture {
     /// Captures whole packets to and from `port` from now on.
     ///
     /// # Errors
-    /// If the process may not open packet sockets: it needs root, `CAP_NET_RAW`, or a network namespace of its own.
+    /// If the process may not open packet sockets: it needs root, `CAP_NET_RAW`, or a network namespace of
+    /// its own.
     pub fn start(port: u16) -> io::Result<Self> {
         Self::start_cut(port, WHOLE)
     }
 
     /// Captures at most the first `limit` bytes of each packet, IP header included.
     ///
-    /// Cut packets take little room in the queue, so even a short one holds a mass transfer. Lengths, FIN and RST stay
-    /// right. TLS records that begin in a part that was cut off are not recognised; they count as data, until a segment
-    /// of the same side that is not cut holds whole records only. With a limit of about 2000 an alert that follows an
-    /// upload is usually such a segment.
+    /// Cut packets take little room in the kernel's queue, so even a short queue is enough for a mass
+    /// transfer. Lengths, FIN and RST stay right. TLS records that begin in a part that was cut off are not
+    /// recognised. They count as data until an uncut segment of the same side holds nothing but whole
+    /// records. With a limit of about 2000, an alert that follows an upload is usually in such a segment.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -45,10 +46,10 @@ impl Capture {
         Self::begin(port, limit, Seen::Leaving, Recorder::default())
     }
 
-    /// Captures what goes to and comes from this server, in little memory however much is sent: packets are cut, data
-    /// of one side in a row is one event, and pure acknowledgements are left out.
+    /// Captures what this server and its clients send, in little memory however much that is: packets are
+    /// cut, consecutive data of one side is one event, and pure acknowledgements are left out.
     ///
-    /// If the server's address is not a loopback address, packets that arrive are captured as well.
+    /// If the server's address is not a loopback address, packets that arrive from it are captured as well.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -71,9 +72,11 @@ impl Capture {
         Ok(Self { shared, reader: Some(reader), marker })
     }
 
-    /// Waits until what has been captured satisfies `done`, or for [a generous time](WAIT_BOUND), and says whether it did.
+    /// Waits until what has been captured satisfies `done`, and returns whether it does. Gives up when no
+    /// packet has come for [`WAIT_BOUND`].
     ///
-    /// It blocks the thread: on a runtime with one thread use it only when the peers are threads or processes.
+    /// It blocks the thread. On a runtime with one thread, use it only if the peers are other threads or
+    /// processes.
     #[must_use]
     pub fn wait_until(&self, mut done: impl FnMut(&Transcript) -> bool) -> bool {
         let mut state = self.shared.lock();
@@ -86,22 +89,23 @@ impl Capture {
         }
     }
 
-    /// What was captured of this client's connection until now, once everything that left before this call has been
-    /// read.
+    /// What was captured of this client's connections until now. Waits until everything that left before this
+    /// call has been read.
     #[must_use]
     pub fn events_of(&self, client: SocketAddr) -> Vec<Event> {
-        // Where it did not catch up, there is less to see.
+        // If the capture did not catch up, the last events are missing.
         let number = self.shared.lock().marker.wrapping_add(1);
         let _ = self.catch_up(number);
         let state = self.shared.lock();
         state.recorder.events.iter().filter(|event| event.client == client).cloned().collect()
     }
 
-    /// Ends the capture once everything that left before this call has been read and the wire has been quiet for 50 ms.
+    /// Ends the capture once everything that left before this call has been read and the wire has been quiet
+    /// for 50 ms.
     ///
-    /// A UDP packet to 127.0.0.1 tells that all has been read. A test's firewall rules must let it out; if they do not, the
-    /// transcript says that it may be incomplete. Nothing else is waited for, neither timers, such as a retransmission,
-    /// nor the processes at the two ends: let them finish first.
+    /// A UDP packet to 127.0.0.1 shows that everything has been read. A test's firewall rules must let it
+    /// out; otherwise the transcript says that it may be incomplete. The call does not wait for timers, such
+    /// as a retransmission, or for the processes at the two ends: let them finish first.
     ///
     /// # Errors
     /// If reading packets failed.
@@ -122,7 +126,7 @@ impl Capture {
         Ok(state.transcript())
     }
 
-    /// Waits until no packet has come for a while, or says that they never stop.
+    /// Waits until no packet has come for a while; `false` if packets never stop.
     fn is_quiet(&self) -> bool {
         let mut state = self.shared.lock();
         for _ in 0..QUIET_ROUNDS {
@@ -132,14 +136,14 @@ impl Capture {
         false
     }
 
-    /// Sends a packet of our own through the same queue and waits until it comes out: all before it are then read, and
-    /// the number of dropped packets that it carries is final.
+    /// Sends a packet of our own through the same queue and waits until it has been read. All packets before
+    /// it have then been read too, and the number of dropped packets that comes with it is final.
     fn catch_up(&self, number: u8) -> io::Result<bool> {
-        // More than once, because a full queue drops it.
+        // Tried several times, because a full queue drops the marker.
         for _ in 0..MARKER_TRIES {
             match self.marker.send(&[number]) {
                 Ok(_) => {}
-                // A firewall rule of the test.
+                // A firewall rule of the test rejects the marker.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -162,7 +166,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // Not joined: a failing test need not wait, and the thread ends at its next timeout.
+        // The thread is not joined, so that a failing test does not wait. It ends at its next timeout.
         self.shared.stop.store(true, Ordering::Relaxed);
     }
 }
@@ -230,7 +234,7 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             match packet::read(packets, &mut buffer, MsgFlags::empty()) {
                 Ok(received) => self.handle(&buffer[..received.length], received, ports),
-                // The socket's timeout, which is there so that the stop is seen.
+                // The socket has a timeout so that the loop sees `stop`.
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
                 Err(error) => {
                     self.lock().error = Some(error.into());
@@ -260,12 +264,12 @@ impl Shared {
 /// The longest that [`Capture::wait_until`] waits without any new packet.
 pub const WAIT_BOUND: Duration = Duration::from_secs(10);
 
-/// Whole records that follow an upload: see [`Capture::start_cut`].
+/// Enough for an alert that follows an upload: see [`Capture::start_cut`].
 const ALERT_BESIDE_DATA: u32 = 2000;
 /// Bounds the transcript's memory.
 const PACKET_LIMIT: usize = 1_000_000;
 const QUIET: Duration = Duration::from_millis(50);
-/// A wire that is never quiet ends the wait after this many packets.
+/// The wait for a quiet wire ends after this many packets.
 const QUIET_ROUNDS: usize = 100_000;
 const MARKER_TRIES: usize = 20;
 const MARKER_WAIT: Duration = Duration::from_millis(250);

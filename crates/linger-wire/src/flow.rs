@@ -1,57 +1,30 @@
 //! Turns captured segments into events: one sequence space per direction, each byte counted once.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::segment::{Segment, is_before};
 use crate::tls::{Scanner, Session, add};
 use crate::transcript::{Event, Part, Side};
-
-/// What matters of one TCP segment.
-#[derive(Debug)]
-pub(crate) struct Segment<'a> {
-    /// Since 1970.
-    pub(crate) at: Duration,
-    pub(crate) client: SocketAddr,
-    pub(crate) side: Side,
-    pub(crate) seq: u32,
-    pub(crate) ack: Option<u32>,
-    pub(crate) syn: bool,
-    pub(crate) fin: bool,
-    pub(crate) rst: bool,
-    pub(crate) payload: Cow<'a, [u8]>,
-    /// Payload bytes that the capture cut off.
-    pub(crate) missing: usize,
-}
-
-impl Segment<'_> {
-    fn len(&self) -> usize {
-        self.payload.len() + self.missing
-    }
-
-    fn into_owned(self) -> Segment<'static> {
-        Segment { payload: Cow::Owned(self.payload.into_owned()), ..self }
-    }
-}
 
 /// All connections to the watched port, and what happened on them in the order of capture.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     pub(crate) events: Vec<Event>,
     flows: Vec<Flow>,
-    /// The newest connection of each client address.
+    /// The index of the newest connection of each client address.
     latest: HashMap<SocketAddr, usize>,
-    /// Whether data in a row is one event, and what only acknowledges is none.
+    /// Whether consecutive data of one side is one event and pure acknowledgements are left out.
     compact: bool,
 }
 
 #[derive(Debug)]
 struct Flow {
     client_address: SocketAddr,
-    /// The last event.
+    /// The index of its last event.
     last: Option<usize>,
-    /// The sequence number of the client's SYN, which tells its retransmission from a new connection.
+    /// The sequence number of the client's SYN: a SYN with another number opens a new connection.
     initial: Option<u32>,
     session: Session,
     client: Direction,
@@ -64,12 +37,12 @@ struct Direction {
     next: Option<u32>,
     fin: bool,
     scanner: Scanner,
-    /// Segments behind a hole: a rule or a lossy link swallowed what is before them.
+    /// Segments behind a hole: a firewall rule or a lossy link dropped what comes before them.
     held: Vec<Segment<'static>>,
 }
 
 impl Recorder {
-    /// One for ladders.
+    /// A recorder for [`Capture::start_compact`](crate::Capture::start_compact).
     pub(crate) fn compact() -> Self {
         Self { compact: true, ..Self::default() }
     }
@@ -81,7 +54,7 @@ impl Recorder {
     pub(crate) fn push(&mut self, segment: Segment<'_>) {
         let id = self.connection_of(&segment);
         let side = segment.side;
-        // Bytes that the receiver acknowledges have been on the wire: if they are not here, the capture lost them.
+        // Acknowledged bytes were on the wire: if they are not here, the capture lost them.
         if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
             let unseen = |next| is_before(next, ack);
             if self.direction(id, side.other()).next.is_some_and(unseen) {
@@ -103,7 +76,7 @@ impl Recorder {
         self.release(id, side);
     }
 
-    /// Describes what is still held back: nothing will fill the holes any more.
+    /// Records the segments that are still held: nothing will fill the holes any more.
     pub(crate) fn finish(&mut self) {
         for id in 0..self.flows.len() {
             for side in [Side::Client, Side::Server] {
@@ -157,7 +130,7 @@ impl Recorder {
 
     fn record(&mut self, id: usize, side: Side, parts: Vec<Part>, at: Duration) {
         if self.compact {
-            if parts.iter().all(|part| matches!(part, Part::Ack | Part::Again)) {
+            if parts.iter().all(|part| part.is_hidden()) {
                 return;
             }
             let last = self.flows[id].last.and_then(|last| self.events.get_mut(last));
@@ -174,7 +147,7 @@ impl Recorder {
         self.events.push(Event { connection: id, client: flow.client_address, side, parts, at });
     }
 
-    /// Records the held segments that a filled hole has set free.
+    /// Records the held segments that follow directly on what has been seen.
     fn release(&mut self, id: usize, side: Side) {
         loop {
             let Direction { next: Some(next), held, .. } = self.direction(id, side) else { return };
@@ -199,7 +172,7 @@ impl Recorder {
         let Some(next) = direction.next.replace(seq) else { return };
         direction.scanner.lose();
         let parts = vec![Part::Gap(seq.wrapping_sub(next) as usize)];
-        // At the time of what came before: when these left, nobody knows.
+        // Nobody knows when these bytes left: take the time of the event before them.
         let at = self.events.last().map_or(Duration::ZERO, |event| event.at);
         self.record(id, side, parts, at);
     }
@@ -226,11 +199,11 @@ impl Direction {
         if !segment.rst && segment.len() > seen {
             let bytes = segment.payload.get(seen..).unwrap_or_default();
             let missing = segment.len() - seen - bytes.len();
-            *next = end_of(segment);
+            *next = segment.end();
             advanced = true;
             parts = self.scanner.feed(segment.side, session, bytes, missing);
         }
-        if segment.fin && !self.fin && *next == end_of(segment) {
+        if segment.fin && !self.fin && *next == segment.end() {
             self.fin = true;
             *next = next.wrapping_add(1);
             let unfinished = self.scanner.end();
@@ -247,16 +220,6 @@ impl Direction {
         }
         parts
     }
-}
-
-/// Whether `a` comes before `b` in sequence space, which wraps around (RFC 9293 §3.4).
-fn is_before(a: u32, b: u32) -> bool {
-    (1..1 << 31).contains(&b.wrapping_sub(a))
-}
-
-fn end_of(segment: &Segment<'_>) -> u32 {
-    // A segment is at most 64 KiB: IP's length field holds no more.
-    segment.seq.wrapping_add(u32::try_from(segment.len()).unwrap_or(u32::MAX))
 }
 
 /// Bounds the memory behind a hole: 64 MiB with the largest segments.
@@ -334,6 +297,6 @@ mod tests {
         assert_eq!(recorded([ack(10), data(10, 5)]), ["client: gap 10", "server: ACK", "client: data 5"]);
     }
 
-    /// So that every test above crosses the end of sequence space.
+    /// Makes every test above cross the end of sequence space.
     const ISN: u32 = u32::MAX - 3;
 }

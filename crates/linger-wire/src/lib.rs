@@ -1,8 +1,10 @@
-//! What a test can see of TCP connections on the wire: captures the segments of one server port and describes them
-//! line by line as a [`Transcript`]. It recognises TLS records, so that `close_notify` and alerts have lines too.
+//! What a test can see of TCP connections on the wire: captures the segments of one server port and describes
+//! them line by line as a [`Transcript`]. It recognises TLS records, so that `close_notify` and alerts have
+//! lines too.
 //!
-//! It works on Linux only; elsewhere this crate is empty. A [`Capture`] needs the right to open packet sockets: root,
-//! `CAP_NET_RAW`, or a network namespace of one's own. The feature `netns` gives each test such a namespace.
+//! It works on Linux only; elsewhere this crate is empty. A [`Capture`] needs the right to open packet
+//! sockets: root, `CAP_NET_RAW`, or a network namespace of one's own. The feature `netns` gives each test
+//! such a namespace.
 //!
 //! ```no_run
 //! # use linger_wire::{Capture, Part, Side};
@@ -29,15 +31,16 @@
 //!
 //! # Which packets are seen
 //!
-//! Loopback shows each packet twice, when it leaves and when it arrives; the capture keeps the copy that leaves. That
-//! copy is taken while the sender holds its socket, so the packets of one side are in order. It is also taken before the
-//! receiver can act, so whatever a packet causes comes after it. As a consequence, packets dropped by an output rule or
-//! by a lossy queue are not in the transcript, while those dropped by an input rule are.
+//! Loopback shows each packet twice, when it leaves and when it arrives; the capture keeps the copy that
+//! leaves. That copy is taken while the sender holds its socket, so the packets of one side are in order. It
+//! is also taken before the receiver can act, so whatever a packet causes comes after it. As a consequence,
+//! packets dropped by an output rule or by a lossy queue are not in the transcript, while those dropped by an
+//! input rule are.
 //!
-//! Lost packets are always reported. [`Transcript::problems`] lists how many packets the kernel dropped, bytes that were
-//! acknowledged but not seen, and packets that left before [`Capture::finish`] was called but were not seen. Only root
-//! outside user namespaces may have a queue larger than `net.core.rmem_max`; elsewhere, use [`Capture::start_cut`] to
-//! watch mass transfers.
+//! Lost packets are always reported. [`Transcript::problems`] lists how many packets the kernel dropped,
+//! bytes that were acknowledged but not seen, and packets that left before [`Capture::finish`] was called but
+//! were not seen. Only root outside user namespaces may have a queue larger than `net.core.rmem_max`;
+//! elsewhere, use [`Capture::start_cut`] to watch mass transfers.
 
 #![cfg(target_os = "linux")]
 
@@ -46,6 +49,7 @@ mod flow;
 #[cfg(feature = "netns")]
 pub mod netns;
 mod packet;
+mod segment;
 mod tls;
 mod transcript;
 

@@ -12,15 +12,14 @@
 //! # // The macro has written `main`.
 //! ```
 //!
-//! Every test is a process: the harness runs its own executable again, and that child enters a new namespace
+//! Every test is a process: the harness runs its own executable again. That child enters a new namespace
 //! while it still has one thread, because a namespace belongs to a thread and later threads inherit it.
-//! `cargo test -- NAME`,
-//! `--list` and `cargo nextest` work as with the built-in harness.
+//! `cargo test -- NAME`, `--list` and `cargo nextest` work as with the built-in harness.
 //!
-//! Root gets a plain network namespace and keeps its powers over the kernel. Anyone else gets a user
-//! namespace around it, in which the test is root over its own network only. Where neither is allowed the
-//! test is reported as ignored, with the reason; under `CI=true` it fails instead, so that nothing is
-//! skipped unnoticed.
+//! A test run by root gets a plain network namespace and keeps its rights over the kernel. Anyone else gets a
+//! user namespace around it, in which the test is root over its own network only. If the system allows
+//! neither, the test is reported as ignored, with the reason; under `CI=true` it fails instead, so that no
+//! test is skipped unnoticed.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -40,9 +39,9 @@ use rtnetlink::LinkUnspec;
 /// A test's name, as filters see it, and its body, which fails by panicking.
 pub type Test = (&'static str, fn());
 
-/// Runs the tests that the command line asks for, each in a child process with its own network namespace.
+/// Runs the tests that the command line selects, each in a child process with its own network namespace.
 ///
-/// Call it first thing in `main`: the child must not have started a thread yet.
+/// Call it at the start of `main`: the child must not have started a thread before.
 #[must_use]
 pub fn main(tests: &[Test]) -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -63,7 +62,7 @@ pub fn block_on(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a tokio runtime can be built");
     runtime.block_on(test);
-    // A blocking task that a test left behind must not hold up the end of its process.
+    // A blocking task that a test left behind must not delay the end of the process.
     runtime.shutdown_background();
 }
 
@@ -87,14 +86,14 @@ macro_rules! wire_tests {
     };
 }
 
-/// The parent's part: runs this executable again for one test and judges how it ended.
+/// In the parent: runs this executable again for one test and judges how it ended.
 fn run_in_child(name: &str, live: bool) -> Result<Completion, Failed> {
     let mut output = File::from(memfd_create(c"test output", MFdFlags::MFD_CLOEXEC)?);
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args([CHILD_FLAG, name]).stdin(Stdio::null()).kill_on_drop(true);
     if !live {
-        // A file, not a pipe: a process that outlives the test cannot hold the harness up. One file for both
-        // streams keeps their order.
+        // A file instead of a pipe, so that the harness does not wait for a process that outlives the test.
+        // One file for both streams keeps their order.
         command.stdout(output.try_clone()?).stderr(output.try_clone()?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -102,7 +101,7 @@ fn run_in_child(name: &str, live: bool) -> Result<Completion, Failed> {
         let mut child = command.spawn()?;
         match tokio::time::timeout(TIME_BOUND, child.wait()).await {
             Ok(status) => status.map(Some),
-            // This is SIGKILL to the child alone, followed by waiting for it.
+            // Sends SIGKILL to the child alone, and waits for it.
             Err(_) => child.kill().await.map(|()| None),
         }
     })?;
@@ -118,7 +117,7 @@ fn judge(status: Option<ExitStatus>, output: &str, ci: bool) -> Result<Completio
         None => Err(format!("still running after {TIME_BOUND:?}, killed\n{output}").into()),
         Some(status) if status.success() => Ok(Completion::Completed),
         Some(status) if status.code() == Some(UNAVAILABLE.into()) && !ci => {
-            // Terse reporters leave the reason of an ignored test out.
+            // Terse reporters do not print why a test is ignored.
             eprintln!("ignored: {output}");
             Ok(Completion::ignored_with(output))
         }
@@ -126,7 +125,7 @@ fn judge(status: Option<ExitStatus>, output: &str, ci: bool) -> Result<Completio
     }
 }
 
-/// The child's part: enters the namespace, then runs the test in it.
+/// In the child: enters the namespace, then runs the test in it.
 fn child(tests: &[Test], name: Option<&str>) -> ExitCode {
     let Some((_, test)) = tests.iter().find(|(known, _)| Some(*known) == name) else {
         eprintln!("no test is called {name:?}");
@@ -136,14 +135,14 @@ fn child(tests: &[Test], name: Option<&str>) -> ExitCode {
         eprintln!("{error}");
         return ExitCode::from(UNAVAILABLE);
     }
-    // Only now: gaining the capabilities of a user namespace clears this setting.
+    // Set after entering, because gaining the capabilities of a user namespace clears this setting.
     set_pdeathsig(Signal::SIGKILL).expect("SIGKILL is a signal");
     test();
     ExitCode::SUCCESS
 }
 
 fn enter_namespace() -> Result<(), Unavailable> {
-    // After unshare these would be the overflow ids.
+    // Read before `unshare`, after which they would be the overflow ids.
     let (uid, gid) = (geteuid(), getegid());
     match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => {}
@@ -165,9 +164,9 @@ fn enter_namespace() -> Result<(), Unavailable> {
     loopback_up().map_err(|error| Unavailable::new("bringing the loopback interface up", error))
 }
 
-/// Sets `lo` up, which also gives it `127.0.0.1` and `::1`.
+/// Brings `lo` up, which also gives it `127.0.0.1` and `::1`.
 fn loopback_up() -> io::Result<()> {
-    // A current-thread runtime: the test starts with one thread, as it would without this.
+    // A current-thread runtime, so that the process still has one thread when the test starts.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
@@ -197,12 +196,12 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// Says that this process is the child; the test's name follows. Not an environment variable, as those are
-/// inherited by the programs that tests start.
+/// The argument that makes this process the child; the test's name follows. It is not an environment
+/// variable, because the programs that tests start would inherit that.
 const CHILD_FLAG: &str = "--in-network-namespace";
 
-/// The child's exit code for "no namespace", customary for skipped tests in automake.
+/// The child's exit code for "no namespace": automake's code for a skipped test.
 const UNAVAILABLE: u8 = 77;
 
-/// A hung test ends here; none should come near.
+/// A test that hangs is killed after this time.
 const TIME_BOUND: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! Reads packets from the kernel and picks out what belongs to the watched port.
+//! Reads packets from the kernel and selects those of the watched port.
 
 use std::borrow::Cow;
 use std::io::{self, IoSliceMut};
@@ -16,31 +16,31 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeSpec, TimeVal};
 use socket2::{SockFilter, SockRef};
 
-use crate::flow::Segment;
+use crate::segment::Segment;
 use crate::transcript::Side;
 
-/// A packet that concerns the capture.
+/// A packet that the capture uses.
 #[derive(Debug)]
 pub(crate) enum Packet<'a> {
-    /// Of a connection to the watched port.
+    /// A segment of a connection to the watched port.
     Tcp(Segment<'a>),
-    /// Our own, with the number that it carries.
+    /// A packet of our own, with the number that it carries.
     Marker(u8),
 }
 
-/// The ports by which packets are told apart.
+/// The ports that identify these packets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) server: u16,
     pub(crate) marker: u16,
 }
 
-/// Which packets are looked at.
+/// Which packets are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// Those that leave: on loopback, all of them, once.
+    /// Packets that leave: on loopback this is each packet, once.
     Leaving,
-    /// Those that arrive from another host, too.
+    /// Packets that leave, and packets that arrive from another host.
     Both,
 }
 
@@ -61,12 +61,12 @@ pub(crate) fn open_socket(limit: u32, seen: Seen) -> io::Result<OwnedFd> {
     SockRef::from(&packets).attach_filter(&filter(limit, seen))?;
     setsockopt(&packets, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&packets, sockopt::RxqOvfl, &1)?;
-    // Forcing needs root outside user namespaces; the other is limited to net.core.rmem_max.
+    // `RcvBufForce` needs root outside user namespaces. `RcvBuf` is limited to net.core.rmem_max.
     if setsockopt(&packets, sockopt::RcvBufForce, &QUEUE_BYTES).is_err() {
         setsockopt(&packets, sockopt::RcvBuf, &QUEUE_BYTES)?;
     }
     setsockopt(&packets, sockopt::ReceiveTimeout, &TimeVal::new(0, 20_000))?;
-    // What came before the filter was in place.
+    // Discard what came before the filter was in place.
     let mut buffer = [0; 1];
     while read(&packets, &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
     Ok(packets)
@@ -88,12 +88,13 @@ pub(crate) fn read(packets: &OwnedFd, buffer: &mut [u8], flags: MsgFlags) -> nix
     Ok(received)
 }
 
-/// A classic BPF program: "if the packet type is outgoing (or, for both, to this host), keep `limit` bytes, else none".
+/// A classic BPF program: "if the packet type is outgoing (or, for both, to this host), keep `limit` bytes,
+/// else none".
 fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
     const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
     const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
     const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    // A negative offset: BPF knows its own fields, such as the packet type, by these.
+    // BPF addresses metadata such as the packet type by negative offsets.
     let packet_type = 0_u32.wrapping_add_signed(libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE);
     let other = if seen == Seen::Both { libc::PACKET_HOST } else { libc::PACKET_OUTGOING };
     [
@@ -105,7 +106,7 @@ fn filter(limit: u32, seen: Seen) -> [SockFilter; 5] {
     ]
 }
 
-/// Parses a packet that begins with its IP header and may be cut; `None` if it is none of ours.
+/// Parses a packet that begins with its IP header and may be cut. `None` if the capture does not use it.
 pub(crate) fn parse(packet: &[u8], ports: Ports, at: Duration) -> Option<Packet<'_>> {
     let parsed = LaxSlicedPacket::from_ip(packet).ok()?;
     let (source, destination, total): (IpAddr, IpAddr, usize) = match &parsed.net {
@@ -162,6 +163,6 @@ fn segment<'a>(
 
 /// More than any packet: segments on loopback are up to 64 KiB.
 pub(crate) const WHOLE: u32 = 128 * 1024;
-/// The kernel doubles it.
+/// Asked for; the kernel doubles it.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 const IPV6_HEADER: usize = 40;

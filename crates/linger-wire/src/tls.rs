@@ -1,16 +1,20 @@
-//! Finds TLS records in one direction of a TCP stream and says, without keys, what they are.
+//! Finds TLS records in one direction of a TCP stream and classifies them without keys.
 //!
-//! In TLS 1.3 the type of an encrypted record is hidden (RFC 8446 §5.2), so two facts stand in for it: an alert is two
-//! bytes, and the handshake's order is fixed. They mislead in these cases:
-//! - application data of exactly two bytes in a 1.3 record counts as an alert;
-//! - session tickets, key updates and data that a server sends before the client's Finished cannot be told from each
-//!   other: before that moment all counts as handshake, afterwards as data;
-//! - a client that pads its Finished, or that packs it behind a certificate with data in the same segment, has that data
-//!   counted as handshake.
+//! In TLS 1.3 the type of an encrypted record is hidden (RFC 8446 §5.2). The scanner infers it from two
+//! facts: an alert has two bytes, and the order of the handshake is fixed. The inference is wrong in these
+//! cases:
+//! - Application data of exactly two bytes in a TLS 1.3 record counts as an alert.
+//! - Session tickets, key updates and data that a server sends before the client's Finished look alike:
+//!   before it they all count as handshake, afterwards as data.
+//! - If a client pads its Finished, or sends it after a certificate with data in the same segment, that data
+//!   counts as handshake.
+
+mod record;
 
 use crate::transcript::{Part, Side};
+use record::{ALERT, APPLICATION_DATA, HANDSHAKE, HEADER, chooses_tls13, is_whole_records, parse_header};
 
-/// What both directions of a TLS connection know together.
+/// What the scanners of both directions of a connection share.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     tls13: bool,
@@ -26,7 +30,7 @@ enum Flight {
     Done,
 }
 
-/// Cuts one direction's stream into records.
+/// Cuts the stream of one direction into records.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     mode: Mode,
@@ -41,7 +45,7 @@ enum Mode {
     Unknown,
     Plain,
     Tls,
-    /// TLS, but bytes are missing: the next record boundary is not known.
+    /// TLS, but bytes are missing, so that the next record boundary is unknown.
     Lost,
 }
 
@@ -58,8 +62,8 @@ struct Record {
 impl Scanner {
     /// Takes the next bytes of the stream, all from one segment, and describes them.
     ///
-    /// `missing` bytes follow them that the capture cut off. The answer is empty if all there was is the beginning of a
-    /// record header: those bytes count with the rest of their record.
+    /// The capture cut off `missing` bytes after them. The result is empty if there was only the beginning of
+    /// a record header: those bytes are counted with the rest of their record.
     pub(crate) fn feed(
         &mut self,
         side: Side,
@@ -76,7 +80,7 @@ impl Scanner {
             return parts;
         }
         if side == Side::Client && session.client_flight == Flight::Sending {
-            // The flight is at most the segment it begins in.
+            // The flight ends with the segment in which it began.
             session.client_flight = Flight::Done;
         }
 
@@ -114,7 +118,7 @@ impl Scanner {
         parts
     }
 
-    /// Notes that the stream has a hole here.
+    /// Tells the scanner that bytes of the stream are missing here.
     pub(crate) fn lose(&mut self) {
         if self.mode != Mode::Plain {
             self.mode = Mode::Lost;
@@ -123,7 +127,7 @@ impl Scanner {
         self.record = None;
     }
 
-    /// The bytes of a header that will never be completed, at the end of the stream.
+    /// Ends the stream. Returns the number of bytes of an incomplete header at its end.
     pub(crate) fn end(&mut self) -> usize {
         std::mem::take(&mut self.header).len()
     }
@@ -150,7 +154,7 @@ impl Scanner {
         self.record = Some(Record { kind, length, left: length, head: Vec::new(), is_data });
     }
 
-    /// Moves on by `count` bytes of the current record, of which `bytes` are known.
+    /// Consumes `count` bytes of the current record. `bytes` are those that were captured.
     fn advance(
         &mut self,
         side: Side,
@@ -192,7 +196,7 @@ impl Scanner {
     }
 }
 
-/// Appends a part, or lets it grow the last one.
+/// Appends a part, or adds it to the last one if both are data or both are handshake.
 pub(crate) fn add(parts: &mut Vec<Part>, part: Part) {
     match (parts.last_mut(), part) {
         (Some(Part::Data(sum)), Part::Data(more)) => *sum += more,
@@ -201,64 +205,8 @@ pub(crate) fn add(parts: &mut Vec<Part>, part: Part) {
     }
 }
 
-/// The type and length of a record, if this can be the header of one.
-fn parse_header([kind, major, minor, high, low]: [u8; HEADER]) -> Option<(u8, usize)> {
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) && major == 3 && minor <= 4;
-    (known && length <= RECORD_LIMIT).then_some((kind, length))
-}
-
-/// Whether a segment holds records only, from its first byte to its last.
-fn is_whole_records(mut bytes: &[u8]) -> bool {
-    while let Some((header, rest)) = bytes.split_first_chunk() {
-        let Some((_, length)) = parse_header(*header) else { return false };
-        let Some(rest) = rest.get(length..) else { return false };
-        bytes = rest;
-        if bytes.is_empty() {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether a handshake record begins with a `ServerHello` (or `HelloRetryRequest`) that settles on TLS 1.3: its
-/// `supported_versions` extension says so (RFC 8446 §4.2.1).
-fn chooses_tls13(record: &[u8]) -> bool {
-    /// Splits off a vector whose length is written before it in `N` bytes.
-    fn vector<const N: usize>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-        let (length, rest) = bytes.split_first_chunk::<N>()?;
-        rest.split_at_checked(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
-    }
-    fn version(record: &[u8]) -> Option<[u8; 2]> {
-        let (&[SERVER_HELLO], rest) = record.split_first_chunk()? else { return None };
-        let (hello, _) = vector::<3>(rest)?;
-        let (_session_id, rest) = vector::<1>(hello.get(2 + 32..)?)?; // after the legacy version and the random
-        let (mut extensions, _) = vector::<2>(rest.get(2 + 1..)?)?; // after the cipher suite and the compression
-        while let Some((kind, rest)) = extensions.split_first_chunk() {
-            let (value, rest) = vector::<2>(rest)?;
-            if *kind == SUPPORTED_VERSIONS {
-                return value.try_into().ok();
-            }
-            extensions = rest;
-        }
-        None
-    }
-    version(record) == Some([3, 4])
-}
-
-const HEADER: usize = 5;
-/// The most a record may carry, with the largest expansion that any version allows.
-const RECORD_LIMIT: usize = (1 << 14) + 2048;
 /// Enough for a `ServerHello`, with a post-quantum key share too.
 const HEAD_LIMIT: usize = 4096;
-
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const SERVER_HELLO: u8 = 2;
-const SUPPORTED_VERSIONS: [u8; 2] = [0, 43];
-
 /// An alert in TLS 1.3: two bytes, the hidden type, the tag.
 const HIDDEN_ALERT: usize = 2 + 1 + 16;
 /// Finished in TLS 1.3: a header of four bytes, a SHA-256 or SHA-384 value, the hidden type, the tag.

@@ -1,4 +1,4 @@
-//! What went over the wire, in words.
+//! What a capture saw, as events and as text.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::tls::add;
 
-/// Who sent a segment.
+/// Who sent a segment. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The side that connected.
@@ -28,39 +28,70 @@ impl Side {
     }
 }
 
-/// One thing that a segment does. Complete: what else TCP can do is of no use here.
+/// One thing that a segment does. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The client opens the connection.
     Syn,
-    /// The server agrees.
+    /// The server accepts it.
     SynAck,
-    /// Nothing but an acknowledgement, a window update or a probe. Hidden unless asked for.
+    /// Only an acknowledgement, a window update or a probe. Hidden unless [asked for](Transcript::with_acks).
     Ack,
-    /// Only what was sent before. Hidden unless asked for.
+    /// Only what was sent before. Hidden unless [asked for](Transcript::with_acks).
     Again,
     /// TLS handshake records.
     Handshake,
-    /// Bytes of the stream; in TLS application data with all that the records add to it.
+    /// Bytes of the stream. Over TLS: application data, with what its records add to it.
     Data(usize),
-    /// A TLS alert, with its description if it is not encrypted.
+    /// A TLS alert, with the number of its description if it is not encrypted.
     Alert(Option<u8>),
     /// The end of this side's stream.
     Fin,
     /// A reset.
     Rst,
-    /// Bytes that were not captured: lost by the capture or on their way to the wire.
+    /// Bytes that were not captured: the capture lost them, or they were dropped before the wire.
     Gap(usize),
 }
 
-/// One segment, or several alike.
+impl Part {
+    /// Whether it belongs to the TCP or the TLS handshake.
+    fn is_opening(self) -> bool {
+        match self {
+            Self::Syn | Self::SynAck | Self::Handshake => true,
+            Self::Ack
+            | Self::Again
+            | Self::Data(_)
+            | Self::Alert(_)
+            | Self::Fin
+            | Self::Rst
+            | Self::Gap(_) => false,
+        }
+    }
+
+    /// Whether it adds nothing to what was sent before.
+    pub(crate) fn is_hidden(self) -> bool {
+        match self {
+            Self::Ack | Self::Again => true,
+            Self::Syn
+            | Self::SynAck
+            | Self::Handshake
+            | Self::Data(_)
+            | Self::Alert(_)
+            | Self::Fin
+            | Self::Rst
+            | Self::Gap(_) => false,
+        }
+    }
+}
+
+/// One segment, or several consecutive ones that were summed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The number of the connection, from 0 in the order of their first segments.
     pub connection: usize,
     /// The client's address.
     pub client: SocketAddr,
-    /// When the first of it left, since 1970.
+    /// When its first segment left, since 1970.
     pub at: Duration,
     /// The sender.
     pub side: Side,
@@ -70,9 +101,9 @@ pub struct Event {
 
 /// What was captured, in the order in which it left the hosts.
 ///
-/// `Display` gives one event per line, such as `server: alert + FIN`. Parts on one line left in one segment, except that
-/// data (and handshake records) of consecutive segments are summed up: `data 300 + FIN` may be two segments, of which the
-/// second holds data and FIN. [`exact`](Self::exact) shows each segment.
+/// `Display` prints one event per line, such as `server: alert + FIN`. Parts on one line left in one segment,
+/// except that data (or handshake records) of consecutive segments is summed up: `data 300 + FIN` may be two
+/// segments, the second with data and FIN. [`exact`](Self::exact) shows each segment.
 #[derive(Debug, Clone)]
 pub struct Transcript {
     events: Vec<Event>,
@@ -86,19 +117,19 @@ impl Transcript {
         Self { events, problems, acks: false, exact: false }
     }
 
-    /// The same with pure acknowledgements and retransmissions.
+    /// The same transcript with pure acknowledgements and retransmissions.
     #[must_use]
     pub fn with_acks(self) -> Self {
         Self { acks: true, ..self }
     }
 
-    /// The same with an event for each segment.
+    /// The same transcript with an event for each segment.
     #[must_use]
     pub fn exact(self) -> Self {
         Self { exact: true, ..self }
     }
 
-    /// Only one connection, by its number.
+    /// Only the connection with this number.
     #[must_use]
     pub fn connection(mut self, number: usize) -> Self {
         self.events.retain(|event| event.connection == number);
@@ -116,13 +147,19 @@ impl Transcript {
     pub fn close_part(mut self) -> Self {
         for number in 0..self.connections() {
             let of_this = |event: &Event| event.connection == number;
-            let last =
-                self.events.iter().rposition(|event| of_this(event) && event.parts.iter().any(is_opening));
+            let last = self
+                .events
+                .iter()
+                .rposition(|event| of_this(event) && event.parts.iter().any(|part| part.is_opening()));
             let Some(last) = last else { continue };
             let mut index = 0;
             self.events.retain_mut(|event| {
                 if of_this(event) && index == last {
-                    let kept = event.parts.iter().rposition(is_opening).map_or(0, |opening| opening + 1);
+                    let kept = event
+                        .parts
+                        .iter()
+                        .rposition(|part| part.is_opening())
+                        .map_or(0, |opening| opening + 1);
                     event.parts.drain(..kept);
                 } else if of_this(event) && index < last {
                     event.parts.clear();
@@ -134,12 +171,12 @@ impl Transcript {
         self
     }
 
-    /// The events, as they are shown.
+    /// The events as they are printed.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         let mut shown: Vec<Event> = Vec::new();
         for event in &self.events {
-            if !self.acks && event.parts.iter().all(|part| matches!(part, Part::Ack | Part::Again)) {
+            if !self.acks && event.parts.iter().all(|part| part.is_hidden()) {
                 continue;
             }
             match shown.last_mut() {
@@ -156,26 +193,27 @@ impl Transcript {
 
     /// The index in [`events`](Self::events) of the first event in which this side sends such a part.
     ///
-    /// The numbers inside the part do not matter: `Part::Data(0)` finds any data.
+    /// The number inside the part is ignored: `Part::Data(0)` finds any data.
     #[must_use]
     pub fn position(&self, side: Side, part: Part) -> Option<usize> {
         self.events().iter().position(|event| event.has(side, part))
     }
 
-    /// The same for the last such event.
+    /// The index of the last such event.
     #[must_use]
     pub fn last_position(&self, side: Side, part: Part) -> Option<usize> {
         self.events().iter().rposition(|event| event.has(side, part))
     }
 
-    /// The number of segments in which this side sent such a part; as above, numbers do not matter.
+    /// The number of segments in which this side sent such a part. The number inside the part is ignored.
     #[must_use]
     pub fn count(&self, side: Side, part: Part) -> usize {
         self.events.iter().filter(|event| event.has(side, part)).count()
     }
 
-    /// The number of connections that this side reset: the first reset on them is its own. A reset destroys the receiver's
-    /// socket too, whose kernel answers what is still on its way by resets that say nothing about it.
+    /// The number of connections that this side reset, that is, on which it sent the first reset. Later
+    /// resets do not count: a reset destroys the receiver's socket too, so the receiver's kernel may answer
+    /// what is still under way with resets.
     #[must_use]
     pub fn resets(&self, side: Side) -> usize {
         let mut seen = BTreeSet::new();
@@ -183,20 +221,21 @@ impl Transcript {
         resets.filter(|event| seen.insert(event.connection) && event.side == side).count()
     }
 
-    /// The bytes of data that this side sent.
+    /// How many bytes of data this side sent.
     #[must_use]
     pub fn data(&self, side: Side) -> usize {
         let parts = self.events.iter().filter(|event| event.side == side).flat_map(|event| &event.parts);
         parts.map(|part| if let Part::Data(bytes) = part { *bytes } else { 0 }).sum()
     }
 
-    /// Why this transcript may lack packets; empty if it is complete.
+    /// Why this transcript may lack packets. Empty if it is complete.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// The lines of the text. Problems of the capture follow as lines of their own, so that a comparison fails.
+    /// The lines that `Display` prints. Problems of the capture follow as lines of their own, so that a
+    /// comparison with the expected lines fails.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let several = self.events.iter().any(|event| event.connection != self.events[0].connection);
@@ -215,13 +254,13 @@ impl fmt::Display for Transcript {
 }
 
 impl Event {
-    /// Whether this side sends such a part here, whatever the numbers in it.
+    /// Whether this side sends such a part here. The number inside the part is ignored.
     #[must_use]
     pub fn has(&self, side: Side, part: Part) -> bool {
         self.side == side && self.parts.iter().any(|own| discriminant(own) == discriminant(&part))
     }
 
-    /// Whether `next` goes on with the bytes that this event ends with.
+    /// Whether `next` continues the data or the handshake with which this event ends.
     fn is_continued_by(&self, next: &Self) -> bool {
         let joins = matches!(
             (self.parts.last(), next.parts.first()),
@@ -263,8 +302,4 @@ impl fmt::Display for Part {
             Self::Gap(bytes) => write!(f, "gap {bytes}"),
         }
     }
-}
-
-fn is_opening(part: &Part) -> bool {
-    matches!(part, Part::Syn | Part::SynAck | Part::Handshake)
 }

@@ -3,21 +3,16 @@
 use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::accept::Accept;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::server::Connected;
@@ -27,7 +22,7 @@ use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
 use tower_linger::{HyperErrors, LingerLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
-use tower_linger_tests::server::{BareTls, BoxError, accept_loop};
+use tower_linger_tests::server::{BareTls, Http, accept_loop};
 
 /// Which server owns the connections, and how the layer is put around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,28 +149,16 @@ async fn axum_server(
     let app = app.into_make_service();
     let ended = match (linger, tls) {
         (None, None) => server.serve(app).await,
-        (None, Some(tls)) => server.acceptor(BareTlsAcceptor(tls)).serve(app).await,
+        (None, Some(tls)) => {
+            let config = RustlsConfig::from_config(tls.config().clone());
+            server.acceptor(RustlsAcceptor::new(config)).serve(app).await
+        }
         (Some(linger), None) => server.acceptor(LingerAcceptor::new(linger)).serve(app).await,
         (Some(linger), Some(tls)) => {
             server.acceptor(TlsLingerAcceptor::new(linger.tls(tls))).serve(app).await
         }
     };
     ended.expect("it ends at its deadline");
-}
-
-/// TLS for axum-server without the layer.
-#[derive(Clone)]
-struct BareTlsAcceptor(TlsAcceptor);
-
-impl<S: Send + 'static> Accept<TcpStream, S> for BareTlsAcceptor {
-    type Stream = TlsStream<TcpStream>;
-    type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, S)>> + Send>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let handshake = self.0.accept(stream);
-        Box::pin(async move { Ok((handshake.await?, service)) })
-    }
 }
 
 async fn tonic(listener: TcpListener, tls: Option<TlsAcceptor>, linger: Option<LingerLayer>, app: Router) {
@@ -223,45 +206,28 @@ async fn own_loop(
     linger: Option<LingerLayer>,
     app: Router,
 ) {
+    let mut http = Http::new(app);
     let running = match (hook, linger, tls) {
         (Hook::Axum | Hook::AxumServer | Hook::Tonic, ..) => unreachable!("these own their loop"),
-        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http(app)),
+        (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http),
         (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, Some(tls)) => {
-            accept_loop(listener, BareTls::new(tls, http(app)))
+            accept_loop(listener, BareTls::new(tls, http))
         }
-        (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http(app))),
-        (Hook::Layer, Some(linger), Some(tls)) => accept_loop(listener, linger.tls(tls).layer(http(app))),
+        (Hook::Layer, Some(linger), None) => accept_loop(listener, linger.layer(http)),
+        (Hook::Layer, Some(linger), Some(tls)) => accept_loop(listener, linger.tls(tls).layer(http)),
         (Hook::HyperErrors, Some(linger), None) => {
-            accept_loop(listener, linger.classify(HyperErrors).layer(http(app)))
+            accept_loop(listener, linger.classify(HyperErrors).layer(http))
         }
         (Hook::HyperErrors, Some(linger), Some(tls)) => {
-            accept_loop(listener, linger.classify(HyperErrors).tls(tls).layer(http(app)))
+            accept_loop(listener, linger.classify(HyperErrors).tls(tls).layer(http))
         }
         (Hook::Wrap, Some(linger), None) => {
-            let mut http = http(app);
             accept_loop(listener, service_fn(move |tcp| http.call(linger.wrap(tcp))))
         }
         (Hook::Wrap, Some(linger), Some(tls)) => {
-            let mut http = http(app);
             accept_loop(listener, BareTls::new(tls, service_fn(move |tls| http.call(linger.wrap(tls)))))
         }
     };
     std::future::pending::<()>().await;
     drop(running);
-}
-
-type Serving = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
-
-/// hyper-util with its defaults, and upgrades.
-fn http<I>(app: Router) -> impl Service<I, Response = (), Error = BoxError, Future = Serving> + Clone + Send
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    service_fn(move |io: I| {
-        let app = TowerToHyperService::new(app.clone());
-        Box::pin(async move {
-            let builder = auto::Builder::new(TokioExecutor::new());
-            builder.serve_connection_with_upgrades(TokioIo::new(io), app).await
-        }) as Serving
-    })
 }

@@ -1,6 +1,5 @@
 //! Servers whose policy has one setting changed, and their clients.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -20,12 +19,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ClientConfig;
-use tower::{Layer, Service, service_fn};
-use tower_linger::axum::{LingerListener, TlsLingerListener};
 use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
-use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, reporting, serve};
+use tower_linger_tests::server::{Engine, Running, listen, reporting};
 
 /// A bound that a test waits for.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
@@ -78,17 +75,10 @@ impl Scene {
         let (sender, descriptors) = mpsc::unbounded_channel();
         let sharing = Sharing { listener: listen().await, shared: shares.then_some(sender) };
         let certs = Certs::make();
-        let tls = tls.then(|| {
-            let acceptor = TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None)));
-            linger.clone().tls(acceptor)
-        });
-        let client = tls.as_ref().map(|_| Arc::new(certs.client(&Version::ALL)));
-        let running = match (engine, tls) {
-            (Engine::Axum, None) => serve(LingerListener::new(sharing, linger.clone()), app),
-            (Engine::Axum, Some(tls)) => serve(TlsLingerListener::new(sharing, tls), app),
-            (Engine::Hyper, None) => sharing.accept_loop(linger.layer(Http::new(app))),
-            (Engine::Hyper, Some(tls)) => sharing.accept_loop(tls.layer(Http::new(app))),
-        };
+        let acceptor =
+            tls.then(|| TlsAcceptor::from(Arc::new(certs.server(&Version::ALL, ClientAuth::None))));
+        let client = tls.then(|| Arc::new(certs.client(&Version::ALL)));
+        let running = engine.layered(sharing, &linger, acceptor, app);
         Self { running, linger, tls: client, reports, tunnels, descriptors }
     }
 
@@ -198,42 +188,20 @@ struct Sharing {
     shared: Option<UnboundedSender<TcpStream>>,
 }
 
-impl Sharing {
-    fn accept_loop<S>(self, mut connections: S) -> Running
-    where
-        S: Service<TcpStream, Response: Send, Error: Send, Future: Send + 'static> + Send + 'static,
-    {
-        let Self { listener, shared } = self;
-        let service = service_fn(move |io| {
-            share(&io, shared.as_ref());
-            let serving = connections.call(io);
-            async move {
-                drop(serving.await);
-                Ok::<_, Infallible>(())
-            }
-        });
-        accept_loop(listener, service)
-    }
-}
-
 impl Listener for Sharing {
     type Io = TcpStream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         let (io, peer) = Listener::accept(&mut self.listener).await;
-        share(&io, self.shared.as_ref());
+        if let Some(shared) = &self.shared {
+            let descriptor = io.as_fd().try_clone_to_owned().expect("there are descriptors left");
+            let _ = shared.send(TcpStream::from_std(descriptor.into()).expect("in a runtime"));
+        }
         (io, peer)
     }
 
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
-    }
-}
-
-fn share(io: &TcpStream, with: Option<&UnboundedSender<TcpStream>>) {
-    if let Some(with) = with {
-        let descriptor = io.as_fd().try_clone_to_owned().expect("there are descriptors left");
-        let _ = with.send(TcpStream::from_std(descriptor.into()).expect("in a runtime"));
     }
 }

@@ -11,10 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tower::Layer;
 use tower_linger::LingerLayer;
-use tower_linger::axum::TlsLingerListener;
-use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, midway, serve};
+use tower_linger_tests::server::{BareTls, Engine, Http, Running, accept_loop, listen, midway};
 
 use super::site;
 pub(super) use super::site::{LARGE_BYTES, MESSAGE, TRIES, UPLOAD_BYTES, last_request};
@@ -30,12 +28,7 @@ pub(super) fn app() -> Router {
 
 /// The app behind TLS and the layer.
 pub(super) async fn layered(engine: Engine, linger: &LingerLayer, config: ServerConfig) -> Running {
-    let tls = linger.clone().tls(TlsAcceptor::from(Arc::new(config)));
-    let listener = listen().await;
-    match engine {
-        Engine::Axum => serve(TlsLingerListener::new(listener, tls), app()),
-        Engine::Hyper => accept_loop(listener, tls.layer(Http::new(app()))),
-    }
+    engine.layered(listen().await, linger, Some(TlsAcceptor::from(Arc::new(config))), app())
 }
 
 /// The app behind TLS without the layer.

@@ -1,4 +1,4 @@
-//! Certificates for one run: an authority, a server on this machine, and a client.
+//! Certificates for one run: of an authority, of a server on this machine, and of a client.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// Where they are, PEM.
+/// Paths of the PEM files: of the authority's certificate, and of certificates with their keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Certs {
     pub(crate) authority: PathBuf,
@@ -20,8 +20,8 @@ pub(crate) struct Certs {
 }
 
 impl Certs {
-    /// Makes them, as files of a folder. `both.pem` is the server's certificate and key in one, as some
-    /// servers want it.
+    /// Makes them in this folder. `server-both.pem` has the server's certificate and key in one file, which
+    /// some servers need.
     pub(crate) fn make(folder: &Path) -> io::Result<Self> {
         let write = |name: &str, contents: &str| {
             let path = folder.join(name);
@@ -45,8 +45,8 @@ impl Certs {
     }
 }
 
-/// A server's configuration, HTTP/2 and HTTP/1.1; with a `client_authority` it asks for a certificate from
-/// it.
+/// A server's configuration for HTTP/2 and HTTP/1.1. With a `client_authority`, clients need a certificate
+/// that it issued.
 pub(crate) fn config(
     chain: &Path,
     key: &Path,
