@@ -153,7 +153,9 @@ impl fmt::Display for Sight {
             End::Fin => "FIN",
             End::CloseNotify => "close_notify, FIN",
             End::Reset => "reset",
-            other => return write!(f, "{amount}, {other:?}"),
+            other @ (End::Alert(_) | End::Failed(_) | End::TimedOut) => {
+                return write!(f, "{amount}, {other:?}");
+            }
         };
         write!(f, "{amount}, {end}")
     }
