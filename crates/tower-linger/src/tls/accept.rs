@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio_rustls::server::TlsStream;
+use tower_layer::Layer;
 use tower_service::Service;
 
-use super::TlsAcceptLayer;
 use super::error::{HandshakeError, TlsAcceptError};
 use super::handshake::{FailedHandshake, Handshake, Handshakes};
+use super::layer::TlsAcceptLayer;
 use crate::close::driver::Close;
 use crate::service::Linger;
 use crate::transport::Transport;
@@ -30,6 +31,14 @@ impl<S, C> TlsAccept<Linger<S, C>> {
     pub fn new(inner: S, tls: TlsAcceptLayer<C>) -> Self {
         let TlsAcceptLayer { handshakes, classifier } = tls;
         Self { inner: Linger::classified(inner, handshakes.linger.clone(), classifier), handshakes }
+    }
+}
+
+impl<S, C: Clone> Layer<S> for TlsAcceptLayer<C> {
+    type Service = TlsAccept<Linger<S, C>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TlsAccept::new(inner, self.clone())
     }
 }
 
