@@ -118,6 +118,7 @@ pub use self::http::RequestLayer as EarlyResponseLayer;
 pub use self::http::{
     RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
 };
+#[allow(unreachable_pub, unused_imports, reason = "each adapter needs its feature")]
 pub use adapter::*;
 #[cfg(feature = "hyper")]
 pub use classify::HyperErrors;

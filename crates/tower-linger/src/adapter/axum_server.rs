@@ -81,7 +81,8 @@ mod tls {
     use super::wrap;
     use crate::http::Watched;
     use crate::serve::io::LingerIo;
-    use crate::tls::{Handshake, HandshakeError, TlsAcceptLayer};
+    use crate::tls::handshake::Handshake;
+    use crate::tls::{HandshakeError, TlsAcceptLayer};
     use crate::transport::Transport;
 
     /// Does the TLS handshake, and properly closes the connections that axum-server drops, and those whose
@@ -105,7 +106,7 @@ mod tls {
         type Future = TlsAcceptorFuture<I, S>;
 
         fn accept(&self, stream: I, service: S) -> Self::Future {
-            let handshake = self.tls.start(stream);
+            let handshake = self.tls.handshakes.start(stream);
             TlsAcceptorFuture { handshake, service: Some(service), tls: self.tls.clone() }
         }
     }

@@ -7,37 +7,53 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio_rustls::server::TlsStream;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::error::{HandshakeError, TlsAcceptError};
 use super::handshake::{FailedHandshake, Handshake, Handshakes};
+use super::layer::TlsAcceptLayer;
 use crate::close::driver::Close;
+use crate::service::Linger;
 use crate::transport::Transport;
 
-/// A service of accepted connections that does the TLS handshake of each and hands it to a
-/// [`Linger`](crate::Linger); made by [`TlsAcceptLayer`](crate::TlsAcceptLayer).
+/// A service of accepted connections that does the TLS handshake of each and hands it to a [`Linger`]; made
+/// by [`TlsAcceptLayer`].
 #[derive(Debug, Clone)]
 pub struct TlsAccept<S> {
     inner: S,
     handshakes: Handshakes,
 }
 
-impl<S> TlsAccept<S> {
-    pub(super) fn around(inner: S, handshakes: Handshakes) -> Self {
-        Self { inner, handshakes }
+impl<S, C> TlsAccept<Linger<S, C>> {
+    /// Puts handshake and close around `inner`, a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo), as
+    /// `tls.layer(inner)` does.
+    pub fn new(inner: S, tls: TlsAcceptLayer<C>) -> Self {
+        let TlsAcceptLayer { handshakes, classifier } = tls;
+        Self { inner: Linger::classified(inner, handshakes.linger.clone(), classifier), handshakes }
     }
+}
 
-    /// The [`Linger`](crate::Linger) that gets the connections whose handshake succeeded.
+impl<S, C: Clone> Layer<S> for TlsAcceptLayer<C> {
+    type Service = TlsAccept<Linger<S, C>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TlsAccept::new(inner, self.clone())
+    }
+}
+
+impl<S> TlsAccept<S> {
+    /// The [`Linger`] that gets the connections whose handshake succeeded.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The [`Linger`](crate::Linger) that gets the connections whose handshake succeeded.
+    /// The [`Linger`] that gets the connections whose handshake succeeded.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The [`Linger`](crate::Linger) that gets the connections whose handshake succeeded.
+    /// The [`Linger`] that gets the connections whose handshake succeeded.
     pub fn into_inner(self) -> S {
         self.inner
     }

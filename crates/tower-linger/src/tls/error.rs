@@ -36,7 +36,8 @@ impl Error for HandshakeError {
     }
 }
 
-/// Why a [`TlsAccept`] failed: its handshake, or the service behind it, whose error is unchanged.
+/// Why a [`TlsAccept`](crate::TlsAccept) failed: its handshake, or the service behind it, whose error is
+/// unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsAcceptError<E> {

@@ -27,7 +27,7 @@ use crate::transport::Transport;
 
 /// What all handshakes of a layer share.
 #[derive(Clone)]
-pub(super) struct Handshakes {
+pub(crate) struct Handshakes {
     acceptor: TlsAcceptor,
     pub(super) timeout: Duration,
     pub(super) linger: LingerLayer,
@@ -40,7 +40,7 @@ impl Handshakes {
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
     }
 
-    pub(super) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
+    pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         Handshake {
             accept: Some(self.acceptor.accept(io).into_fallible()),
             deadline: after(self.timeout),

@@ -115,7 +115,8 @@ where
     loop {
         demand.wait().await;
         let (io, address) = listener.accept().await;
-        let (handshake, linger, accepted) = (tls.start(io), tls.linger().clone(), accepted.clone());
+        let (handshake, linger, accepted) =
+            (tls.handshakes.start(io), tls.linger().clone(), accepted.clone());
         spawn(async move {
             let mut handshake = pin!(handshake);
             let mut dropped = pin!(accepted.closed());

@@ -1,0 +1,95 @@
+//! The layer: which handshakes are done, and how the connections are closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linger_proto::{ClosePolicy, ConfigError};
+use tokio_rustls::TlsAcceptor;
+
+use super::handshake::Handshakes;
+use crate::classify::BySight;
+use crate::layer::{ClassifyLayer, LingerLayer};
+
+/// Turns a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo) into a service of accepted connections `T`:
+/// does the handshake, then serves and closes the connection as [`LingerLayer`] does. Made by
+/// [`LingerLayer::tls`] and [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
+///
+/// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
+/// Without a lingering close most clients lose it to a reset. So the connection of a failed handshake is
+/// half-closed, drained and released like any other.
+///
+/// ```
+/// use tokio::net::TcpStream;
+/// use tokio_rustls::{TlsAcceptor, server::TlsStream};
+/// use tower::{Service, ServiceBuilder};
+/// use tower_linger::{LingerIo, LingerLayer};
+///
+/// async fn serve(io: LingerIo<TlsStream<TcpStream>>) -> std::io::Result<()> {
+/// #   drop(io);
+///     Ok(())
+/// }
+///
+/// fn connections(acceptor: TlsAcceptor) -> impl Service<TcpStream> {
+///     ServiceBuilder::new().layer(LingerLayer::default().tls(acceptor)).service_fn(serve)
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TlsAcceptLayer<C = BySight> {
+    pub(crate) handshakes: Handshakes,
+    pub(super) classifier: C,
+}
+
+impl<C> TlsAcceptLayer<C> {
+    pub(crate) fn new(acceptor: TlsAcceptor, linger: LingerLayer, classifier: C) -> Self {
+        Self { handshakes: Handshakes::new(acceptor, linger), classifier }
+    }
+
+    /// Gives each handshake this long, instead of 10 s as axum-server and tls-listener do. A handshake that
+    /// takes longer has no message to save: its connection is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for a timeout of zero, or of more than a day.
+    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        const FIELD: &str = "handshake_timeout";
+        if timeout.is_zero() {
+            return Err(ConfigError::ZeroTime { field: FIELD });
+        }
+        if timeout > Duration::from_secs(24 * 60 * 60) {
+            return Err(ConfigError::TooLong { field: FIELD, time: timeout });
+        }
+        self.handshakes.timeout = timeout;
+        Ok(self)
+    }
+
+    /// Closes the connections of failed handshakes by a policy of their own. By default the layer's policy
+    /// applies to them, too; a shorter one is enough for an alert.
+    #[must_use]
+    pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
+        self.handshakes.failure_policy = Arc::new(policy);
+        self
+    }
+
+    /// How the connections are closed.
+    #[must_use]
+    pub fn linger(&self) -> &LingerLayer {
+        &self.handshakes.linger
+    }
+}
+
+impl LingerLayer {
+    /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
+    /// the connection lingers as well, so that the client reads the alert.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+        TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+}
+
+impl<C> ClassifyLayer<C> {
+    /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
+    #[must_use]
+    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+        TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+}
