@@ -46,7 +46,7 @@ const SLOW: Duration = Duration::from_millis(700);
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds
-/// WebSockets, which it closes with a code when a shutdown is requested.
+/// connections of the WebSocket protocol, which it closes with a code when a shutdown is requested.
 fn app(shutdown: &ShutdownHandle) -> Router {
     let shutdown = shutdown.clone();
     let websocket = async move |upgrade: WebSocketUpgrade| {
