@@ -74,7 +74,7 @@ impl CloseMachine {
         match (start.failure, machine.cut_shown_by()) {
             (Some(failure), _) if failure.is_final() => machine.finish(failure.outcome(), now),
             (_, Some(CutShownBy::Reset)) => machine.finish(Outcome::Aborted, now),
-            _ => {}
+            (_, Some(CutShownBy::Framing | CutShownBy::LateReset) | None) => {}
         }
         machine
     }

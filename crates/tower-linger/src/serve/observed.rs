@@ -80,7 +80,7 @@ impl Observed {
             _ if framing == Framing::Unknown => {
                 Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
             }
-            _ => Ends::Unknown(Verdict::aborted(shown_by)),
+            Override::None | Override::Policy(_) => Ends::Unknown(Verdict::aborted(shown_by)),
         };
         Verdict { ends, shown_by }
     }
