@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     deadline: Instant,
-    /// In nanoseconds, which reach for centuries.
+    /// In nanoseconds, which suffice for centuries.
     idle: u64,
     progress_at: Instant,
 }
@@ -24,8 +24,8 @@ impl Budget {
         Self { deadline: now + total, idle, progress_at: now }
     }
 
-    /// Restarts the idle clock from `at`, which may have passed already: bytes are sometimes read later than
-    /// they came.
+    /// Restarts the idle clock from `at`, which may be in the past: bytes are sometimes read later than they
+    /// came.
     pub(crate) fn progress(&mut self, at: Instant) {
         self.progress_at = self.progress_at.max(at);
     }

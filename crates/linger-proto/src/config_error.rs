@@ -20,19 +20,19 @@ pub enum ConfigError {
         /// The setting.
         field: &'static str,
     },
-    /// Two settings of which one leaves nothing for the other to do.
+    /// Two settings of which one leaves the other without effect.
     Exclusive {
         /// The setting.
         field: &'static str,
         /// The one that it leaves without effect.
         other: &'static str,
     },
-    /// No round trip is no silence at all.
+    /// Zero round trips: the early release would not wait for any silence.
     ZeroRoundTrips {
         /// The setting.
         field: &'static str,
     },
-    /// A time of more than a day, which is a slip in the unit.
+    /// A time of more than a day, which is most likely a mistake in the unit.
     TooLong {
         /// The setting.
         field: &'static str,

@@ -2,9 +2,8 @@
 //!
 //! A server that closes a TCP socket while bytes from its peer are unread, or still arriving, makes its
 //! kernel send a RST, and the peer loses what it was about to read. RFC 9112 §9.6 describes the cure:
-//! half-close, keep reading, then close. This crate decides every step of that, and does none of it: no
-//! socket, no clock, no runtime, no logging. Time is passed in, so that it can be model-checked and
-//! simulated.
+//! half-close, keep reading, then close. This crate decides each of these steps but performs none. It has no
+//! socket, clock, runtime or logging, and time is passed in, so it can be model-checked and simulated.
 //!
 //! ```text
 //!             events, now                    actions, next timeout
@@ -37,10 +36,10 @@
 //!
 //! | file | purpose |
 //! |---|---|
-//! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out |
-//! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: the words that machine and driver exchange |
+//! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out; `machine/`: its steps, its deadlines, when it gathers |
+//! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: what machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
-//! | `rare.rs` | what only some closes keep: reading through a session, settling, a shutdown's deadline |
+//! | `rare.rs` | state that only some closes need: reading through a session, settling, a shutdown's deadline |
 //! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |

@@ -4,23 +4,22 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The one final answer for a connection.
+/// How a close ended. Each close has exactly one outcome.
 ///
-/// The first group is how TCP connections end by the network's doing; a middlebox can forge any of it, and
-/// nobody can tell, so neither does this. The second group is our own bounds, the third our own decisions.
+/// The first group is what the network did to the connection; a middlebox can forge any of it, and nobody can
+/// tell. The second group is our own bounds, the third our own decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The peer's FIN, or its `close_notify` where the policy waits for it.
     PeerClosed {
-        /// Whether the peer's `close_notify` was **read**. Usually we drain below TLS and do not look for
-        /// it, so
-        /// `false` is a normal value, on plain connections the only one.
+        /// Whether the peer's `close_notify` was **read**. Usually we drain below TLS and do not look for it,
+        /// so `false` is normal, and on plain connections it is the only value.
         close_notify: bool,
     },
     /// A RST: seen by a read (`ECONNRESET`), or by a write as `EPIPE`.
     PeerReset,
-    /// ICMP said so, and the kernel gave up.
+    /// The kernel gave up after an ICMP error.
     Unreachable,
     /// A retransmission, user or keepalive timeout of the kernel (`ETIMEDOUT`).
     KernelTimeout,
@@ -43,7 +42,7 @@ pub enum Outcome {
 
     /// The policy has no drain: released right after the FIN.
     Undrained,
-    /// By policy our descriptor was closed, and the FIN left to the last one.
+    /// By policy only our descriptor was closed. The FIN follows when the last one is.
     LeftOpen,
     /// Too many connections lingered at once, and this was the oldest.
     Evicted,
@@ -51,10 +50,9 @@ pub enum Outcome {
     Acknowledged,
     /// The server's shutdown deadline came first: it cut the connection while it was served, or the close.
     ShutdownCut,
-    /// The connection failed while it was served, or a handler wants it so: it was ended in a way that does
-    /// not look clean. [`CloseReport::release`](crate::CloseReport::release) says whether by a RST, or by a
-    /// FIN without
-    /// `close_notify` behind a response whose framing shows that it is cut.
+    /// The connection failed while it was served, or a handler aborted it: it was ended in a way that does
+    /// not look clean. [`CloseReport::release`](crate::CloseReport::release) says whether that was a RST, or
+    /// a FIN without `close_notify` behind a response whose framing shows that it is cut.
     Aborted,
     /// The TLS handshake took too long, or was given up: the socket was closed. There was no message to save.
     HandshakeTimeout,
@@ -62,10 +60,12 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// One line for each outcome: everything that depends on which one it is. The compiler asks for a line for each
-/// variant.
+/// One line for each outcome: everything that depends on which one it is. The compiler asks for a line for
+/// each variant.
 macro_rules! outcomes {
-    ($($variant:ident $({ $flag:ident })? => $name:literal, $code:literal, $ended_by:ident, $if_cut:ident;)*) => {
+    ($(
+        $variant:ident $({ $flag:ident })? => $name:literal, $code:literal, $ended_by:ident, $if_cut:ident;
+    )*) => {
         impl Outcome {
             /// Every outcome of this version, in the order of their declaration; later versions may add some.
             pub const ALL: &[Self] = &[$(Self::$variant $({ $flag: false })?),*];

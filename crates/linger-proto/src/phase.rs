@@ -1,4 +1,4 @@
-//! The words that the machine and its driver exchange.
+//! What the machine and its driver exchange: phases, actions and events.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -168,15 +168,15 @@ impl Notified {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Start {
-    /// The first failure that the connection's user met, if any. Errors are one-shot in the kernel: after a
-    /// reset was reported once, the next read returns 0 and would look like a FIN.
+    /// The first failure that the connection's user met, if any. The kernel reports each error only once:
+    /// after a reset, the next read returns 0 and would look like a FIN.
     pub failure: Option<Failure>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
     pub fatal_alert: Option<Alert>,
-    /// The write side is closed already: by the connection's user, a tunnel's half-close for one. What the
-    /// peer sees of the end is decided then, so [`cut`](Self::cut) has no effect any more.
+    /// The connection's user has closed the write side already, as a tunnel's half-close does. The peer has
+    /// been shown that end, so [`cut`](Self::cut) has no effect any more.
     pub half_closed: Option<Notified>,
     /// The connection must not look cleanly ended.
     pub cut: Option<Cut>,
@@ -201,13 +201,12 @@ pub struct Cut {
     pub outcome: Option<Outcome>,
 }
 
-/// How the peer is shown that a connection was cut. None of them takes away what was sent, but the last.
+/// How the peer is shown that a connection was cut. Only the last way takes away what was sent.
 /// Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutShownBy {
-    /// By what was sent itself, which has a length, chunks or frames of which some are missing: flush, FIN
-    /// without
-    /// `close_notify`, drain.
+    /// By what was sent itself, because it has a length, chunks or frames of which some are missing: flush,
+    /// FIN without `close_notify`, drain.
     Framing,
     /// By a reset, since what was sent has no other end than the connection's (RFC 9112 §6.3): flush, wait
     /// until everything is acknowledged and the peer is quiet, RST.

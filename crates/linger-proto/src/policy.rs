@@ -10,7 +10,7 @@ mod check;
 
 pub use builder::ClosePolicyBuilder;
 
-/// How long, and for how much, a close may go on. Every wait is bounded; there is no "for ever".
+/// How long a close may take, and how many bytes it may read. Every wait is bounded.
 ///
 /// Each setting has a getter of its own name. [`to_builder`](Self::to_builder) starts from a policy that
 /// exists, to change one setting of it and to keep the others:
@@ -93,8 +93,8 @@ impl ClosePolicy {
         ClosePolicyBuilder { policy: *self }
     }
 
-    /// Whether the FIN is not to go out as soon as the connection's user has nothing more to say: the peer
-    /// has its turn first, or the last descriptor decides.
+    /// Whether the FIN does not go out as soon as the connection's user ends its writes, because the peer has
+    /// its turn first, or because the last descriptor decides.
     #[must_use]
     pub const fn holds_fin_back(&self) -> bool {
         !self.half_closes || self.peer_closes_first.is_some()

@@ -1,8 +1,8 @@
-//! What only some closes keep: apart, so that it costs the others a pointer.
+//! State that only some closes need. It is boxed, so the others pay only for a pointer.
 
 use std::time::{Duration, Instant};
 
-/// What only some closes need.
+/// State that only some closes need.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rare {
     /// The server's shutdown deadline, once there is one.
@@ -11,12 +11,12 @@ pub(crate) struct Rare {
     pub(crate) session: Option<SessionRead>,
     /// When everything was acknowledged, and how long the peer has to be quiet from then on.
     pub(crate) acknowledged: Option<(Instant, Duration)>,
-    /// While everything is waited for to be acknowledged.
+    /// While the close waits until everything is acknowledged.
     pub(crate) settling: Option<Settling>,
 }
 
 impl Rare {
-    /// Of a close that needs none of it.
+    /// The state of a close that needs none of it.
     pub(crate) const NONE: &Self = &Self { cut_at: None, session: None, acknowledged: None, settling: None };
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct SessionRead {
 pub(crate) struct Settling {
     pub(crate) ask_at: Instant,
     pub(crate) interval: Duration,
-    /// As the system last said it.
+    /// The system's last answer.
     pub(crate) unacked: Option<u64>,
     /// Since when nothing is unacknowledged.
     pub(crate) acknowledged_at: Option<Instant>,
-    /// When the peer sent something last.
+    /// When the peer last sent something.
     pub(crate) last_byte_at: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! What there is to tell about one finished close.
+//! The report on one finished close.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::Phase;
 
-/// Everything worth knowing about one finished close.
+/// What happened in one finished close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]

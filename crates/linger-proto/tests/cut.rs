@@ -1,4 +1,5 @@
-//! Connections that are cut, and sessions that are broken: what the peer is shown, and what arrives before it.
+//! Connections that are cut, and sessions that are broken: what the peer is shown, and what arrives before
+//! it.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,5 +1,5 @@
-//! A flood is gathered in the kernel. These tests drive a drain over a simulated receive queue, which wakes its
-//! driver at the low-water mark that the machine asks for.
+//! A flood is gathered in the kernel. These tests drive a drain over a simulated receive queue, which wakes
+//! its driver at the low-water mark that the machine asks for.
 
 #![expect(
     clippy::disallowed_methods,

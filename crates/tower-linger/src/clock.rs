@@ -11,7 +11,7 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// This long from now. What is too long for the clock to tell is "never": some decades.
+/// This long from now. Decades are the longest, so that the clock does not overflow: they stand for "never".
 pub(crate) fn after(time: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let now = now();
@@ -23,7 +23,7 @@ pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
     tokio::time::sleep_until(deadline.into())
 }
 
-/// Blocks the thread until it is unparked, or the time has come, or for no reason.
+/// Blocks the thread until it is unparked or the time has come. It may return earlier for no reason.
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep in a thread")]
 pub(crate) fn park_until(deadline: Instant) {
     thread::park_timeout(deadline.saturating_duration_since(now()));

@@ -1,5 +1,6 @@
 //! A connection while it is closed.
 
+mod closing;
 pub(crate) mod driver;
 pub(crate) mod log;
 mod progress;

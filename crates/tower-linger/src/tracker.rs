@@ -2,6 +2,7 @@
 
 mod entry_id;
 mod eviction;
+mod moment;
 pub(crate) mod shutdown;
 pub(crate) mod state;
 pub(crate) mod summary;
@@ -9,3 +10,4 @@ mod timer_task;
 mod timers;
 #[expect(clippy::module_inception, reason = "the room's public API")]
 pub(crate) mod tracker;
+pub(crate) mod wakeup;

@@ -1,4 +1,4 @@
-//! Setting after setting to a [`ClosePolicy`], with the bounds of each.
+//! The builder of a [`ClosePolicy`], with the bounds of each setting.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl ClosePolicyBuilder {
     }
 
     /// Flushes, notifies, sends the FIN and releases the socket at once, as servers without a lingering
-    /// close do: for abusers, who are owed no socket. What has arrived by then is discarded; what comes
+    /// close do: for abusive clients, for example. What has arrived by then is discarded; what comes
     /// later is answered by a RST.
     pub const fn without_drain(mut self) -> Self {
         self.policy.drains = false;

@@ -1,26 +1,18 @@
-//! The close's only loop: action → I/O → event.
+//! A close as its owner holds it: awaited, dropped, or detached into a task of its own.
 
 use std::fmt;
 use std::future::Future;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
 
-use linger_proto::{
-    Action, CloseMachine, ClosePolicy, CloseReport, CutShownBy, Event, Outcome, Phase, Release, Start,
-};
+use linger_proto::{ClosePolicy, CloseReport, Start};
 
 use crate::classify::Ending;
-use crate::clock::now;
-use crate::close::log;
-use crate::close::progress::Progress;
+use crate::close::closing::Closing;
 use crate::close::settings::Settings;
-use crate::close::stream::Stream;
 use crate::close::ticket::Ticket;
-use crate::close::verdict::{Ends, Verdict};
+use crate::close::verdict::Verdict;
 use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -28,7 +20,8 @@ use crate::transport::Transport;
 /// bounded drain, release.
 ///
 /// Only its caller can wait for it, by awaiting the [`Close`]: no [`Tracker`] that a shutdown waits for
-/// counts it. A server that closes connections by hand calls [`LingerLayer::close`](crate::LingerLayer::close).
+/// counts it. A server that closes connections by hand calls
+/// [`LingerLayer::close`](crate::LingerLayer::close).
 ///
 /// # Cancel safety
 ///
@@ -46,7 +39,7 @@ use crate::transport::Transport;
 ///
 /// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as
 /// the process may have descriptors do so at once. For one more, the oldest ends as
-/// [`Evicted`](Outcome::Evicted).
+/// [`Evicted`](crate::Outcome::Evicted).
 ///
 /// # Examples
 ///
@@ -73,8 +66,8 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     Close::of_unserved(io, Arc::new(Settings { policy, tracker, wants_report: true, ..Settings::default() }))
 }
 
-/// A close that its owner awaits; made by [`close()`] and [`LingerLayer::close`](crate::LingerLayer::close). If
-/// it is dropped before its end, a task of its own goes on with it.
+/// A close that its owner awaits; made by [`close()`] and [`LingerLayer::close`](crate::LingerLayer::close).
+/// If it is dropped before its end, a task of its own goes on with it.
 #[must_use = "futures do nothing unless polled"]
 pub struct Close<T: Transport> {
     closing: Option<Closing<T>>,
@@ -83,8 +76,8 @@ pub struct Close<T: Transport> {
 impl<T: Transport> Drop for Close<T> {
     fn drop(&mut self) {
         match self.closing.take() {
-            // The transport panicked; asked again while the thread unwinds, it would take the process along.
-            Some(closing) if closing.is_performing => closing.give_up(),
+            // If it panicked once more while the thread unwinds, the process would abort.
+            Some(closing) if closing.has_panicked() => closing.give_up(),
             Some(closing) if closing.is_detached => closing.abandon(),
             Some(closing) => Self { closing: Some(closing) }.detach(),
             None => {}
@@ -109,24 +102,11 @@ impl<T: Transport> Close<T> {
         Self::new(io, Start::default(), Verdict::WHOLE, policy, Ticket::of_unknown(settings))
     }
 
-    /// Takes the word of somebody who has seen the service's result. Before the first poll.
+    /// Takes the service's result into account. To be called before the first poll.
     pub(crate) fn classified(&mut self, ending: Ending) {
-        let Some(closing) = &mut self.closing else { return };
-        let Verdict { ends, shown_by } = closing.verdict;
-        let as_seen = closing.verdict.cut();
-        let cut = match (ending, ends) {
-            (Ending::Reset, _) => Some(Verdict::aborted(CutShownBy::Reset)),
-            (Ending::Graceful | Ending::GracefulBy(_), Ends::Whole | Ends::Unknown(_)) => None,
-            // It was decided before, or the peer was told by the service's half-close; or something is
-            // unanswered, which is no graceful end whatever the result says.
-            (_, Ends::Cut(_) | Ends::Told | Ends::Busy) | (Ending::AsSeen, _) => as_seen,
-            (Ending::Abort, _) => Some(Verdict::aborted(shown_by)),
-        };
-        let policy = match ending {
-            Ending::GracefulBy(policy) => Arc::new(policy),
-            _ => closing.machine.shared_policy(),
-        };
-        closing.machine.restart(policy, cut, now());
+        if let Some(closing) = &mut self.closing {
+            closing.restart(ending);
+        }
     }
 
     /// Goes on in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
@@ -138,7 +118,7 @@ impl<T: Transport> Close<T> {
     pub(crate) fn detach(mut self) {
         let Some(closing) = &mut self.closing else { return };
         closing.is_detached = true;
-        if let Some(runtime) = closing.ticket.runtime() {
+        if let Some(runtime) = closing.runtime() {
             drop(runtime.spawn(self));
         }
     }
@@ -162,229 +142,8 @@ impl<T: Transport> Future for Close<T> {
 
 impl<T: Transport> fmt::Debug for Close<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = self.closing.as_ref().map(|closing| closing.machine.phase());
+        let phase = self.closing.as_ref().map(Closing::phase);
         f.debug_struct("Close").field("phase", &phase).finish_non_exhaustive()
-    }
-}
-
-/// A connection that is being closed.
-struct Closing<T: Transport> {
-    machine: CloseMachine,
-    stream: Stream<T>,
-    /// Dropped last, after the report: who waits for the tracker has all reports.
-    ticket: Ticket,
-    /// Tells whether the transport woke us, while something of ours is written.
-    progress: Progress,
-    /// How many bytes of the peer wake us.
-    woken_at: NonZeroU32,
-    verdict: Verdict,
-    /// Whether it runs in a task of its own already.
-    is_detached: bool,
-    /// Whether the transport is being asked for something: if this is seen at another time, it panicked.
-    is_performing: bool,
-}
-
-/// Most steps in one poll: one close discards at most this many times 1 MiB before it lets other tasks run.
-const STEPS_PER_POLL: usize = 16;
-
-impl<T: Transport> Closing<T> {
-    fn new(io: T, mut start: Start, verdict: Verdict, policy: Arc<ClosePolicy>, ticket: Ticket) -> Self {
-        start.cut = verdict.cut();
-        Self {
-            machine: CloseMachine::new(policy, start, now()),
-            stream: Stream::Session(Box::new(io)),
-            ticket,
-            progress: Progress::default(),
-            woken_at: NonZeroU32::MIN,
-            verdict,
-            is_detached: false,
-            is_performing: false,
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReport> {
-        // The clock is read once, and again after what takes long: nothing waits in here.
-        let mut at = now();
-        for _ in 0..STEPS_PER_POLL {
-            let Some(action) = self.machine.action() else { break };
-            let event = match self.perform(action, cx) {
-                Poll::Ready(event) => event,
-                Poll::Pending => ready!(self.wait(cx, at)),
-            };
-            if let Event::Discarded(_) = event {
-                at = now();
-            }
-            self.handle(event, at);
-        }
-        if self.machine.action().is_some() {
-            // A peer that never lets us wait is no exception to the server's deadline and limits.
-            if let Poll::Ready(event) = self.await_decision(cx, at) {
-                self.handle(event, at);
-            }
-        }
-        if let Some(report) = self.machine.report() {
-            return Poll::Ready(report);
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Asks the transport for one action. While our own bytes are written, it is noticed whether it is the
-    /// transport that wakes us.
-    fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
-        self.is_performing = true;
-        let writes = matches!(action, Action::Flush | Action::Notify | Action::HalfClose { .. });
-        let polled = if writes {
-            let stream = &mut self.stream;
-            self.progress.poll(cx, |cx| stream.perform(action, cx))
-        } else {
-            self.stream.perform(action, cx)
-        };
-        self.is_performing = false;
-        polled
-    }
-
-    /// Nothing can be done now: waits for a deadline, the server's or the machine's.
-    fn wait(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<Event> {
-        if self.machine.wants_acknowledgement() {
-            if let Poll::Ready(event) = self.stream.poll_acknowledged(cx) {
-                return Poll::Ready(event);
-            }
-        }
-        if self.machine.phase() == Phase::Settle {
-            self.handle(Event::Unacked(self.stream.unacked()), at);
-        }
-        if let Some(Action::Discard { limit, wake_at }) = self.machine.action() {
-            if wake_at != self.woken_at {
-                self.set_low_water(limit, wake_at, at);
-            }
-        }
-        if self.progress.take(|| self.stream.unacked()) {
-            self.handle(Event::WriteProgress, at);
-        }
-        if self.machine.next_timeout().is_none_or(|timeout| timeout <= at) {
-            return Poll::Ready(Event::Tick);
-        }
-        self.await_decision(cx, at)
-    }
-
-    /// Waits until the machine's time is up, or until something is decided about this close.
-    fn await_decision(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<Event> {
-        let timeout = self.machine.next_timeout().unwrap_or(at);
-        match self.ticket.wait(cx, timeout, at, || self.stream.peer()) {
-            // The machine may give what is cut a moment more.
-            Some(event @ Event::ShutdownBy(_)) => {
-                self.handle(event, at);
-                match self.machine.next_timeout() {
-                    // It is woken at its new time, not only at the one before.
-                    Some(shortened) if shortened > at => {
-                        if shortened < timeout {
-                            let _known = self.ticket.wait(cx, shortened, at, || self.stream.peer());
-                        }
-                        Poll::Pending
-                    }
-                    _ => Poll::Ready(Event::Tick),
-                }
-            }
-            Some(Event::Abandoned) => {
-                self.do_without_waiting();
-                Poll::Ready(Event::Abandoned)
-            }
-            Some(event) => Poll::Ready(event),
-            None => Poll::Pending,
-        }
-    }
-
-    /// Has us woken when that many bytes are there. Bytes below the old mark have woken nobody, so they are
-    /// read when it falls, and count from when they came.
-    fn set_low_water(&mut self, limit: NonZeroUsize, wake_at: NonZeroU32, at: Instant) {
-        let is_set = self.stream.set_low_water(wake_at.get());
-        if wake_at > self.woken_at {
-            if is_set {
-                self.woken_at = wake_at;
-            } else {
-                self.handle(Event::CannotGather, at);
-            }
-            return;
-        }
-        self.woken_at = wake_at;
-        let ago = self.stream.last_received();
-        if let Some(event) = self.stream.discard_now(limit) {
-            let came_at = ago.and_then(|ago| at.checked_sub(ago)).unwrap_or(at);
-            self.handle(event, came_at);
-        }
-    }
-
-    fn handle(&mut self, event: Event, at: Instant) {
-        let before = self.machine.phase();
-        self.machine.handle(event, at);
-        let after = self.machine.phase();
-        if before != after {
-            self.progress = Progress::default();
-            log::phase(before, after);
-        }
-    }
-
-    /// Nobody will poll this any more: what can be done without waiting is done once.
-    fn abandon(mut self) {
-        self.do_without_waiting();
-        self.handle(Event::Abandoned, now());
-        if let Some(report) = self.machine.report() {
-            let _ = self.release(report);
-        }
-    }
-
-    fn do_without_waiting(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..STEPS_PER_POLL {
-            let Some(action) = self.machine.action() else { break };
-            // This may run while the thread unwinds: then a panic of the transport would take the process
-            // along.
-            let polled = catch_unwind(AssertUnwindSafe(|| self.stream.perform(action, &mut cx)));
-            let Ok(Poll::Ready(event)) = polled else { break };
-            self.handle(event, now());
-        }
-    }
-
-    /// Lets go of the socket and tells about it.
-    fn release(self, mut report: CloseReport) -> CloseReport {
-        let Self { machine, stream, ticket, .. } = self;
-        match report.release {
-            Release::Abort if stream.abort() => {}
-            // There is no RST on this transport.
-            Release::Abort => report.release = Release::Close,
-            Release::Close if report.outcome.is_connection_over() => {}
-            // What has arrived is for whoever holds the other descriptor.
-            Release::Close if report.outcome == Outcome::LeftOpen => {}
-            Release::Close => {
-                if let Some(timeout) = machine.policy().orphan_timeout() {
-                    stream.bound_orphan(timeout);
-                }
-                report.bytes_drained += stream.discard_arrived(machine.bytes_left());
-            }
-        }
-        if ticket.settings().wants_report {
-            report.unacked = stream.unacked();
-        }
-        drop(stream);
-        Self::tell(ticket, &report);
-        report
-    }
-
-    /// The transport panicked: it is asked for nothing any more.
-    fn give_up(mut self) {
-        self.handle(Event::Abandoned, now());
-        let Self { machine, stream, ticket, .. } = self;
-        drop(stream);
-        if let Some(report) = machine.report() {
-            Self::tell(ticket, &report);
-        }
-    }
-
-    fn tell(ticket: Ticket, report: &CloseReport) {
-        log::outcome(report);
-        ticket.settings().report(report);
-        ticket.end(report.outcome);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a log sees of a close (feature `tracing`).
 //!
 //! Target `tower_linger`. One event per phase change, at `TRACE`: `from`, `to`. One event per finished
-//! close, at
-//! `DEBUG`: `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us`
+//! close, at `DEBUG`:
+//! `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us`
 //! (microseconds) and, where there was one, `failure`. One event per failed TLS handshake, at `DEBUG`:
 //! `error`.
 

@@ -1,4 +1,5 @@
-//! Whether what we write makes progress: a close is polled for other reasons, too.
+//! Whether our writes make progress. A close is polled for other reasons, too, so a poll alone does not say
+//! so.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 #[derive(Default)]
 pub(crate) struct Progress(Option<Arc<Watched>>);
 
-/// A task's waker that notes that it was used, and what the peer had not taken yet.
+/// A task's waker that remembers that it was used, and how much the peer had not acknowledged before.
 struct Watched {
     task: Mutex<Waker>,
     was_woken: AtomicBool,
@@ -16,7 +17,7 @@ struct Watched {
 }
 
 impl Progress {
-    /// Polls the transport, in a way that its wake-up is noticed.
+    /// Polls the transport with a waker that remembers being used.
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! How the connections of a layer are closed, and who is told about it. Shared by the layer's clones.
+//! How the connections of a layer are closed, and who gets the reports. The layer's clones share it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,8 +25,8 @@ impl Settings {
         Self { policy: Arc::new(policy), ..Self::default() }
     }
 
-    /// Tells the observer. Its panic is its own: it takes neither the service's result nor the count away,
-    /// and does not abort a process that is unwinding already. The panic hook has told about it.
+    /// Tells the observer. If it panics, the service's result and the count are kept, and a process that is
+    /// unwinding already does not abort. The panic hook has printed the panic.
     pub(crate) fn report(&self, report: &CloseReport) {
         if let Some(observer) = &self.on_close {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(report)));

@@ -1,4 +1,4 @@
-//! A connection that is being closed: with its session, and below it.
+//! The stream of a connection that is being closed, before and after its session is dropped.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::transport::{self, Transport};
 
 /// The connection, before and after its session is dropped. Performs one action of the machine.
 pub(crate) enum Stream<T: Transport> {
-    /// Apart, so that it holds no memory when it is gone.
+    /// Boxed, so that its memory is free once it is gone.
     Session(Box<T>),
     Raw(T::Raw),
     /// Only while it passes from one to the other.
@@ -22,7 +22,7 @@ pub(crate) enum Stream<T: Transport> {
 }
 
 impl<T: Transport> Stream<T> {
-    /// Does what the machine asks for, and says what came of it.
+    /// Performs the machine's action. Returns the event that answers it.
     pub(crate) fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
         if let Action::Discard { .. } | Action::Settle { .. } | Action::HalfClose { below_session: true } =
             action
@@ -52,7 +52,7 @@ impl<T: Transport> Stream<T> {
         };
         Poll::Ready(result.unwrap_or_else(|error| match error {
             error if tokio::runtime::is_rt_shutdown_err(&error) => Event::Abandoned,
-            // What a TLS stream of another crate says of a FIN without close_notify.
+            // How TLS streams of other crates report a FIN without close_notify.
             error
                 if is_unexpected_eof(&error)
                     && matches!(action, Action::Discard { .. } | Action::Settle { .. }) =>
@@ -63,8 +63,8 @@ impl<T: Transport> Stream<T> {
         }))
     }
 
-    /// Completes when the peer has acknowledged everything. That the system cannot say so is no failure of
-    /// the close.
+    /// Completes when the peer has acknowledged everything, and never if the system cannot tell: that is no
+    /// failure of the close.
     pub(crate) fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let Self::Raw(io) = self else { return Poll::Pending };
         match ready!(io.poll_acknowledged(cx)) {
@@ -73,7 +73,7 @@ impl<T: Transport> Stream<T> {
         }
     }
 
-    /// Has the reader woken only when this many bytes are there; says whether that can be had.
+    /// Wakes the reader only when this many bytes are there. Returns whether the system can do that.
     pub(crate) fn set_low_water(&self, bytes: u32) -> bool {
         matches!(self, Self::Raw(io) if transport::set_low_water(io, bytes))
     }
@@ -96,7 +96,7 @@ impl<T: Transport> Stream<T> {
         };
     }
 
-    /// Has the release send a RST; says whether it will.
+    /// Makes the release send a RST. Returns whether it will.
     pub(crate) fn abort(&self) -> bool {
         match self {
             Self::Session(io) => transport::abort(&**io),

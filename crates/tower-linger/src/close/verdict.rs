@@ -2,6 +2,8 @@
 
 use linger_proto::{Cut, CutShownBy, Outcome};
 
+use crate::classify::Ending;
+
 /// What a connection's end means, when its service lets go of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ends {
@@ -38,6 +40,22 @@ impl Verdict {
             Ends::Told | Ends::Whole => None,
             Ends::Busy => Some(Self::aborted(self.shown_by)),
             Ends::Unknown(cut) | Ends::Cut(cut) => Some(cut),
+        }
+    }
+
+    /// How to end it by the service's result. That counts only where the connection was seen idle, or where
+    /// nobody can tell: something unanswered is no graceful end whatever the result says, and what was
+    /// decided before, or shown to the peer by a half-close, stays.
+    pub(crate) fn cut_by(self, ending: Ending) -> Option<Cut> {
+        let by_result = match ending {
+            Ending::Reset => return Some(Self::aborted(CutShownBy::Reset)),
+            Ending::AsSeen => return self.cut(),
+            Ending::Graceful | Ending::GracefulBy(_) => None,
+            Ending::Abort => Some(Self::aborted(self.shown_by)),
+        };
+        match self.ends {
+            Ends::Whole | Ends::Unknown(_) => by_result,
+            Ends::Told | Ends::Busy | Ends::Cut(_) => self.cut(),
         }
     }
 }

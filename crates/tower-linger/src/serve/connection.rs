@@ -1,5 +1,4 @@
-//! What others than its owner may do to a connection while it is served: cut it, wake it, and say how it is
-//! to end.
+//! What others than its owner do to a connection while it is served: cut it, wake it, and override its close.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,7 +23,7 @@ pub(crate) struct Connection {
 
 #[derive(Default)]
 struct State {
-    /// Who polls the connection, by direction.
+    /// The tasks that poll the connection, by direction.
     wakers: [Option<Waker>; 2],
     wanted: Override,
 }
@@ -60,7 +59,7 @@ impl Connection {
         Self { flags: AtomicU8::new(FRESH), ..Self::default() }
     }
 
-    /// Whether anything but a plain read or write is to be done.
+    /// What makes a read or a write more than a plain one. Zero most of the time.
     #[inline]
     pub(crate) fn flags(&self) -> u8 {
         self.flags.load(Ordering::Acquire)
@@ -90,13 +89,14 @@ impl Connection {
         self.set(PASSED_ON);
     }
 
-    /// Nobody polls it any more. Its handlers may still hold it, and need not hold a task with it.
+    /// Drops the wakers, since nobody polls it any more. Handlers may hold it for longer, and must not keep a
+    /// task alive with it.
     pub(crate) fn end(&self) {
         let wakers = std::mem::take(&mut self.lock().wakers);
         drop(wakers);
     }
 
-    /// Who is to be woken when the connection is cut. To be called before the flags are looked at.
+    /// Registers the task to wake when the connection is cut. To be called before the flags are looked at.
     pub(crate) fn register(&self, side: Side, waker: &Waker) {
         let replaced = self.lock().wakers[side as usize].replace(waker.clone());
         // Dropped outside the lock: it may be the last reference to a task.

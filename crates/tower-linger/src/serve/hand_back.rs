@@ -8,9 +8,9 @@ use crate::serve::observed::Observed;
 use crate::serve::served::Served;
 use crate::transport::Transport;
 
-/// Where a connection goes when its service drops it. The tracker knows it all the time: what was served
-/// becomes what is closing, with no gap in which a server that waits for its connections could believe that
-/// it has none.
+/// Where a connection goes when its service drops it. The tracker counts it all the time, first as served,
+/// then as closing: there is no gap in which a server that waits for its connections could believe that it
+/// has none.
 pub(crate) struct HandBack<T: Transport> {
     /// The layer's future, which closes the connection in its own task. Without it, or when it is gone, the
     /// close gets a task of its own.
@@ -18,12 +18,12 @@ pub(crate) struct HandBack<T: Transport> {
 }
 
 impl<T: Transport> HandBack<T> {
-    /// A connection that nobody but the tracker waits for.
+    /// For a connection that only the tracker waits for.
     pub(crate) fn to_tracker() -> Self {
         Self { future: None }
     }
 
-    /// A connection that a future waits for.
+    /// For a connection that a future waits for.
     pub(crate) fn to_future() -> (Self, oneshot::Receiver<Close<T>>) {
         let (future, back) = oneshot::channel();
         (Self { future: Some(future) }, back)

@@ -11,11 +11,11 @@ use crate::serve::connection::{Connection, Override};
 use crate::serve::framing::Framing;
 use crate::transport::is_received_alert;
 
-/// What passed by that the close has to know.
+/// What the close has to know about the reads and writes before it.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Observed {
     pub(crate) start: Start,
-    /// The service asked for the half-close, was told that it is done, and it is not sent yet.
+    /// The service asked for the half-close and was told that it is done, but it is not sent yet.
     pub(crate) owes_half_close: bool,
     pub(crate) writes: Writes,
     /// The last response that began with a write was a `101`.
@@ -49,7 +49,7 @@ impl Observed {
         observed
     }
 
-    /// What is to be thought of the connection's end.
+    /// What the connection's end means.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
         // No response at all cannot be taken for a whole one.
@@ -64,7 +64,7 @@ impl Observed {
         let ends = match wanted {
             Override::Reset => reset(Outcome::Aborted),
             _ if self.writes == Writes::TimedOut => reset(Outcome::FlushTimeout),
-            // What the peer sees of the end is out.
+            // The peer has been shown the end.
             _ if self.start.half_closed.is_some() => Ends::Told,
             // What was answered may be whole, so that no framing shows what the handler wants.
             Override::Abort => Ends::Cut(Verdict::aborted(CutShownBy::LateReset)),
@@ -80,7 +80,7 @@ impl Observed {
             _ if framing == Framing::Unknown => {
                 Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
             }
-            _ => Ends::Unknown(Verdict::aborted(shown_by)),
+            Override::None | Override::Policy(_) => Ends::Unknown(Verdict::aborted(shown_by)),
         };
         Verdict { ends, shown_by }
     }
@@ -124,7 +124,7 @@ impl Observed {
         error
     }
 
-    /// Records a failed write, and returns it: what the service had to say is not whole, whatever failed.
+    /// Records a failed write, and returns it: whatever failed, the service's response is not whole.
     #[cold]
     #[inline(never)]
     pub(crate) fn record_write(&mut self, error: io::Error) -> io::Error {

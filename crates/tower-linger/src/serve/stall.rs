@@ -4,8 +4,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::clock::now;
-use crate::tracker::state::Alarmed;
 use crate::tracker::tracker::Tracker;
+use crate::tracker::wakeup::Wakeup;
 
 /// Runs while a write or a flush has to wait, if the policy bounds that. Otherwise it costs only a pointer.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Stall(Option<Box<Running>>);
 
 struct Running {
     deadline: Instant,
-    alarm: Alarmed,
+    alarm: Wakeup,
     /// Bytes that the peer had not acknowledged when the deadline was set. If there are fewer of them at the
     /// deadline, the peer is only slow: the system wakes a writer when a third of its buffer is free, which
     /// may take longer than the limit.
@@ -32,7 +32,7 @@ impl Stall {
         let Some(limit) = limit else { return Poll::Pending };
         let now = now();
         let running = self.0.get_or_insert_with(|| {
-            Box::new(Running { deadline: now + limit, alarm: tracker.alarmed(), unacked: unacked() })
+            Box::new(Running { deadline: now + limit, alarm: tracker.wakeup(), unacked: unacked() })
         });
         ready!(running.alarm.poll_at(cx, running.deadline, now));
         let left = unacked();

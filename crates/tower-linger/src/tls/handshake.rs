@@ -22,7 +22,7 @@ use crate::layer::LingerLayer;
 use crate::serve::connection::Side;
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
-use crate::tracker::state::Alarmed;
+use crate::tracker::wakeup::Wakeup;
 use crate::transport::Transport;
 
 /// What all handshakes of a layer share.
@@ -44,7 +44,7 @@ impl Handshakes {
         Handshake {
             accept: Some(self.acceptor.accept(io).into_fallible()),
             deadline: after(self.timeout),
-            alarm: self.linger.tracker().alarmed(),
+            alarm: self.linger.tracker().wakeup(),
             handshakes: self.clone(),
             served: Some(Served::new(self.linger.settings().clone())),
         }
@@ -68,7 +68,7 @@ pin_project! {
         #[pin]
         accept: Option<FallibleAccept<T>>,
         deadline: Instant,
-        alarm: Alarmed,
+        alarm: Wakeup,
         handshakes: Handshakes,
         // `None` when it is over.
         served: Option<Served>,

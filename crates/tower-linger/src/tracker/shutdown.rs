@@ -134,7 +134,7 @@ impl ShutdownHandle {
 
 /// Drives `serve` until the tracker's deadline, if it gets one.
 async fn until_deadline<F: Future>(tracker: &Tracker, mut serve: Pin<&mut F>) -> Option<F::Output> {
-    let mut alarm = tracker.alarmed();
+    let mut alarm = tracker.wakeup();
     poll_fn(|cx| {
         if let Poll::Ready(output) = serve.as_mut().poll(cx) {
             return Poll::Ready(Some(output));

@@ -1,9 +1,10 @@
-//! The tracker's lock, and what is under it: who is served, who closes, who waits for what.
+//! The tracker's lock, and what is under it: the connections that are served, the number of closes, and what
+//! the waiting closes wait for.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Waker};
+use std::time::Instant;
 
 use linger_proto::Outcome;
 use slab::Slab;
@@ -27,7 +28,7 @@ pub(crate) struct State {
     timers: Timers,
     eviction: Eviction,
     deadline: Option<Instant>,
-    /// Where a connection was served last. It goes on with a close that is dropped where there is no runtime.
+    /// Where a connection was served last. A close that is dropped outside of any runtime goes on there.
     runtime: Option<Handle>,
     pub(super) ended: Summary,
 }
@@ -42,7 +43,7 @@ pub(crate) trait Tracked: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServedId(usize);
 
-/// The place of somebody who waits; none before the first wait.
+/// The place of a close, or of another task, that waits; none before its first wait.
 #[derive(Default)]
 pub(crate) struct Place(Option<EntryId>);
 
@@ -52,7 +53,7 @@ pub(crate) enum Waited {
     Until(Option<Instant>),
     /// Too many wait, and this is the oldest.
     Evicted,
-    /// There is no runtime that could wake whoever waits.
+    /// There is no runtime that could wake the task.
     Unheard,
 }
 
@@ -69,7 +70,7 @@ impl State {
         self.served.is_empty() && self.closing == 0
     }
 
-    /// Returns what to drop outside the lock.
+    /// Forgets an entry. Its waker is to be dropped outside the lock.
     fn leave(&mut self, entry: EntryId) -> Waker {
         self.eviction.remove(entry);
         self.timers.remove(entry)
@@ -160,7 +161,7 @@ impl Inner {
         self.lock().deadline
     }
 
-    /// Shortens the deadline, and wakes all who wait to look at it.
+    /// Shortens the deadline, and wakes every task that waits, so that it looks at it.
     pub(super) fn set_deadline(&self, deadline: Instant) {
         let mut state = self.lock();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -190,7 +191,7 @@ impl Inner {
         })
     }
 
-    /// Somebody else waits, at most until this time.
+    /// Something else than a close waits, at most until this time: it does not count against the limits.
     pub(super) fn wait_uncounted(
         self: &Arc<Self>,
         place: &mut Place,
@@ -199,6 +200,14 @@ impl Inner {
         now: Instant,
     ) -> Waited {
         self.wait(place, cx, timeout, now, |_, _| None)
+    }
+
+    /// Ends the waiting of something else than a close.
+    pub(super) fn end_wait(&self, place: &mut Place) {
+        if let Some(entry) = place.0.take() {
+            let waker = self.lock().leave(entry);
+            drop(waker);
+        }
     }
 
     fn wait(
@@ -218,7 +227,7 @@ impl Inner {
         let entry = if let Some(entry) = place.0 {
             replaced = timers.touch(entry, cx.waker());
             if eviction.is_evicted(entry) {
-                // What was replaced is dropped after it.
+                // The lock goes before the waker that was replaced.
                 drop(state);
                 return Waited::Evicted;
             }
@@ -230,7 +239,7 @@ impl Inner {
             entry
         };
         let deadline = state.deadline;
-        // A deadline that is over wakes nobody again.
+        // A deadline that is over has woken everyone already.
         let at =
             deadline.filter(|deadline| *deadline > now).map_or(timeout, |deadline| deadline.min(timeout));
         let timer = state.timers.wake_at(entry, at, runtime.id(), now);
@@ -253,40 +262,6 @@ impl LockTimers for Inner {
     }
 }
 
-/// Wakes a task at a time, and when the server's shutdown deadline is set or moved, by the tracker's own
-/// timer.
-pub(crate) struct Alarmed {
-    inner: Arc<Inner>,
-    place: Place,
-}
-
-impl Alarmed {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, place: Place::default() }
-    }
-
-    /// Completes at this time. Without a runtime it cannot wake the task for that.
-    pub(crate) fn poll_at(&mut self, cx: &Context<'_>, at: Instant, now: Instant) -> Poll<()> {
-        if at <= now {
-            return Poll::Ready(());
-        }
-        self.inner.wait_uncounted(&mut self.place, cx, at.min(now + LONGEST_SLEEP), now);
-        Poll::Pending
-    }
-}
-
-impl Drop for Alarmed {
-    fn drop(&mut self) {
-        if let Some(entry) = self.place.0.take() {
-            let waker = self.inner.lock().leave(entry);
-            drop(waker);
-        }
-    }
-}
-
-/// The timers are made for the bounds of closes, which are a day at most.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
-
 #[cfg(test)]
 mod tests {
     use std::mem::size_of;
@@ -300,8 +275,8 @@ mod tests {
         Occupied(T),
     }
 
-    /// What a served connection costs the tracker. A vacant entry has its number in the room of the vtable, so
-    /// that the trait object costs as much as a thin pointer.
+    /// What a served connection costs the tracker. A vacant entry has its number in the room of the vtable,
+    /// so that the trait object costs as much as a thin pointer.
     #[test]
     fn a_served_connection_costs_the_tracker_16_bytes() {
         assert_eq!(size_of::<SlabEntry<Arc<dyn Tracked>>>(), 16);

@@ -119,7 +119,7 @@ impl<L: LockTimers> Served<L> {
         self.state = State::Running;
         let (due, next) = self.tracker.with_timers(|timers| timers.expire(self.runtime, now(), timer));
         if next.is_none() {
-            // Before anybody is woken: who waits again finds no timer and starts another.
+            // Before anyone is woken: a close that waits again has to find no timer, and starts another.
             self.state = State::Done;
         }
         due.into_iter().for_each(Waker::wake);
@@ -134,7 +134,7 @@ impl<L: LockTimers> Drop for Served<L> {
             State::Running => {}
             State::Done => return,
         }
-        // The runtime ends. Who waits in it is about to be dropped, but a close may be polled elsewhere.
+        // The runtime ends. The closes that wait in it are about to be dropped, but may be polled elsewhere.
         let waiting = self.tracker.with_timers(|timers| timers.remove_runtime(self.runtime));
         waiting.into_iter().for_each(Waker::wake);
     }

@@ -1,6 +1,6 @@
-//! Deadlines of waiting closes: whom to wake, and when. Pure bookkeeping under the tracker's lock.
+//! Deadlines of waiting closes: which task to wake, and when. Pure bookkeeping under the tracker's lock.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem;
 use std::task::Waker;
@@ -10,6 +10,7 @@ use slab::Slab;
 use tokio::runtime;
 
 use crate::tracker::entry_id::EntryId;
+use crate::tracker::moment::Moment;
 
 /// The entries of all closes that wait, and one schedule for each runtime that they wait in.
 #[derive(Default)]
@@ -47,12 +48,6 @@ struct Schedule {
     timer: Option<(Moment, Waker)>,
 }
 
-/// Milliseconds since a schedule began, which is the resolution of tokio's timers. The number wraps after 49
-/// days; that is why nothing is set for more than a day ahead, and why a leap of the clock makes everything
-/// due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Moment(u32);
-
 /// What is to be done with a runtime's timer after a time was set.
 pub(crate) enum Timer {
     /// Nothing: it expires early enough.
@@ -66,7 +61,7 @@ pub(crate) enum Timer {
 impl Timers {
     /// Adds a close that waits, without a time yet.
     pub(crate) fn insert(&mut self, waker: Waker) -> EntryId {
-        let entry = Entry { waker, due: Moment(0), set_for: Moment(0), set_in: None };
+        let entry = Entry { waker, due: Moment::of(0), set_for: Moment::of(0), set_in: None };
         EntryId::of(self.entries.insert(entry))
     }
 
@@ -237,37 +232,11 @@ impl Schedule {
             let mut times = mem::take(&mut self.times).into_vec();
             times.retain(|Reverse(time)| is_set(entries, self.runtime, *time));
             // By the bare numbers: moments of before and after a leap have no order.
-            times.sort_unstable_by_key(|Reverse((at, id))| (at.0, *id));
+            times.sort_unstable_by_key(|Reverse((at, id))| (at.number(), *id));
             times.dedup();
             times.shrink_to(enough);
             self.times = times.into();
         }
-    }
-}
-
-impl Moment {
-    #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
-    fn of(millis: u64) -> Self {
-        Self(millis as u32)
-    }
-
-    /// Milliseconds from an earlier moment to this one.
-    fn after(self, earlier: Self) -> u64 {
-        self.0.wrapping_sub(earlier.0).into()
-    }
-}
-
-impl Ord for Moment {
-    /// As serial numbers are compared (RFC 1982).
-    #[expect(clippy::cast_possible_wrap, reason = "the sign tells which is earlier")]
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.0.wrapping_sub(other.0) as i32).cmp(&0)
-    }
-}
-
-impl PartialOrd for Moment {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -277,119 +246,4 @@ pub(crate) const BYTES_PER_ENTRY: usize =
     mem::size_of::<Entry>() + mem::size_of::<Reverse<(Moment, EntryId)>>();
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use tokio::runtime::{Builder, Runtime};
-
-    use super::*;
-    use crate::clock::now;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn runtime() -> Runtime {
-        Builder::new_current_thread().build().expect("a runtime")
-    }
-
-    /// How many are due in this runtime at this time, and when the next are.
-    fn expire(timers: &mut Timers, runtime: &Runtime, now: Instant) -> (usize, Option<Instant>) {
-        let (due, next) = timers.expire(runtime.handle().id(), now, Waker::noop());
-        (due.len(), next)
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-    #[test]
-    fn times_are_told_apart_when_they_wrap() {
-        let end = u64::from(u32::MAX);
-        for millis in [0, 1, DAY_MILLIS, end - DAY_MILLIS, end - 1, end, end + 1, end + DAY_MILLIS] {
-            let (earlier, later) = (Moment::of(millis), Moment::of(millis + DAY_MILLIS));
-            assert!(earlier < later, "{millis}");
-            assert_eq!(later.after(earlier), DAY_MILLIS, "{millis}");
-        }
-    }
-
-    #[test]
-    fn a_time_set_in_another_runtime_before_does_not_stand_in_for_one_in_this() {
-        let (old, young, began) = (runtime(), runtime(), now());
-        let mut timers = Timers::default();
-        let keeper = timers.insert(Waker::noop().clone());
-        assert!(matches!(timers.wake_at(keeper, began + DAY, old.handle().id(), began), Timer::Missing));
-        let later = began + 100 * SECOND;
-        let id = timers.insert(Waker::noop().clone());
-        assert!(matches!(timers.wake_at(id, later + SECOND, young.handle().id(), later), Timer::Missing));
-        assert!(matches!(timers.wake_at(id, later + SECOND, old.handle().id(), later), Timer::IsSet));
-        assert_eq!(expire(&mut timers, &old, later), (0, Some(later + SECOND)));
-        assert_eq!(expire(&mut timers, &young, later), (0, None), "the young one has nobody left");
-        assert_eq!(expire(&mut timers, &old, later + SECOND), (1, Some(began + DAY)));
-    }
-
-    #[test]
-    fn a_close_polled_in_two_runtimes_in_turn_takes_no_more_room() {
-        let (one, other, began) = (runtime(), runtime(), now());
-        let mut timers = Timers::default();
-        let id = timers.insert(Waker::noop().clone());
-        for _ in 0..1000 {
-            for runtime in [&one, &other] {
-                timers.wake_at(id, began + SECOND, runtime.handle().id(), began);
-            }
-        }
-        assert!(timers.schedules.iter().all(|schedule| schedule.times.len() <= FEW + 3));
-        assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
-        assert_eq!(expire(&mut timers, &other, began + SECOND), (1, None));
-    }
-
-    #[test]
-    fn everything_is_due_after_a_leap_of_the_clock() {
-        for days in [2, 20, 25, 30, 48, 50, 75, 1000] {
-            let (runtime, began) = (runtime(), now());
-            let mut timers = Timers::default();
-            for time in [SECOND, 5 * SECOND, DAY] {
-                let id = timers.insert(Waker::noop().clone());
-                timers.wake_at(id, began + time, runtime.handle().id(), began);
-            }
-            assert_eq!(expire(&mut timers, &runtime, began), (0, Some(began + SECOND)));
-            let leapt = began + days * DAY;
-            // A close that begins before the timer has looked is at worst woken early.
-            let id = timers.insert(Waker::noop().clone());
-            timers.wake_at(id, leapt + SECOND, runtime.handle().id(), leapt);
-            let (due, next) = expire(&mut timers, &runtime, leapt);
-            assert!(due == 4 || (due, next) == (3, Some(leapt + SECOND)), "{days} days: {due}, {next:?}");
-        }
-    }
-
-    #[test]
-    fn a_time_of_more_than_a_day_is_looked_at_after_a_day() {
-        let (runtime, began) = (runtime(), now());
-        let mut timers = Timers::default();
-        let id = timers.insert(Waker::noop().clone());
-        timers.wake_at(id, began + 100 * DAY, runtime.handle().id(), began);
-        assert_eq!(expire(&mut timers, &runtime, began), (0, Some(began + DAY)));
-        assert_eq!(expire(&mut timers, &runtime, began + DAY), (1, None));
-    }
-
-    #[test]
-    fn who_relied_on_a_timer_that_is_gone_is_woken_and_nobody_else() {
-        let (one, other, began) = (runtime(), runtime(), now());
-        let mut timers = Timers::default();
-        let (relied, not) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let id = timers.insert(relied.clone().into());
-        timers.wake_at(id, began + SECOND, one.handle().id(), began);
-        let id = timers.insert(not.clone().into());
-        timers.wake_at(id, began + SECOND, one.handle().id(), began);
-        timers.wake_at(id, began + SECOND, other.handle().id(), began);
-        timers.remove_runtime(one.handle().id()).into_iter().for_each(Waker::wake);
-        assert_eq!((relied.0.load(Ordering::Relaxed), not.0.load(Ordering::Relaxed)), (1, 0));
-        assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
-    }
-}
+mod tests;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{self, now};
 use crate::tracker::eviction::Limits;
-use crate::tracker::state::{Alarmed, Inner};
+use crate::tracker::state::Inner;
 use crate::tracker::summary::Summary;
+use crate::tracker::wakeup::Wakeup;
 
 /// Counts connections while they are served and while they close, waits for them, bounds how many linger,
 /// and cuts them at a deadline. Clones are the same tracker.
@@ -143,7 +144,7 @@ impl Tracker {
     /// Waits like [`wait`](Self::wait), cuts what is served at the deadline, if there is one, and gives up a
     /// second after that.
     pub(crate) async fn wait_and_cut(&self) {
-        let mut alarm = self.alarmed();
+        let mut alarm = self.wakeup();
         let mut given_up_at = None;
         loop {
             let mut all_done = pin!(self.inner.all_done.notified());
@@ -173,8 +174,8 @@ impl Tracker {
         }
     }
 
-    pub(crate) fn alarmed(&self) -> Alarmed {
-        Alarmed::new(self.inner.clone())
+    pub(crate) fn wakeup(&self) -> Wakeup {
+        Wakeup::new(self.inner.clone())
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
