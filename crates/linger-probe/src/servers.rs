@@ -45,8 +45,8 @@ const SLOW: Duration = Duration::from_millis(700);
 /// How long a graceful shutdown waits for what is under way.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds
-/// connections of the WebSocket protocol, which it closes with a code when a shutdown is requested.
+/// Answers with a small, a large or a slow response, refuses uploads unread or takes them, and holds each
+/// WebSocket until a shutdown is requested, when it closes it with a code.
 fn app(shutdown: &ShutdownHandle) -> Router {
     let shutdown = shutdown.clone();
     let websocket = async move |upgrade: WebSocketUpgrade| {
