@@ -1,5 +1,5 @@
-//! Servers that people run, each from a small configuration, for as long as they are compared: on free ports
-//! of 127.0.0.1, in process groups of their own, stopped when their value is dropped.
+//! Starts servers that people run, each from a small configuration, on free ports of 127.0.0.1. Each has a
+//! process group of its own, and is stopped when its value is dropped.
 
 use std::fs;
 use std::io;
@@ -22,25 +22,30 @@ mod known;
 
 pub(crate) use known::ALL;
 
-/// A server, and how it is started. In its files and arguments, `{http}` and `{https}` stand for its ports,
-/// `{folder}` for a folder of its own, `{ground}` for one with certificates and `www`, and what `settings`
-/// names for what it says.
+/// A server, and how it is started.
+///
+/// Its files and arguments may contain placeholders: `{http}` and `{https}` are its ports, `{folder}` is its
+/// own folder, `{ground}` is the folder that all servers share ([`Ground`]), and each name in `settings` is
+/// replaced by the value beside it.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
-    /// The first of these that is in `PATH`; none of them: this program itself.
+    /// The names of its program: the first one that is in `PATH` is started. An empty list stands for this
+    /// program itself.
     programs: &'static [&'static str],
-    /// Its files, the configuration among them.
+    /// The files that are written into its folder, such as its configuration: names and contents.
     files: &'static [(&'static str, &'static str)],
-    /// What is run first: arguments of the program. Then its output `server` is the program.
+    /// Arguments that make the program build the file `server`, which is then started in its place. Empty if
+    /// there is nothing to build.
     build: &'static [&'static str],
     args: &'static [&'static str],
-    settings: &'static [(&'static str, &'static str)],
+    /// Its own placeholders. A value is a function, so that it may depend on this machine.
+    settings: &'static [(&'static str, fn() -> &'static str)],
     /// Whether it has a large response at `/large`.
     pub(crate) has_large: bool,
 }
 
-/// What all servers share: certificates, and a `www` with a small file and a large one.
+/// A folder that all servers share: certificates, and a `www` with a small file and a large one.
 #[derive(Debug)]
 pub(crate) struct Ground {
     folder: TempDir,
@@ -58,7 +63,7 @@ impl Ground {
     }
 }
 
-/// A server that runs. Dropping it kills it, with all of its processes.
+/// A server that is running. Dropping this kills all of its processes.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) http: u16,
@@ -72,11 +77,11 @@ impl Server {
     /// Starts it.
     ///
     /// # Errors
-    /// One line: it is not installed, or why it does not start.
+    /// One line that says that it is not installed, or why it does not start.
     pub(crate) async fn start(&self, ground: &Ground) -> Result<Running, String> {
         let program = self.program()?;
         let mut failed = String::new();
-        // A port that was free a moment ago may be taken by now.
+        // Another process may have taken a port since it was found to be free.
         for _ in 0..3 {
             match self.try_start(&program, ground).await {
                 Ok(running) => return Ok(running),
@@ -91,7 +96,7 @@ impl Server {
             return std::env::current_exe().map_err(|error| format!("this program is not found: {error}"));
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
-        // Where servers are, beside `bin`, and users' paths are without.
+        // Servers are often in `sbin`, beside `bin`; the `PATH` of an ordinary user leaves it out.
         let folders: Vec<_> = std::env::split_paths(&path)
             .flat_map(|folder| [folder.with_file_name("sbin"), folder].into_iter().rev())
             .collect();
@@ -113,10 +118,10 @@ impl Server {
                 .replace("{folder}", &path)
                 .replace("{ground}", &ground.folder.path().display().to_string())
                 .replace("{http}", &http.to_string())
-                .replace("{https}", &https.to_string())
-                .replace("{modules}", known::apache_modules())
-                .replace("{user}", known::apache_user());
-            self.settings.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+                .replace("{https}", &https.to_string());
+            self.settings
+                .iter()
+                .fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value()))
         };
         for (name, contents) in self.files {
             fs::write(folder.path().join(name), filled(contents)).map_err(because)?;
@@ -151,7 +156,7 @@ impl Server {
 }
 
 impl Running {
-    /// Waits until it takes connections at both of its ports.
+    /// Waits until it accepts connections at both of its ports.
     async fn listens(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_BOUND;
         for port in [self.http, self.https] {
@@ -167,7 +172,7 @@ impl Running {
         Ok(())
     }
 
-    /// What its processes have spent so far.
+    /// The processor time that its processes have used so far.
     #[cfg(target_os = "linux")]
     pub(crate) fn cpu(&self) -> Option<Duration> {
         let ticks = procfs::process::all_processes()
@@ -184,7 +189,7 @@ impl Running {
         None
     }
 
-    /// Ends it as its own administrator would, and sees that it is gone.
+    /// Ends it by SIGTERM, as its administrator would, and waits until it has ended.
     pub(crate) async fn stop(mut self) {
         let _ = killpg(self.group, Signal::SIGTERM);
         let _ = timeout(STOP_BOUND, self.process.wait()).await;
@@ -193,12 +198,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Those that it started, too. There may be none left.
+        // The group contains the processes that it started, too. An error means that none is left.
         let _ = killpg(self.group, Signal::SIGKILL);
     }
 }
 
-/// For a server that reads its files as another user.
+/// A temporary folder that every user can read, because some servers read their files as another user.
 fn readable_folder() -> io::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("linger-probe-").tempdir()?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
@@ -210,7 +215,7 @@ fn free_ports() -> io::Result<[u16; 2]> {
     Ok([held[0].local_addr()?.port(), held[1].local_addr()?.port()])
 }
 
-/// The last two lines of a log: what is wrong, and that it gives up.
+/// The last two lines of a log. Most servers say there what is wrong, and then that they give up.
 fn last_words(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -221,6 +226,6 @@ fn last_words(said: &[u8]) -> String {
 }
 
 const START_BOUND: Duration = Duration::from_secs(20);
-/// Go builds its library first.
+/// Long enough for Go, which builds its standard library first.
 const BUILD_BOUND: Duration = Duration::from_secs(180);
 const STOP_BOUND: Duration = Duration::from_secs(5);

@@ -1,19 +1,20 @@
-//! The servers that are compared. A new one is a few lines, and a configuration.
+//! The servers that are compared. To add one, add an entry here and its configuration beside this file.
 
 use std::path::Path;
 
 use super::Server;
 
-/// All of them, in the order of the report.
+/// All of them, in the report's order.
 pub(crate) const ALL: &[Server] = &[
-    Server { name: "nginx always", settings: &[("lingering", "always")], ..NGINX },
-    Server { name: "nginx on", settings: &[("lingering", "on")], ..NGINX },
-    Server { name: "nginx off", settings: &[("lingering", "off")], ..NGINX },
+    Server { name: "nginx always", settings: &[("lingering", || "always")], ..NGINX },
+    Server { name: "nginx on", settings: &[("lingering", || "on")], ..NGINX },
+    Server { name: "nginx off", settings: &[("lingering", || "off")], ..NGINX },
     Server {
         name: "Apache",
         programs: &["apache2", "httpd"],
         files: &[("apache.conf", include_str!("apache.conf"))],
         args: &["-DFOREGROUND", "-f", "{folder}/apache.conf"],
+        settings: &[("modules", apache_modules), ("user", apache_user)],
         ..OURS
     },
     Server {
@@ -39,12 +40,12 @@ pub(crate) const ALL: &[Server] = &[
         args: &["{http}", "{https}", "{ground}/server.pem", "{ground}/server-key.pem"],
         ..OURS
     },
-    Server { name: "axum", settings: &[("stack", "axum")], ..OURS },
-    Server { name: "axum layered", settings: &[("stack", "axum")], args: LAYERED, ..OURS },
-    Server { name: "hyper", settings: &[("stack", "hyper")], ..OURS },
-    Server { name: "hyper layered", settings: &[("stack", "hyper")], args: LAYERED, ..OURS },
-    Server { name: "axum-server", settings: &[("stack", "axum-server")], ..OURS },
-    Server { name: "axum-server layered", settings: &[("stack", "axum-server")], args: LAYERED, ..OURS },
+    Server { name: "axum", settings: &[("stack", || "axum")], ..OURS },
+    Server { name: "axum layered", settings: &[("stack", || "axum")], args: LAYERED, ..OURS },
+    Server { name: "hyper", settings: &[("stack", || "hyper")], ..OURS },
+    Server { name: "hyper layered", settings: &[("stack", || "hyper")], args: LAYERED, ..OURS },
+    Server { name: "axum-server", settings: &[("stack", || "axum-server")], ..OURS },
+    Server { name: "axum-server layered", settings: &[("stack", || "axum-server")], args: LAYERED, ..OURS },
 ];
 
 const NGINX: Server = Server {
@@ -54,7 +55,7 @@ const NGINX: Server = Server {
     ..OURS
 };
 
-/// This program itself.
+/// This program itself, and what the other entries do not say.
 const OURS: Server = Server {
     name: "",
     programs: &[],
@@ -80,13 +81,13 @@ const LAYERED: &[&str] = &[
 const CERT: &str = "{ground}/server.pem";
 const KEY: &str = "{ground}/server-key.pem";
 
-/// Where Apache's modules are; Debian's place where nothing is.
-pub(super) fn apache_modules() -> &'static str {
+/// The folder of Apache's modules. Where there is none, Debian's, so that Apache names it in its error.
+fn apache_modules() -> &'static str {
     let places = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
     places.into_iter().find(|place| Path::new(place).is_dir()).unwrap_or(places[0])
 }
 
-/// As root, Apache wants to become somebody else.
-pub(super) fn apache_user() -> &'static str {
+/// Apache refuses to serve as root, so it has to change its user where this program is run by root.
+fn apache_user() -> &'static str {
     if nix::unistd::geteuid().is_root() { "User #65534\nGroup #65534" } else { "" }
 }
