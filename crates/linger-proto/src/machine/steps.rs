@@ -20,7 +20,6 @@ impl CloseMachine {
     pub(super) fn step(&mut self, event: Event, now: Instant) {
         let phase = self.phase;
         match event {
-            Event::Tick => {}
             Event::WriteProgress => {
                 if matches!(phase, Phase::Flush | Phase::Notify | Phase::HalfClose) {
                     self.budget.progress(now);
@@ -39,8 +38,9 @@ impl CloseMachine {
             Event::ShutdownBy(deadline) => self.shorten(deadline),
             Event::Evicted => self.finish(Outcome::Evicted, now),
             Event::Abandoned => self.finish(Outcome::Cancelled, now),
-            // It does not answer the current action.
-            Event::Flushed
+            // Only time has passed, or the event does not answer the current action.
+            Event::Tick
+            | Event::Flushed
             | Event::Notified(_)
             | Event::HalfClosed
             | Event::Unacked(_)
