@@ -1,4 +1,4 @@
-//! An earlier run's JSON report, to compare with: what failed then does not count now.
+//! The JSON report of an earlier run. Rows that failed then do not count now.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::gate::{Comparison, Place};
 use crate::model::{SCHEMA_VERSION, TargetReport, Verdict};
 
-/// What an earlier run found, as far as it is compared.
+/// The part of an earlier run that is compared.
 #[derive(Debug, Clone)]
 pub struct Baseline {
     file: String,
@@ -44,26 +44,26 @@ enum VerdictThen {
 }
 
 impl Baseline {
-    /// Reads it from the file that `--baseline` names.
+    /// Reads the file that `--baseline` names.
     ///
     /// # Errors
-    /// The file cannot be read, is no JSON report of this probe, or has another schema version.
+    /// The file cannot be read, is not a JSON report of this probe, or has another schema version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |why: String| Error::File { option: "--baseline", path: path.to_owned(), why };
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let found: File = serde_json::from_str(&text).map_err(|error| {
-            wrong(format!("this is no report of `linger-probe check --format json` ({error})"))
+            wrong(format!("this is not a report of `linger-probe check --format json` ({error})"))
         })?;
         match found.schema_version {
             SCHEMA_VERSION => Ok(Self { file: path.display().to_string(), targets: found.targets }),
             other => Err(wrong(format!(
-                "its schema version is {other}, and this version reads {SCHEMA_VERSION}: make it again"
+                "its schema version is {other}, and this version reads {SCHEMA_VERSION}: make a new baseline"
             ))),
         }
     }
 
-    /// What is new, known and healed since then. Servers are matched by name; where both runs have just one,
-    /// it is the same.
+    /// The failures that are new, known and healed since the earlier run. Servers are matched by name, but if
+    /// both runs have one server each, these two are compared.
     #[must_use]
     pub fn compare(&self, now: &[TargetReport]) -> Comparison {
         let mut comparison = Comparison { file: self.file.clone(), ..Comparison::default() };
@@ -74,7 +74,7 @@ impl Baseline {
                     (Verdict::Fail, true) => &mut comparison.known,
                     (Verdict::Fail, false) => &mut comparison.new,
                     (Verdict::Pass | Verdict::PassOnLinux, true) => &mut comparison.healed,
-                    _ => continue,
+                    (Verdict::Pass | Verdict::PassOnLinux, false) | (Verdict::NotApplicable, _) => continue,
                 };
                 list.push(Place { target: target.name.clone(), scenario: row.scenario.to_owned() });
             }

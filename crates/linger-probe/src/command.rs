@@ -1,4 +1,4 @@
-//! What the commands share: how a value is read, how a result is written.
+//! The commands, and what they share: how values are read and how results are printed.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -15,47 +15,50 @@ pub(crate) mod demo;
 mod descriptors;
 pub(crate) mod load;
 mod options;
+mod output;
 #[cfg(unix)]
 pub(crate) mod restart;
 pub(crate) mod serve;
 pub(crate) mod shell;
 
-/// What can be done.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs the battery of scenarios against servers, and says how each of them did.
+    /// Runs the battery of scenarios against one or more servers, and reports how each server did.
     ///
-    /// Exit status: 0 if nothing failed that counts (--fail-on, --baseline), 1 if something did, 2 if a
-    /// server could not be judged to the end. What was found is written in any case, also after Ctrl-C.
+    /// Exit status: 0 if no failure counts (see --fail-on and --baseline), 1 if one does, 2 if a server could
+    /// not be judged completely. The results so far are written in any case, even after Ctrl-C.
     Check(Box<check::CheckArgs>),
     /// Loads servers with many clients at once, one server after the other, and compares them.
     ///
     /// Exit status: 0 if every response arrived whole, 1 if one did not, 2 if a server could not be loaded.
     Load(Box<load::LoadArgs>),
-    /// Ends a server by a signal or a command while it has clients of each kind, and says what each kind
+    /// Ends a server with a signal or a command while it has clients of each kind, and reports what each kind
     /// lost.
     ///
-    /// Exit status: 0 if no request was lost, 1 if one was, 2 if it could not be run or was stopped.
+    /// Exit status: 0 if no request was lost, 1 if one was, 2 if the test could not be run or was stopped.
     #[cfg(unix)]
     Restart(Box<restart::RestartArgs>),
-    /// The same axum app bare and with tower-linger: uploads, downloads, a rejected client certificate, plain
-    /// and over TLS.
+    /// Shows the same axum app without and with tower-linger: uploads, downloads and a rejected client
+    /// certificate, plain and over TLS.
     ///
     /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
     Demo(demo::DemoArgs),
-    /// Starts what is installed of nginx, Apache, `HAProxy`, lighttpd, Go and the Rust servers, bare and with
-    /// tower-linger, and checks and loads them side by side. What is missing is a named gap.
+    /// Starts those of nginx, Apache, `HAProxy`, lighttpd and Go that are installed, and the Rust servers
+    /// without and with tower-linger, then checks and loads them side by side. The report names those that
+    /// are not installed.
     #[cfg(unix)]
     #[command(alias = "peers")]
     Compare(Box<compare::CompareArgs>),
-    /// Serves one of the Rust servers that `compare` starts: `/` answers GET and refuses PUT unread, `/large`
-    /// is 8 MiB, `/slow` takes 0.7 s, `/upload` reads a PUT, `/websocket` is one.
+    /// Runs one of the Rust servers that `compare` starts. `/` answers GET and refuses PUT without reading
+    /// it, `/large` has 8 MiB, `/slow` takes 0.7 s, `/upload` reads a PUT, and `/websocket` accepts a
+    /// WebSocket.
     Serve(serve::ServeArgs),
-    /// Lists the scenarios, as `--only` and `--skip` take them.
+    /// Lists the scenarios by the names that `--only` and `--skip` take.
     Scenarios,
-    /// Prints a script that completes this command line in a shell.
+    /// Prints a shell script that completes this program's command line.
     Completions(shell::CompletionsArgs),
-    /// Prints a page for `man`: `linger-probe man check | man -l -`.
+    /// Prints a manual page. To read it: `linger-probe man check | man -l -`.
     Man(shell::ManArgs),
 }
 
@@ -63,7 +66,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct CommandError(pub(crate) String);
 
-/// Ctrl-C, or a polite request to end.
+/// Waits for Ctrl-C or SIGTERM.
 #[cfg(unix)]
 pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -74,7 +77,7 @@ pub(crate) async fn interrupted() {
     }
 }
 
-/// Ctrl-C.
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
 pub(crate) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
@@ -82,7 +85,7 @@ pub(crate) async fn interrupted() {
     }
 }
 
-/// Why not everything was told, a line for each reason.
+/// Why the report is incomplete, one line per reason.
 pub(crate) fn troubles(report: &Report) -> Vec<String> {
     if let Some(why) = &report.interrupted {
         return vec![why.clone()];
@@ -106,7 +109,7 @@ pub(crate) fn scenarios() -> Result<bool, CommandError> {
     Ok(true)
 }
 
-/// To stdout: `println!` would panic where that is full or closed.
+/// Prints to stdout. `println!` would panic if stdout is full or closed.
 pub(crate) fn print(what: impl Display) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "{what}")
@@ -114,7 +117,7 @@ pub(crate) fn print(what: impl Display) -> Result<(), CommandError> {
         .map_err(|error| CommandError(format!("cannot write the result: {error}")))
 }
 
-/// `2.5`: seconds, more than zero, at most an hour.
+/// Reads seconds such as `2.5`: more than 0, at most an hour.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(Duration::from_secs_f64(seconds)),
@@ -122,7 +125,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `32MiB`, `100k`, `5000`: at least a byte, at most 1 TiB. All units are powers of 1024.
+/// Reads a size such as `32MiB`, `100k` or `5000`: from one byte to 1 TiB. All units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

@@ -1,13 +1,14 @@
 //! Judges how an HTTP server ends its connections.
 //!
-//! A [`scenario`] is data: what a client does, and what must come of it. The [`battery`] has all of them,
-//! [`check`] runs them against a [`target`] that [`find`] knows and [`discover`] has looked at, [`load`] does
-//! it many times at once, [`restart`] ends it under a light load, and the [`model`] of what was found is what
-//! every report format is made from.
+//! A [`scenario`] is data: it says what a client does, and what must become of it. The [`battery`] is the
+//! list of all scenarios. [`find`] resolves the URL of a [`target`], [`discover`] looks at what its server
+//! can do, and [`check`] runs the scenarios against it. [`load`] loads a server with many clients at once,
+//! and [`restart`] ends it under a light load. The [`model`] is what they found; every report format is made
+//! from it.
 //!
 //! # Features
-//! `cli` (default) adds the command `linger-probe`, and `report`, the formats that it prints. Without it the
-//! model is still written as JSON: [`model::Report::to_json`].
+//! `cli` (default) adds the command `linger-probe`, and the module `report` with the formats that it prints.
+//! Without it, [`model::Report::to_json`] still writes a report as JSON.
 
 pub mod authorization;
 pub mod baseline;

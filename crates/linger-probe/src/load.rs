@@ -1,15 +1,14 @@
-//! Many clients at once: does a server still end its connections as it should, and what does that cost?
+//! Loads a server with many clients at once: does it still end its connections as it should, and what does
+//! that cost?
 //!
-//! In a closed loop each connection asks again when it has its answer. In an open loop requests are due at a
-//! fixed rate, whether the server keeps up or not.
+//! In a closed loop, each connection sends its next request once it has its response. In an open loop,
+//! requests are due at a fixed rate, whether the server keeps up or not.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::rustls::client::Resumption;
 
 use crate::model::load::{LoadReport, Unopened};
@@ -21,6 +20,7 @@ mod expect;
 mod held;
 mod mix;
 mod pacer;
+mod shared;
 mod tally;
 mod worker;
 
@@ -28,34 +28,35 @@ use client::Requests;
 pub use expect::Statuses;
 pub use mix::{Kind, Mix};
 use pacer::Pacer;
-use tally::{Came, Pace};
+use shared::Shared;
+use tally::Pace;
 use worker::{Found, Workers};
 
 /// How a server is loaded.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Which requests.
+    /// Which requests are sent.
     pub mix: Mix,
-    /// At most so many at once.
+    /// The maximum number of connections at once.
     pub connections: u32,
-    /// New requests are begun for so long. Those that are under way then have a second more at most, or the
-    /// options' timeout where that is shorter.
+    /// How long new requests begin. Requests that are under way at the end have one more second, or the
+    /// options' timeout if that is shorter.
     pub duration: Duration,
-    /// The connections are begun evenly over this time.
+    /// The clients begin evenly spread over this time.
     pub ramp_up: Duration,
-    /// Requests a second of an open loop; none for a closed one.
+    /// Requests per second of an open loop. `None` is a closed loop.
     pub rate: Option<f64>,
-    /// Many requests on a connection, instead of one on each. An upload that is refused is its connection's
-    /// last in any case.
+    /// Whether a connection serves many requests instead of one. A refused upload is always the last request
+    /// of its connection.
     pub keep_alive: bool,
-    /// TLS sessions are resumed where the server gives tickets.
+    /// Whether TLS sessions are resumed where the server issues tickets.
     pub resume: bool,
-    /// Statuses that count as an answer beside those that a kind of request expects.
+    /// Statuses that pass, in addition to those that each kind of request expects.
     pub allowed: Statuses,
 }
 
 impl Plan {
-    /// In a few words.
+    /// The plan in a few words, for reports.
     #[must_use]
     pub fn words(&self) -> String {
         let loop_ = self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} requests a second"));
@@ -68,22 +69,22 @@ impl Plan {
     }
 }
 
-/// What a running load has come to.
+/// The counts of a load that is running.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Live {
     /// Whole responses.
     pub complete: u64,
-    /// Those with a status that is not expected.
+    /// Whole responses with an unexpected status.
     pub unexpected: u64,
-    /// Requests without one.
+    /// Requests without a whole response.
     pub lost: u64,
 }
 
-/// Loads a server, and tells how it goes, a few times a second. Once `stop` is ready, it ends early, and
-/// tells what was found until then.
+/// Loads a server, and calls `progress` a few times a second. Once `stop` completes, the load ends early, and
+/// the report has what was found until then.
 ///
 /// # Cancel safety
-/// Dropping it ends its connections.
+/// Dropping the future ends the load's connections.
 pub async fn load(
     target: &Target,
     options: &Options,
@@ -93,7 +94,7 @@ pub async fn load(
 ) -> LoadReport {
     let mut target = target.clone();
     if let Some(tls) = &mut target.tls {
-        // A store of its own: what a server remembers of another run is not measured.
+        // Each load has its own store of sessions, so that no session of an earlier run is resumed.
         let mut config = (*tls.config).clone();
         config.resumption =
             if plan.resume { Resumption::in_memory_sessions(256) } else { Resumption::disabled() };
@@ -146,7 +147,7 @@ pub async fn load(
     let each = |time: Duration, number: u64| (number > 0).then(|| time.div_f64(as_f64(number)));
     let ended = kinds.iter().map(|kind| kind.ended).sum();
     let asked: u64 = kinds.iter().map(|kind| kind.requests).sum();
-    // Little's law: how many there are at a time is how many come in a time, times how long each stays.
+    // Little's law: the mean number of held sockets is their rate of arrival times how long each is held.
     #[cfg(target_os = "linux")]
     let held = held.and_then(held::Sampler::finish).and_then(|mean| each(took.mul_f64(mean), ended));
     #[cfg(not(target_os = "linux"))]
@@ -167,99 +168,7 @@ pub async fn load(
     }
 }
 
-/// What the clients of a load share.
-#[derive(Debug)]
-struct Shared {
-    mix: Mix,
-    allowed: Statuses,
-    connections: u32,
-    ramp_up: Duration,
-    rate: Option<f64>,
-    begun: Instant,
-    /// No request is begun after it.
-    end: Instant,
-    /// No request waits longer.
-    cut: Instant,
-    /// Requests that are due, in an open loop.
-    due: Semaphore,
-    issued: AtomicU64,
-    taken: AtomicU64,
-    complete: AtomicU64,
-    unexpected: AtomicU64,
-    lost: AtomicU64,
-}
-
-impl Shared {
-    fn new(plan: &Plan, timeout: Duration) -> Self {
-        let begun = Instant::now();
-        let end = begun + plan.duration;
-        Self {
-            mix: plan.mix.clone(),
-            allowed: plan.allowed.clone(),
-            connections: plan.connections,
-            ramp_up: plan.ramp_up,
-            rate: plan.rate,
-            begun,
-            end,
-            cut: end + timeout.min(GRACE),
-            due: Semaphore::new(0),
-            issued: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-            complete: AtomicU64::new(0),
-            unexpected: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-        }
-    }
-
-    fn live(&self) -> Live {
-        let value = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        Live { complete: value(&self.complete), unexpected: value(&self.unexpected), lost: value(&self.lost) }
-    }
-
-    /// Counts a request in what [`Shared::live`] tells.
-    fn note(&self, kind: Kind, came: Came) {
-        let add = |number: &AtomicU64| _ = number.fetch_add(1, Ordering::Relaxed);
-        match came {
-            Came::Whole(status) => {
-                add(&self.complete);
-                if !kind.expects(status) && !self.allowed.has(status) {
-                    add(&self.unexpected);
-                }
-            }
-            Came::Unfinished => {}
-            Came::Refused | Came::Unopened | Came::Reset | Came::TimedOut | Came::Cut => add(&self.lost),
-        }
-    }
-
-    fn unsent(&self) -> u64 {
-        self.issued.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
-    }
-
-    /// When this client begins, counted from 0.
-    fn beginning(&self, client: u32) -> Instant {
-        self.begun + self.ramp_up.mul_f64(f64::from(client) / f64::from(self.connections))
-    }
-
-    /// The next request's kind, and when it was due. None when the time is up, also where more requests are
-    /// due.
-    async fn next(&self) -> Option<(Kind, Instant)> {
-        let now = Instant::now();
-        if now >= self.end {
-            return None;
-        }
-        let Some(rate) = self.rate else {
-            let number = self.taken.fetch_add(1, Ordering::Relaxed);
-            return Some((self.mix.kind(number), now));
-        };
-        let permit = timeout_at(self.end, self.due.acquire()).await.ok()?.ok()?;
-        permit.forget();
-        let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        let due = self.begun + Duration::from_secs_f64(as_f64(number) / rate);
-        Some((self.mix.kind(number), due))
-    }
-}
-
-/// What this process has spent so far.
+/// The processor time that this process has used so far.
 #[cfg(unix)]
 fn cpu() -> Option<Duration> {
     use nix::sys::resource::{UsageWho, getrusage};
@@ -281,66 +190,5 @@ fn as_f64(number: u64) -> f64 {
     number as f64
 }
 
-/// After a connection that could not be opened.
+/// A client pauses this long after a connection that could not be opened.
 const UNOPENED_PAUSE: Duration = Duration::from_millis(10);
-/// At the end of a run, for requests that are under way.
-const GRACE: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan() -> Plan {
-        Plan {
-            mix: "get".parse().expect("a mix"),
-            connections: 4,
-            duration: Duration::from_secs(10),
-            ramp_up: Duration::from_secs(2),
-            rate: Some(100.0),
-            keep_alive: false,
-            resume: false,
-            allowed: Statuses::default(),
-        }
-    }
-
-    /// A request that had to wait for a connection counts from when it was due: coordinated omission is not
-    /// possible.
-    #[tokio::test(start_paused = true)]
-    async fn an_open_loop_counts_from_the_due_time() {
-        let shared = Shared::new(&plan(), GRACE);
-        shared.issued.fetch_add(300, Ordering::Relaxed);
-        shared.due.add_permits(300);
-        tokio::time::advance(Duration::from_secs(3)).await;
-        for number in 0..300 {
-            let (_, due) = shared.next().await.expect("the time is not up");
-            assert_eq!(due - shared.begun, Duration::from_millis(10 * number));
-        }
-        assert!(shared.next().await.is_none(), "nothing more is due");
-        assert_eq!(shared.unsent(), 0);
-    }
-
-    /// Requests that were due before the end are not begun after it.
-    #[tokio::test(start_paused = true)]
-    async fn the_end_is_the_end() {
-        let shared = Shared::new(&plan(), GRACE);
-        shared.issued.fetch_add(300, Ordering::Relaxed);
-        shared.due.add_permits(300);
-        assert!(shared.next().await.is_some());
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert!(shared.next().await.is_none());
-        assert_eq!(shared.unsent(), 299);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn clients_begin_evenly_and_the_grace_is_bounded() {
-        let shared = Shared::new(&plan(), Duration::from_millis(300));
-        let begin = |client| shared.beginning(client) - shared.begun;
-        assert_eq!([0, 1, 3].map(begin), [0, 500, 1500].map(Duration::from_millis));
-        assert_eq!(shared.cut - shared.end, Duration::from_millis(300));
-        assert_eq!(Shared::new(&plan(), Duration::from_secs(60)).cut - shared.end, GRACE);
-        assert_eq!(
-            plan().words(),
-            "100 requests a second, 4 connections, begun over 2 s, one request on each"
-        );
-    }
-}

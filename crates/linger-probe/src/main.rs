@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(help) if !help.use_stderr() => help.exit(),
-        // It quotes what was typed.
+        // The message quotes the arguments.
         Err(wrong) => {
             eprint!("{}", escaped_lines(&wrong.render().to_string()));
             return ExitCode::from(COULD_NOT_RUN);
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A server failed a scenario.
+/// Exit status: a server failed a scenario, or lost a response.
 const FAILED: u8 = 1;
-/// The same that clap gives to a wrong option.
+/// Exit status: the command could not run. It is also clap's for a wrong option.
 const COULD_NOT_RUN: u8 = 2;

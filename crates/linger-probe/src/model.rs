@@ -1,10 +1,11 @@
-//! What a run found: the one value that every output format is made from.
+//! What a run found. Every output format is made from this one value.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
 use self::gate::Gate;
+pub use self::ladder::{Event, Ladders, Side, What};
 use self::load::LoadReport;
 use self::restart::RestartReport;
 pub use self::used::UsedOptions;
@@ -12,6 +13,7 @@ use crate::remedy::Remedy;
 
 pub mod gate;
 mod json;
+mod ladder;
 pub mod load;
 pub mod restart;
 mod used;
@@ -23,28 +25,28 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// That of the JSON form: [`SCHEMA_VERSION`].
+    /// The version of the JSON schema: [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// The version of the probe.
     pub version: &'static str,
     /// When the run began.
     #[serde(serialize_with = "rfc_3339")]
     pub started: SystemTime,
-    /// How servers were checked.
+    /// How the servers were checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<UsedOptions>,
-    /// What was judged, in the order in which it was named.
+    /// The servers that were judged, in the order in which they were named.
     pub targets: Vec<TargetReport>,
-    /// What was loaded.
+    /// The servers that were loaded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<LoadReport>,
-    /// What was ended, or restarted, under a light load.
+    /// The servers that were ended or restarted under a light load.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<RestartReport>,
-    /// What should have been judged, and is not there.
+    /// The servers that could not be judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
-    /// Which failures count, where that was asked.
+    /// Which failures count, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// Why the run ended before everything was tried.
@@ -52,17 +54,17 @@ pub struct Report {
     pub interrupted: Option<String>,
 }
 
-/// A server that could not be started, or not be judged at all.
+/// A server that could not be started or judged at all.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
-    /// How to call it, short.
+    /// Its short name.
     pub name: String,
     /// Why, in a few words: `not installed: …`.
     pub why: String,
 }
 
 impl Default for Report {
-    /// A report without anything in it yet, begun now by this version.
+    /// An empty report by this version, begun now.
     fn default() -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -79,33 +81,23 @@ impl Default for Report {
     }
 }
 
-/// What a ladder's events were seen by. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ladders {
-    /// The client's socket: what it wrote and what it read, in that order.
-    SocketEvents,
-    /// Packets, as they left.
-    Packets,
-}
-
 /// What one server did.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetReport {
-    /// How to call it, short: the host and port, or a program's name.
+    /// Its short name: the host and port, or a program's name.
     pub name: String,
-    /// What was probed.
+    /// The URL that was probed.
     pub url: String,
-    /// What its `Server` header says.
+    /// The value of its `Server` header.
     pub server: Option<String>,
-    /// Where the ladders come from.
+    /// What the ladders were made from.
     pub ladders: Ladders,
     /// One row per scenario, in the battery's order.
     pub rows: Vec<Row>,
-    /// Why the rest could not be tried: it took no more connections.
+    /// Why the rest could not be tried, such as that the server accepted no more connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
-    /// What would mend failing rows, where that is known.
+    /// What would fix failing rows, where that is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,
 }
@@ -113,35 +105,36 @@ pub struct TargetReport {
 /// One scenario against one server.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// The scenario's name, as `--only` takes it: `early.stops_at_error`.
+    /// The scenario's name in the syntax of `--only`: `early.stops_at_error`.
     pub scenario: &'static str,
     /// What the client does, in a few words.
     pub title: &'static str,
-    /// The clause that asks for it: `RFC 9112 §9.6`.
+    /// The clause that requires it: `RFC 9112 §9.6`.
     pub clause: &'static str,
     /// The judgement.
     pub verdict: Verdict,
-    /// What a failure would mean, or means.
+    /// What a failure of this row means.
     pub severity: Severity,
-    /// One sentence: why, in words about what a user of that server would see.
+    /// The reason for the verdict, in one sentence about what a user of the server would see.
     pub reason: String,
     /// Each try.
     pub attempts: Vec<Attempt>,
-    /// Of one try that shows the verdict: who sent what when.
+    /// Who sent what when, in one try that shows the verdict.
     pub ladder: Vec<Event>,
 }
 
-/// What it means that a server fails a row, the worst first. Exhaustive: a new variant is a breaking change.
+/// What it means that a server fails a row. The worst comes first. Exhaustive: a new variant is a breaking
+/// change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// A client that does nothing wrong loses a response.
     LosesResponses,
-    /// A client cannot tell what a protocol has a message for.
+    /// A client misses a message of the protocol, such as `close_notify`, and cannot tell what it says.
     BreaksProtocol,
     /// A client can hold on to the server's sockets.
     CanBeHeldOpen,
-    /// The server could be gentler: a client that has everything, or that misbehaves, meets a reset.
+    /// The server could be gentler: it resets a client that has received everything, or that misbehaves.
     Harsh,
 }
 
@@ -154,9 +147,9 @@ pub enum Verdict {
     /// Each response arrived, and at least one was followed by a reset. Linux clients keep what arrived
     /// before a reset; those of other systems lose what they have not read yet.
     PassOnLinux,
-    /// At least one did not.
+    /// At least one try did not go as it should.
     Fail,
-    /// The server has nothing that this could be tried on.
+    /// The server has nothing that the scenario could be tried on.
     NotApplicable,
 }
 
@@ -165,11 +158,11 @@ pub enum Verdict {
 pub struct Attempt {
     /// Whether it went as the scenario expects.
     pub passed: bool,
-    /// What did not, and what that means to the server's users, in a sentence. None where it passed.
+    /// What went wrong, and what that means to the server's users, in one sentence. `None` if it passed.
     pub fault: Option<String>,
-    /// What it saw, in a few words: `413, whole, then FIN`.
+    /// What the client saw, in a few words: `413, whole, then FIN`.
     pub saw: String,
-    /// The status, where a response's head arrived.
+    /// The status, if a response's head arrived.
     pub status: Option<u16>,
     /// Bytes of body that arrived.
     pub body_bytes: u64,
@@ -179,106 +172,35 @@ pub struct Attempt {
     pub end: End,
     /// Whether a reset followed that end.
     pub reset_later: bool,
-    /// Whether the server announced the end, by a `close_notify` or a fatal alert. None on plain TCP.
+    /// Whether a `close_notify` or a fatal alert announced the end. `None` on plain TCP.
     pub announced: Option<bool>,
     /// From the first byte sent to the response's last byte.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Option<Duration>,
-    /// From the server's FIN, or from the response where there is none, to when its socket was known to be
+    /// From the server's FIN, or without one from the response, to when the server's socket was known to be
     /// released.
     #[serde(serialize_with = "milliseconds", rename = "release_ms")]
     pub release: Option<Duration>,
 }
 
-/// How a connection ended, for the client. Exhaustive: a new variant is a breaking change.
+/// How a connection ended, as the client saw it. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 pub enum End {
     /// The server's FIN.
     Fin,
-    /// A `close_notify` without a FIN, also when it had been answered.
+    /// A `close_notify` without a FIN, even after the client answered it.
     CloseNotify,
-    /// A reset, met by a read or by a write.
+    /// A reset, which a read or a write reported.
     Reset,
-    /// A fatal alert, by its name, and then a FIN.
+    /// A fatal alert and then a FIN. The value is the alert's name.
     Alert(String),
-    /// It did not: nothing came for the stated time.
+    /// The connection did not end: nothing arrived within the timeout.
     TimedOut,
-    /// It did not: more came than the probe takes.
+    /// The connection did not end: more data arrived than the probe reads.
     Endless,
-    /// Anything else.
+    /// Another error.
     Failed(String),
-}
-
-/// One line of a ladder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
-    /// Since the connection's beginning.
-    #[serde(serialize_with = "some_milliseconds", rename = "at_ms")]
-    pub at: Duration,
-    /// Who sent it.
-    pub side: Side,
-    /// What it is.
-    pub what: What,
-}
-
-/// A side of the connection. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// The probe.
-    Client,
-    /// The server under test.
-    Server,
-}
-
-/// What was sent. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// The connection, or the answer to it.
-    Connect,
-    /// The TLS handshake is done.
-    Handshake,
-    /// So many bytes of data, one or more segments of it.
-    Data(u64),
-    /// The TLS closure alert, RFC 8446 §6.1.
-    CloseNotify,
-    /// Any other alert, by its name.
-    Alert(String),
-    /// The end of this side's data.
-    Fin,
-    /// A reset: the connection is gone, with what was under way.
-    Reset,
-    /// A write that failed, after so many bytes: the side cannot send on.
-    WriteFailed(u64),
-    /// This side's socket was released.
-    Release,
-}
-
-impl Serialize for What {
-    /// An object whose fields have one type each, whatever the kind.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Flat<'a> {
-            kind: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            bytes: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            alert: Option<&'a str>,
-        }
-        let (kind, bytes, alert) = match self {
-            Self::Connect => ("connect", None, None),
-            Self::Handshake => ("handshake", None, None),
-            Self::Data(bytes) => ("data", Some(*bytes), None),
-            Self::CloseNotify => ("close_notify", None, None),
-            Self::Alert(name) => ("alert", None, Some(name.as_str())),
-            Self::Fin => ("fin", None, None),
-            Self::Reset => ("reset", None, None),
-            Self::WriteFailed(bytes) => ("write_failed", Some(*bytes), None),
-            Self::Release => ("release", None, None),
-        };
-        Flat { kind, bytes, alert }.serialize(serializer)
-    }
 }
 
 impl TargetReport {

@@ -1,7 +1,7 @@
 //! What to change in a server so that a failing row passes: settings and code, as data.
 //!
-//! An entry is here only where it is documented by the server's makers, or was tried with this probe. A
-//! server or a row without an entry is one of which that is not known.
+//! Each entry is documented by the server's makers or was tried with this probe. Without an entry for a
+//! server or a row, no change is known.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub use table::ALL;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Server {
-    /// nginx and what is made from it.
+    /// nginx and its derivatives.
     Nginx,
     /// Apache httpd.
     Apache,
@@ -41,7 +41,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// Every one.
+    /// All servers.
     pub const ALL: [Self; 10] = [
         Self::Nginx,
         Self::Apache,
@@ -55,7 +55,7 @@ impl Server {
         Self::Wsgi,
     ];
 
-    /// As `--for` takes it.
+    /// The name in the syntax of `--for`.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -72,7 +72,8 @@ impl Server {
         }
     }
 
-    /// How a `Server` header begins, in lower case. Go, Node, `HAProxy` and the Rust servers send none.
+    /// How this server's `Server` header begins, in lower case. Go, Node, `HAProxy` and the Rust servers send
+    /// none.
     fn products(self) -> &'static [&'static str] {
         match self {
             Self::Nginx => &["nginx", "openresty", "freenginx", "tengine", "angie"],
@@ -84,7 +85,7 @@ impl Server {
         }
     }
 
-    /// The one that calls itself so in its `Server` header: `nginx/1.22.1`, `hypercorn-h11`.
+    /// The server that sends this `Server` header, such as `nginx/1.22.1` or `hypercorn-h11`.
     #[must_use]
     pub fn of_header(header: &str) -> Option<Self> {
         let header = header.trim().to_ascii_lowercase();
@@ -116,35 +117,35 @@ impl fmt::Display for Server {
     }
 }
 
-/// A known change. Of several entries for a row the one that names it most closely holds: a row before its
-/// group.
+/// A known change. If several entries cover a row, the most specific one applies: an entry for the row before
+/// one for its group.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// The servers that it is for.
     pub servers: &'static [Server],
-    /// The scenarios that it mends, or groups of them, as `--only` takes them.
+    /// The scenarios or groups that it fixes, in the syntax of `--only`.
     pub rows: &'static [&'static str],
     /// The setting or code, in one or two sentences.
     pub change: &'static str,
-    /// What its documentation is called.
+    /// Where the change is documented.
     pub documentation: &'static str,
 }
 
-/// A change that would mend failing rows of a server.
+/// A change that would fix failing rows of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remedy {
-    /// The server that it is for, as `--for` takes it.
+    /// The server that it is for.
     pub server: Server,
-    /// The failing rows that it is about.
+    /// The failing rows that it would fix.
     pub rows: Vec<&'static str>,
     /// The setting or code, in one or two sentences.
     pub change: &'static str,
-    /// What its documentation is called.
+    /// Where the change is documented.
     pub documentation: &'static str,
 }
 
-/// Looks up what would mend this server's failing rows, and puts it into its report. The server is the one
-/// that was `asked` for, or else the one that its `Server` header names.
+/// Looks up what would fix this server's failing rows, and adds it to the report. The kind of server is
+/// `asked`, or else the one that the `Server` header names.
 pub fn advise(target: &mut TargetReport, asked: Option<Server>) {
     let server = asked.or_else(|| Server::of_header(target.server.as_deref()?));
     target.remedies.clear();
@@ -163,7 +164,7 @@ pub fn advise(target: &mut TargetReport, asked: Option<Server>) {
     }
 }
 
-/// What is known for this row of this server.
+/// The known change for this row of this server.
 #[must_use]
 pub fn entry(server: Server, scenario: &str) -> Option<&'static Entry> {
     let closeness = |entry: &&Entry| {

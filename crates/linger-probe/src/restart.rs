@@ -1,4 +1,4 @@
-//! A server is ended, or restarted, under a light load of each kind: what does each kind of client lose?
+//! Ends or restarts a server under a light load of each kind of client, and finds what each kind loses.
 
 use std::fmt;
 use std::future::Future;
@@ -9,12 +9,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use self::case::Case;
 use self::newcomers::Watcher;
 use self::stage::{Clock, Watch};
-use self::stream::Seen;
-use crate::model::restart::{Client, Ending, Fate, Kind, KindReport, RestartReport};
+use crate::model::restart::{Ending, Kind, KindReport, RestartReport};
 use crate::target::{Options, Target};
 
+mod case;
 mod http1;
 mod http2;
 mod idle;
@@ -25,28 +26,28 @@ mod stream;
 mod upload;
 mod websocket;
 
-/// How a server is ended, and what is under way then.
+/// How a server is ended, and which clients it has then.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Clients of each kind.
+    /// The number of clients of each kind.
     pub clients: u32,
-    /// A path whose response takes some time. None: the target's path.
+    /// A path whose response takes some time. `None` is the target's path.
     pub slow_path: Option<String>,
-    /// Where uploads go. None: the target's path.
+    /// The path of uploads. `None` is the target's path.
     pub upload_path: Option<String>,
-    /// Size of each upload. It takes longer than the server has before the signal.
+    /// The size of each upload. An upload is sent slowly enough to be under way at the signal.
     pub upload_bytes: u64,
-    /// A path that accepts a WebSocket. None: there are no such clients.
+    /// A path that accepts a WebSocket. With `None` there are no such clients.
     pub websocket_path: Option<String>,
-    /// For the end of all connections, after the signal.
+    /// How long all connections may take to end after the signal.
     pub timeout: Duration,
-    /// For a new server that answers, after that.
+    /// How long a new server may take to answer after that.
     pub settle: Duration,
     /// What ends the server, in a few words.
     pub ended_by: String,
 }
 
-/// Why a server was not ended, or what failed in it.
+/// Why a server was not ended, or why ending it failed.
 #[derive(Debug)]
 pub struct RestartError(String);
 
@@ -58,12 +59,13 @@ impl fmt::Display for RestartError {
 
 impl std::error::Error for RestartError {}
 
-/// Puts clients of each kind on the server, ends it by `end` when all of them are under way, and tells what
-/// became of them. When `stop` completes after `end` was begun, the report tells what is known.
+/// Connects clients of each kind to the server, ends it with `end` once all of them are under way, and
+/// reports what became of them. If `stop` completes after `end` has begun, the report has what is known by
+/// then.
 ///
 /// # Errors
-/// A kind of client that was asked for cannot be set up, or `end` fails, or `stop` completes before `end` was
-/// begun. Before `end` was begun, nothing is done to the server but asking it.
+/// A kind of client that was asked for cannot be set up, `end` fails, or `stop` completes before `end`
+/// begins. Before `end` begins, the server only gets requests.
 pub async fn restart(
     target: &Target,
     options: &Options,
@@ -134,10 +136,10 @@ pub async fn restart(
     Ok(report)
 }
 
-/// The next client that has ended, if there is one.
+/// Waits for the next client to end. Returns false if none is left.
 async fn take(clients: &mut JoinSet<Case>, cases: &mut Vec<Case>) -> bool {
     match clients.join_next().await {
-        // A task that panics is a fault of this program, not of the server.
+        // A panic is a bug in this program, and says nothing of the server.
         Some(case) => cases.push(case.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))),
         None => return false,
     }
@@ -173,85 +175,16 @@ struct Scene {
 
 /// Why a client is not under way.
 enum Unready {
-    /// The server has nothing that this kind could be tried on.
+    /// The server has nothing that this kind of client could use.
     NotApplicable(String),
-    /// What was asked for does not work.
+    /// The user asked for it, and it does not work.
     Failed(String),
 }
 
-/// Tells that a client is under way, or why not.
+/// Reports that a client is under way, or why it is not.
 type Ready = oneshot::Sender<Result<(), Unready>>;
 
-/// One client, while it runs.
-struct Case {
-    kind: Kind,
-    number: u32,
-    client: Client,
-    seen: Seen,
-    /// Why it could not be tried, found after it was under way.
-    skipped: Option<String>,
-}
-
-impl Case {
-    fn new(kind: Kind, number: u32) -> Self {
-        let client = Client {
-            fate: Fate::Unknown,
-            status: None,
-            sent_bytes: 0,
-            ending: Ending::Open,
-            ended: None,
-            close_notify: None,
-            goaway: None,
-            close_frame: (kind == Kind::WebSocket).then_some(false),
-            close_code: None,
-        };
-        Self { kind, number, client, seen: Seen::default(), skipped: None }
-    }
-
-    /// Until it has seen its end, or nobody waits any longer.
-    async fn run(mut self, scene: Arc<Scene>, ready: Ready) -> Self {
-        let over = scene.watch.until_over();
-        let client = async {
-            match self.kind {
-                Kind::Idle => idle::idle(&scene, &mut self, ready).await,
-                Kind::IdleRequest => idle::request(&scene, &mut self, ready).await,
-                Kind::InFlight => in_flight::run(&scene, &mut self, ready).await,
-                Kind::Upload => upload::run(&scene, &mut self, ready).await,
-                Kind::WebSocket => websocket::run(&scene, &mut self, ready).await,
-                Kind::Http2 => http2::run(&scene, &mut self, ready).await,
-            }
-        };
-        tokio::select! {
-            () = client => {}
-            () = over => {}
-        }
-        self
-    }
-
-    /// The fate of one that has nothing under way, once its connection has ended.
-    fn closed(&self) -> Fate {
-        match self.seen.end() {
-            Some(end) if end.ending == Ending::Reset => Fate::Reset,
-            _ => Fate::Closed,
-        }
-    }
-
-    /// What there is to tell of it.
-    fn told(self, begun: Instant, interrupted: bool) -> Client {
-        let mut client = self.client;
-        if let Some(end) = self.seen.end() {
-            client.ending = end.ending;
-            client.ended = Some(end.at.saturating_duration_since(begun));
-            client.close_notify = end.close_notify;
-        }
-        if client.fate == Fate::Unknown && !interrupted {
-            client.fate = if self.kind.has_request() { Fate::Silent } else { Fate::Open };
-        }
-        client
-    }
-}
-
-/// Starts all clients, and waits until they are under way. Returns the kinds that cannot be.
+/// Starts all clients, and waits until they are under way. Returns the kinds that do not apply, and why.
 async fn set_up(
     scene: &Arc<Scene>,
     clients: &mut JoinSet<Case>,
@@ -282,7 +215,7 @@ async fn set_up(
     Ok(skipped)
 }
 
-/// What a kind is called where it fails.
+/// The name of a kind in an error.
 fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Idle | Kind::IdleRequest => "an idle connection",
@@ -293,19 +226,19 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// In the order in which they are told.
+/// All kinds, in the report's order.
 const KINDS: [Kind; 6] =
     [Kind::Idle, Kind::IdleRequest, Kind::InFlight, Kind::Upload, Kind::WebSocket, Kind::Http2];
 
-/// From the moment when all clients are under way to the signal, so that the server has what they sent. The
-/// requests in flight are sent at its beginning.
+/// The time from when all clients are under way to the signal, so that the server receives what they sent.
+/// The requests in flight are sent when it begins.
 const LEAD: Duration = Duration::from_millis(200);
 
-/// A request that was sent this short a time before its connection's end may not have reached the server's
-/// process: the end does not show that the server lost it.
+/// A request that was sent less than this before its connection ended may not have reached the server's
+/// process, so the server is not blamed for it.
 const UNREAD: Duration = Duration::from_millis(20);
 
-/// Waits at most as long as the options say for one answer.
+/// Waits for one answer, for at most the options' timeout.
 async fn bounded<T>(scene: &Scene, answer: impl Future<Output = T>) -> Option<T> {
     timeout(scene.options.timeout, answer).await.ok()
 }

@@ -21,11 +21,11 @@ use url::Url;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const WIDTHS: [u32; 3] = [400, WHOLE_TABLES, 1600];
-/// From this width on, a table of tries fits without scrolling.
+/// From this width on, the table of tries fits without scrolling.
 const WHOLE_TABLES: u32 = 1200;
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
-/// The driver's process, ended with the test.
+/// The driver's process, which ends with the test.
 struct Driver {
     process: Child,
     port: u16,
@@ -76,7 +76,7 @@ impl Drop for Driver {
     }
 }
 
-/// A command of the driver's own: its path below the session's, and its body.
+/// A command of this driver only: its path below the session's, and its body.
 #[derive(Debug)]
 struct Own(&'static str, Value);
 
@@ -114,7 +114,7 @@ async fn problems(browser: &Client, page: &Url, width: u32, scheme: &str) -> Out
     if (dark == 1) != (scheme == "dark") {
         problems.push("the window has the other colours".to_owned());
     }
-    // Passed scenarios too: what is inside may be wider than what is shown at first.
+    // Scenarios that passed are opened, too: their details may be wider than what is shown at first.
     for state in ["as it comes", "all open"] {
         let wide = number(browser, "document.documentElement.scrollWidth - innerWidth").await?;
         if wide > 0 {
@@ -143,7 +143,7 @@ async fn resize(browser: &Client, width: u32, height: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// The whole page, as it comes.
+/// The whole page, as it is loaded.
 async fn screenshot(browser: &Client, page: &Url, width: u32, path: PathBuf) -> Outcome<()> {
     browser.goto(page.as_str()).await?;
     resize(browser, width, number(browser, "document.documentElement.scrollHeight").await?).await?;
@@ -177,7 +177,7 @@ fn the_page_fits_every_window_and_the_console_stays_silent() {
     let found = runtime.block_on(async {
         let browser = driver.browser(&folder.path().join("profile")).await?;
         let found = look(&browser, &page).await;
-        // Before anything is asserted: the driver's end would leave its browser behind.
+        // The browser is closed before any assertion, because a driver that ends leaves its browser behind.
         browser.close().await?;
         found
     });

@@ -1,5 +1,5 @@
 //! `linger-probe check` as a build runs it: exit statuses, `--fail-on`, `--baseline`, `--quick`, `--for`, and
-//! what is told where a run cannot be finished.
+//! the report of a run that cannot be finished.
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("it prints UTF-8")
 }
 
-/// The JSON of its stdout, which must be as the schema says.
+/// The JSON on stdout, which must match the schema.
 #[track_caller]
 fn json(stdout: &[u8]) -> Value {
     let found: Value = serde_json::from_slice(stdout).expect("JSON");
@@ -65,12 +65,12 @@ async fn bare() -> Running {
     serve(listen().await, app())
 }
 
-/// The same, and loses nothing.
+/// Refuses uploads and loses nothing.
 async fn layered() -> Running {
     serve(LingerListener::new(listen().await, LingerLayer::default()), app())
 }
 
-/// A port at which nobody listens.
+/// A port on which nobody listens.
 async fn nobody() -> String {
     format!("http://{}/", listen().await.local_addr().expect("bound"))
 }
@@ -91,7 +91,7 @@ async fn holding() -> Running {
     accept_loop(listen().await, tower::service_fn(move |io: TcpStream| connection(io)))
 }
 
-/// A row that every server has an answer to, and one that tells these two apart.
+/// One row that every server passes, and one that tells these two servers apart.
 const ROWS: [&str; 4] = ["--only", "early.stops_at_error,close.requested", "-n", "1"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,11 +158,11 @@ async fn a_baseline_lets_known_failures_pass_and_tells_new_and_healed_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_baseline_is_refused_before_a_server_is_bothered() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    // A server that could not be judged would be told otherwise.
+    // If the server had been contacted, the error would be about that.
     let nobody = nobody().await;
     for (name, contents, line) in [
         ("missing", None, "No such file"),
-        ("text", Some("hello"), "no report of `linger-probe check --format json`"),
+        ("text", Some("hello"), "not a report of `linger-probe check --format json`"),
         ("other", Some("{\"version\": \"0.1.0\"}"), "missing field `schema_version`"),
         ("old", Some("{\"schema_version\": 0, \"targets\": []}"), "its schema version is 0"),
     ] {
@@ -199,7 +199,7 @@ async fn quick_is_one_try_of_what_waits_for_nothing() {
         let scenario = row["scenario"].as_str().expect("a name");
         assert!(!scenario.starts_with("release.") && scenario != "close.idle", "{scenario}");
     }
-    // What is said holds, and nothing is left of what only waits.
+    // The announcement is true, and the rows that only wait are left out.
     let output = probe(&[&url, "--quick", "-n", "2", "--only", "close.requested", "--format", "json"]).await;
     assert_eq!(json(&output.stdout)["options"]["repetitions"], 2);
     let output = probe(&[&url, "--quick", "--only", "release"]).await;
@@ -230,7 +230,7 @@ async fn a_dead_server_does_not_take_the_others_with_it() {
     let found = text(&output.stdout);
     assert!(found.contains("<error") && found.contains("early.stops_at_error"), "{found}");
 
-    // Alone: nothing is known, which a program is told, too.
+    // Without another server there are no results, and the JSON says so, too.
     let output = probe(&[&dead, "--format", "json"]).await;
     assert_status(&output, 2);
     assert_eq!(json(&output.stdout)["gaps"][0]["name"], "dead");
@@ -238,7 +238,7 @@ async fn a_dead_server_does_not_take_the_others_with_it() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
 }
 
-/// The rows that were done by then stand.
+/// The report keeps the rows that were done by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_takes_too_long_tells_what_is_known() {
     let server = holding().await;
@@ -259,7 +259,7 @@ async fn a_check_that_takes_too_long_tells_what_is_known() {
     assert!(found.contains("<error") && found.contains("name=\"close.requested\""), "{found}");
 }
 
-/// Ctrl-C in the middle.
+/// Ctrl-C interrupts the run in the middle.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_tells_what_is_known() {
@@ -274,7 +274,7 @@ async fn an_interrupt_tells_what_is_known() {
         let mut command = command(&[&args[..], &["--release-timeout", "600", "--report", &page]].concat());
         let mut probe = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut said = BufReader::new(probe.stderr.take().expect("piped")).lines();
-        // A row is told as it comes, on a pipe, too.
+        // Each row is printed when it is done, also to a pipe.
         let row = async {
             while let Some(line) = said.next_line().await.expect("a pipe") {
                 if line == "first: pass  close.requested" {
@@ -326,7 +326,7 @@ async fn what_to_change_is_told_for_the_server_that_is_asked_for() {
     let remedies = &json(&output.stdout)["targets"][0]["remedies"];
     assert_eq!(remedies[0]["rows"], serde_json::json!(["early.stops_at_error"]), "{remedies:#}");
     assert!(remedies[0]["change"].as_str().is_some_and(|change| change.contains("io.Copy")), "{remedies:#}");
-    // axum does not say what it is. One that says that it is nginx is believed.
+    // axum sends no `Server` header. A header that names nginx is believed.
     let output = probe(&[&[url.as_str()][..], &ROWS].concat()).await;
     assert!(!text(&output.stdout).contains("To change"), "{}", text(&output.stdout));
     let named = axum::middleware::map_response(async |mut response: Response| {

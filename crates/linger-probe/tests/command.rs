@@ -1,5 +1,5 @@
-//! The command as a user runs it: exit status, stdout and stderr, against axum and against what is not a
-//! server at all.
+//! The command as a user runs it: exit status, stdout and stderr, against axum and against addresses without
+//! an HTTP server.
 
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
     }
 }
 
-/// `compare` was called `peers` once: scripts may still say so, and nothing shows it.
+/// `compare` was once called `peers`. Scripts may still use that name, but no help text shows it.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_is_a_hidden_alias_of_compare() {
@@ -157,7 +157,7 @@ async fn peers_is_a_hidden_alias_of_compare() {
     assert!(!text(&completions.stdout).contains("peers"));
 }
 
-/// What was found stands, and says where it ends.
+/// The report keeps the rows so far, and says where the run ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ends_in_the_middle_does_not_take_its_rows_with_it() {
     const FIRST_LOOK: u32 = 5;

@@ -33,7 +33,7 @@ async fn probe<S: AsRef<OsStr>>(args: &[S]) -> Output {
     tokio::time::timeout(BOUND, output).await.expect("it ends").expect("it starts")
 }
 
-/// What it found, and its exit status.
+/// The report, and the exit status.
 async fn json(args: &[&str]) -> (Value, Option<i32>) {
     let output = probe(&[args, &["--format", "json"]].concat()).await;
     let found = serde_json::from_slice(&output.stdout);
@@ -62,7 +62,7 @@ fn number(value: &Value) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_layer_loses_nothing_under_load_and_a_bare_server_does() {
     let (bare, layered) = (serve(listen().await, app()), layered().await);
-    // More than any socket buffers: a client that stops at the failed write always loses.
+    // The upload is larger than any socket buffer, so a client that stops at a failed write always loses.
     let plan = ["--mix", "early413", "--upload-size", "64MiB", "-c", "2", "-d", "0.5"];
     let (named, other) = (format!("bare={}", url(&bare)), format!("layered={}", url(&layered)));
     let (found, status) = json(&[&[named.as_str(), other.as_str()], &plan[..]].concat()).await;
@@ -73,7 +73,7 @@ async fn the_layer_loses_nothing_under_load_and_a_bare_server_does() {
     assert_eq!(kind(1)["complete"], kind(1)["requests"], "{found:#}");
     assert_eq!(kind(1)["ended_in_reset"], 0, "{found:#}");
 
-    // Each in its share, and all connections of their own.
+    // Each kind has its share, and each request has its own connection.
     let mixed = ["--mix", "get=8,early413=1,large=1", "--large-path", "/large", "-c", "4", "-d", "1"];
     let (found, status) = json(&[&[url(&layered).as_str()], &mixed[..]].concat()).await;
     assert_eq!(status, Some(0), "{found:#}");
@@ -98,7 +98,7 @@ async fn a_kept_connection_carries_many_requests() {
     assert!(number(&load["kinds"][0]["complete"]) > 3, "{found:#}");
 }
 
-/// As many as were due, no more: what the server's pace is does not matter.
+/// As many requests are sent as were due, and no more, whatever the server's pace is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_loop_asks_at_its_own_pace() {
     let server = layered().await;

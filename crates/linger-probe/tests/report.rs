@@ -45,7 +45,7 @@ fn json_is_the_whole_model() {
     assert_eq!((&remedy["server"], &remedy["rows"][0]), (&"nginx".into(), &"early.stops_at_error".into()));
 }
 
-/// A gate that lets one failure pass because it is known, and one because it is mild.
+/// A gate that excuses one failure because it is known, and one because it is mild.
 fn gated() -> Report {
     let place = |scenario: &str| Place { target: "127.0.0.1:8080".to_owned(), scenario: scenario.to_owned() };
     let comparison = Comparison {
@@ -58,7 +58,7 @@ fn gated() -> Report {
     Report { gate: Some(gate), ..alone() }
 }
 
-/// Everything that may be there or not is there in one of them at least.
+/// Each optional field is there in at least one of the reports.
 #[test]
 fn json_is_as_its_schema_says() {
     let schema = include_str!("../schema/report.schema.json");
@@ -76,7 +76,7 @@ fn json_is_as_its_schema_says() {
         let errors: Vec<String> = schema.iter_errors(&json(report)).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:#?}");
     }
-    // It is strict: each of these is something that it must not take.
+    // The schema is strict: it must refuse each of these.
     let right = json(&whole);
     for (place, wrong) in [
         ("/schema_version", serde_json::json!(0)),

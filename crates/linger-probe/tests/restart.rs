@@ -1,5 +1,5 @@
-//! `linger-probe restart` as a user runs it, against servers of their own processes that die, or that end as
-//! they should.
+//! `linger-probe restart` as a user runs it, against servers in their own processes that die, or that shut
+//! down gracefully.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use tower_linger_tests::until::until;
 /// A probe or a server that does not end by itself fails the test.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// What the servers can do that takes some time.
+/// The servers' paths for requests that take some time.
 const SLOW: [&str; 6] =
     ["--slow-path", "/slow", "--upload-path", "/upload", "--websocket-path", "/websocket"];
 
@@ -26,7 +26,7 @@ fn probe() -> Command {
     command
 }
 
-/// A server in a process of its own, plain and over TLS.
+/// A server in its own process, plain and over TLS.
 struct Server {
     child: Child,
     plain: String,
@@ -62,7 +62,7 @@ impl Server {
         self.files.path()
     }
 
-    /// Ends it by SIGTERM under load.
+    /// Runs the probe, which ends the server by SIGTERM under load.
     async fn restart(&self, url: &str, options: &[&str]) -> Output {
         let mut command = probe();
         command.args(["restart", url, "--signal-pid", &self.pid(), "--settle", "0.3"]).args(options);
@@ -83,7 +83,7 @@ impl Server {
         (found["restarts"][0].clone(), output.status.code())
     }
 
-    /// The status with which it ended by itself; none if a signal ended it.
+    /// The status with which it exited. `None` if a signal killed it.
     async fn ended(mut self) -> Option<i32> {
         let ended = tokio::time::timeout(BOUND, self.child.wait()).await;
         ended.expect("the server ends").expect("it is a child").code()
@@ -99,7 +99,7 @@ fn kind<'a>(found: &'a Value, name: &str) -> &'a Value {
     kinds.iter().find(|kind| kind["kind"] == name).unwrap_or_else(|| panic!("no {name}: {found:#}"))
 }
 
-/// All values of one field of a kind's clients.
+/// The values of one field of all clients of a kind.
 fn all(found: &Value, name: &str, field: &str) -> Vec<Value> {
     let clients = kind(found, name)["clients"].as_array().expect("clients");
     clients.iter().map(|client| client[field].clone()).collect()
@@ -109,7 +109,7 @@ fn times(number: usize, value: impl Into<Value>) -> Vec<Value> {
     vec![value.into(); number]
 }
 
-/// It has no handler for the signal: everything under way is lost, and no end is announced.
+/// The server has no handler for the signal: everything under way is lost, and no end is announced.
 async fn dies(is_tls: bool) {
     let server = Server::start(&[]).await;
     let url = if is_tls { &server.tls } else { &server.plain };
@@ -140,7 +140,7 @@ async fn a_server_that_dies_loses_what_is_under_way_over_tls() {
     dies(true).await;
 }
 
-/// What is under way is finished, and each end is announced where there is a message for it.
+/// Requests under way are finished, and each end is announced if the protocol has a message for it.
 async fn ends_well(is_tls: bool) {
     let server = Server::start(&["--layered", "--graceful"]).await;
     let url = if is_tls { &server.tls } else { &server.plain };
@@ -170,7 +170,7 @@ async fn a_server_that_ends_as_it_should_loses_nothing_over_tls() {
     ends_well(true).await;
 }
 
-/// A command that changes nothing: all connections stay, and new ones are answered.
+/// The command changes nothing: all connections stay open, and new ones are answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_ends_nothing_is_told_and_what_does_not_apply_is_named() {
     let server = Server::start(&[]).await;
@@ -181,11 +181,11 @@ async fn a_command_that_ends_nothing_is_told_and_what_does_not_apply_is_named() 
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text.contains("no connection ended"), "{text}");
     assert!(text.contains("a server answers all the time"), "{text}");
-    // The path refuses uploads unread.
+    // The path refuses uploads without reading them.
     assert!(text.contains("it answers 413 before it has the body"), "{text}");
 }
 
-/// Another server takes the address: after a gap, as new clients see.
+/// Another server takes the address after a gap, which new clients see.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_server_at_the_same_address_is_seen_and_the_gap_before_it() {
     let server = Server::start(&["--layered", "--graceful"]).await;
@@ -194,7 +194,7 @@ async fn a_new_server_at_the_same_address_is_seen_and_the_gap_before_it() {
     let number: u16 = port.parse().expect("a port");
     let supervised = async move {
         assert_eq!(server.ended().await, Some(0));
-        // So that there is a gap: the probe is refused while this client is, a hundred times.
+        // To make a gap, this client is refused a hundred times, and so is the probe meanwhile.
         let mut refused = 0;
         until("new clients are refused", || {
             refused += u32::from(std::net::TcpStream::connect(("127.0.0.1", number)).is_err());
@@ -219,7 +219,7 @@ async fn a_new_server_at_the_same_address_is_seen_and_the_gap_before_it() {
     assert!(new["refused"].as_u64() > Some(0) && new["gap_ms"].as_f64() > Some(100.0), "{found:#}");
 }
 
-/// What is known by then is told.
+/// The results so far are reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_that_is_stopped_tells_what_it_knows() {
     let server = Server::start(&[]).await;
@@ -247,7 +247,7 @@ async fn a_probe_that_is_stopped_tells_what_it_knows() {
     assert_eq!(all(restart, "idle", "fate"), times(4, "unknown"), "{found:#}");
 }
 
-/// As a build server and a browser get it.
+/// The report for a build server, and the page for a browser.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_formats_have_a_line_for_each_kind() {
     let server = Server::start(&[]).await;
@@ -260,7 +260,7 @@ async fn the_other_formats_have_a_line_for_each_kind() {
     assert!(page.contains("Requests in flight") && page.contains("4 of 4 lost"), "{page}");
 }
 
-/// Each is refused before the server is asked for anything: nobody listens there.
+/// Each of these is refused before the server is contacted: nobody listens there.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_run_is_refused_at_once() {
     let url = "http://127.0.0.1:9/";
@@ -271,9 +271,9 @@ async fn what_cannot_be_run_is_refused_at_once() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && said.contains(why), "{args:?}: {said}");
     };
-    // More than Linux gives out.
+    // Linux assigns no process id as high as this.
     refused(&["--signal-pid", "2000000000"], "--signal-pid 2000000000: there is no such process").await;
-    refused(&["--signal-pid", "1", "--signal", "NONE"], "no signal").await;
+    refused(&["--signal-pid", "1", "--signal", "NONE"], "not a signal").await;
     refused(&["--signal-pid", "0"], "0 is not in").await;
     refused(&[], "--signal-pid").await;
     refused(&["--signal-pid", "1", "--command", "true"], "cannot be used with").await;

@@ -1,4 +1,4 @@
-//! What the command prints for shells and `man`, and when it prints colours.
+//! What the command prints for shells and `man`, and when it uses colours.
 
 use std::process::Stdio;
 
@@ -52,7 +52,7 @@ async fn colours_are_for_terminals_and_those_who_ask() {
     };
     assert!(!coloured("auto", &[]).await);
     assert!(coloured("always", &[]).await);
-    // A user's own word is nearer than a variable.
+    // The option overrides the variable.
     assert!(coloured("always", &[("NO_COLOR", "1")]).await);
     assert!(!coloured("never", &[]).await);
 }

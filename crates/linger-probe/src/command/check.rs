@@ -1,4 +1,4 @@
-//! `linger-probe check`: the battery against one or more servers.
+//! `linger-probe check`: runs the battery against one or more servers.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use linger_probe::target::{Options, Target};
 use self::gate::GateArgs;
 use self::judging::Judging;
 use super::descriptors;
-use super::options::{Found, OutputArgs, TargetArgs, names, path, progress};
+use super::options::{Found, TargetArgs, names, path, progress};
+use super::output::OutputArgs;
 use super::{CommandError, seconds, size};
 
 mod gate;
@@ -29,22 +30,23 @@ pub(crate) struct CheckArgs {
     battery: BatteryArgs,
     #[command(flatten)]
     gate: GateArgs,
-    /// Tells what to change in this server for the rows that fail, where that is known. Without it the server
-    /// is the one that its `Server` header names.
+    /// Says what to change in this kind of server to fix failing rows, where that is known. By default, the
+    /// `Server` header tells the kind.
     #[arg(long = "for", value_name = "SERVER", value_parser = gate::server(), help_heading = "Output")]
     server: Option<Server>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// What is tried.
+/// What is tried, and how often.
 #[derive(Debug, Args)]
 pub(crate) struct BatteryArgs {
-    /// One try of each row that waits for none of the server's bounds, and small uploads: under 5 seconds for
-    /// each server.
+    /// Tries each row once, with small uploads, and leaves out the rows that wait for a timeout of the
+    /// server. This takes less than 5 seconds per server.
     #[arg(long, help_heading = "Battery")]
     quick: bool,
-    /// Size of the large uploads: more than sockets buffer [default: 32MiB; with --quick 8MiB]
+    /// The size of large uploads, which must be more than what sockets buffer [default: 32MiB; with --quick
+    /// 8MiB]
     #[arg(long, value_parser = size, help_heading = "Battery")]
     upload_size: Option<u64>,
     /// A path that accepts a WebSocket.
@@ -58,25 +60,27 @@ pub(crate) struct BatteryArgs {
         help_heading = "Battery"
     )]
     repetitions: Option<u32>,
-    /// For a whole check of a server, in seconds [default: 120; with --quick 5]
+    /// How long the whole check of a server may take, in seconds [default: 120; with --quick 5]
     #[arg(long, value_parser = seconds, help_heading = "Battery")]
     deadline: Option<Duration>,
-    /// Only these scenarios, or groups of them: `early`, `close.idle`. Repeatable, or with commas.
+    /// Runs only these scenarios or groups, such as `close.idle` or `early`. Separate several by commas, or
+    /// repeat the option.
     #[arg(long, value_delimiter = ',', help_heading = "Battery")]
     only: Vec<String>,
-    /// Without these scenarios, or groups of them.
+    /// Leaves out these scenarios or groups.
     #[arg(long, value_delimiter = ',', help_heading = "Battery")]
     skip: Vec<String>,
-    /// Scenarios of this version of HTTP only. HTTP/2 is tried where it is spoken.
+    /// Runs only the scenarios of this HTTP version. HTTP/2 is tried only if the server speaks it.
     #[arg(long, value_enum, help_heading = "Battery")]
     http: Option<Http>,
     /// How long to wait for the server to end an idle connection, in seconds.
     #[arg(long, default_value = "8", value_parser = seconds, help_heading = "Battery")]
     idle_timeout: Duration,
-    /// How long a server may keep its socket for a client that has everything and does not close, in seconds.
+    /// How long the server may keep its socket for a client that has received everything and does not close,
+    /// in seconds.
     #[arg(long, default_value = "35", value_parser = seconds, help_heading = "Battery")]
     release_timeout: Duration,
-    /// Takes the ladders from packets instead of socket events: needs root or `CAP_NET_RAW`, on Linux.
+    /// Makes the ladders from packets instead of socket events. Needs Linux, and root or `CAP_NET_RAW`.
     #[cfg(target_os = "linux")]
     #[arg(long, help_heading = "Battery")]
     wire: bool,
@@ -90,14 +94,14 @@ enum Http {
     Two,
 }
 
-/// Whether nothing failed that counts. What was found is told however it ends.
+/// Returns whether no failure counts. The results are written however the run ends.
 pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let scenarios = args.battery.scenarios()?;
     let options = args.battery.options(args.target.options());
     let baseline = args.gate.baseline()?;
     args.battery.prepare()?;
     args.output.prepare()?;
-    // Those that mostly wait do so at once.
+    // The scenarios that mostly wait run at the same time.
     let waiting = scenarios.iter().filter(|scenario| scenario.mostly_waits()).count();
     descriptors::ensure(options.repetitions, u32::try_from(waiting).unwrap_or(u32::MAX), "--repetitions")?;
     let Found { targets: found, gaps } = args.target.find(&options).await?;
@@ -148,7 +152,7 @@ impl BatteryArgs {
         }
     }
 
-    /// Whether what it needs is there.
+    /// Checks that what the options need is available.
     pub(crate) fn prepare(&self) -> Result<(), CommandError> {
         #[cfg(target_os = "linux")]
         if self.wire {
@@ -176,12 +180,12 @@ impl BatteryArgs {
     }
 }
 
-/// More than sockets buffer by default.
+/// More than what sockets buffer by default.
 const QUICK_UPLOAD: u64 = 8 << 20;
 const QUICK_TIMEOUT: Duration = Duration::from_secs(2);
 const QUICK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Says what will be done to whom, before it is.
+/// Says what will be done to which servers, before it is done.
 fn announce(targets: &[Target], scenarios: &[&'static Scenario], options: &Options) {
     let cost = cost(scenarios.iter().copied(), options);
     eprintln!(

@@ -1,4 +1,4 @@
-//! `linger-probe compare`: what is installed of the servers that people run, checked and loaded side by side.
+//! `linger-probe compare`: checks and loads the servers that are installed side by side.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,18 +17,20 @@ use tokio::task::JoinSet;
 
 use super::check::BatteryArgs;
 use super::load::{self, PlanArgs};
-use super::options::{OutputArgs, progress};
+use super::options::progress;
+use super::output::OutputArgs;
 use super::{CommandError, descriptors};
 use crate::compare::{ALL, Ground, Running, Server};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Only the servers whose names begin so, such as nginx, apache or hyper. All without it.
+    /// Compares only the servers whose names begin like this, such as nginx, apache or hyper. By default, all
+    /// are compared.
     names: Vec<String>,
-    /// Over TLS, or plainly, only.
+    /// Uses only plain HTTP, or only HTTPS.
     #[arg(long, value_enum)]
     scheme: Option<Scheme>,
-    /// Without the other.
+    /// Only checks the servers, or only loads them.
     #[arg(long, value_enum)]
     just: Option<Half>,
     #[command(flatten)]
@@ -52,15 +54,15 @@ enum Half {
     Load,
 }
 
-/// Compares them, and stops them all, also where it is interrupted. True: they did what they do, whatever
-/// that is.
+/// Compares the servers and stops them all, even if the run is interrupted. Returns true however the servers
+/// did, because the comparison has no expectations.
 pub(crate) async fn main(args: &CompareArgs) -> Result<bool, CommandError> {
     let servers = args.servers()?;
     let scenarios = args.battery.scenarios()?;
     args.battery.prepare()?;
     args.output.prepare()?;
     if args.just != Some(Half::Check) {
-        // The servers that are started have the same limit.
+        // The servers inherit this limit.
         descriptors::ensure(args.load.plan()?.connections, 1, "--connections")?;
     }
     let (mut running, mut report) = (Vec::new(), Report::default());
@@ -76,18 +78,18 @@ pub(crate) async fn main(args: &CompareArgs) -> Result<bool, CommandError> {
     if let Err(CommandError(why)) = &compared {
         report.interrupted = Some(why.clone());
     }
-    // What is known is told, however it ended.
+    // The results so far are written, however the run ended.
     if compared.is_ok() || !(report.targets.is_empty() && report.load.is_empty()) {
         args.output.tell_summary(&report)?;
     }
     compared.map(|()| true)
 }
 
-/// One scheme of a server.
+/// A server with one of its two schemes.
 struct Found {
     target: Target,
     options: Options,
-    /// Its index.
+    /// The server's index among those that are running.
     server: usize,
 }
 
@@ -98,7 +100,7 @@ async fn compare(
     running: &mut Vec<Running>,
     report: &mut Report,
 ) -> Result<(), CommandError> {
-    // What the servers serve: it stays until they have been compared.
+    // The servers need these files until they have been compared.
     let ground = Ground::make()?;
     let found = start(args, servers, &ground, running, &mut report.gaps).await?;
     let names = || found.iter().map(|found| found.target.name.as_str()).collect::<Vec<_>>().join("; ");
@@ -161,7 +163,7 @@ async fn start(
     Ok(found)
 }
 
-/// A few at a time: most of a check is waiting.
+/// Checks a few servers at a time, because a check mostly waits.
 async fn checked(
     found: &[Found],
     scenarios: Vec<&'static Scenario>,
@@ -174,7 +176,7 @@ async fn checked(
         let (mut target, options, bar) = (target.clone(), options.clone(), bar.clone());
         let (scenarios, turns) = (scenarios.clone(), turns.clone());
         checks.spawn(async move {
-            // It is never closed.
+            // The semaphore is never closed, so this cannot fail.
             let _turn = turns.acquire_owned().await;
             let abilities = match discover(&mut target, &options).await {
                 Ok(abilities) => abilities,
@@ -216,7 +218,7 @@ impl CompareArgs {
     }
 }
 
-/// Checks at the same time.
+/// The number of checks at the same time.
 const AT_ONCE: usize = 6;
-/// Of a refused upload under load.
+/// The size of a refused upload under load.
 const LOAD_UPLOAD_BYTES: u64 = 1 << 20;

@@ -1,5 +1,5 @@
-//! `linger-probe demo`: the same axum app bare and with tower-linger, under clients that behave as real ones
-//! do.
+//! `linger-probe demo`: runs the same axum app without and with tower-linger, under clients that behave as
+//! real ones do.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -13,7 +13,8 @@ use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};
 use linger_probe::trust::Trust;
 
-use super::options::{OutputArgs, progress};
+use super::options::progress;
+use super::output::OutputArgs;
 use super::{CommandError, size};
 use crate::servers::Stack;
 use crate::servers::certs::{self, Certs};
@@ -25,18 +26,18 @@ pub(crate) struct DemoArgs {
     /// How often each client tries each server.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Size of the uploads.
+    /// The size of the uploads.
     #[arg(long, default_value = "32MiB", value_parser = size)]
     upload_size: u64,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// What is tried: what people lose today.
+/// The scenarios of the demo: what users lose today.
 const SCENARIOS: [&str; 4] =
     ["early.stops_at_error", "early.reads_while_writing", "large.unread_upload", "flood.alert_certificate"];
 
-/// Whether the layer lost nothing.
+/// Returns whether nothing was lost with the layer.
 pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
     args.output.prepare()?;
     let options = Options {
@@ -64,7 +65,7 @@ pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
         }
     }
 
-    // reqwest is one row more.
+    // The row of reqwest is one more.
     let progress = progress((targets.len() * (scenarios.len() + 1)) as u64);
     let mut report = Report::default();
     let (mut tried, mut lost, mut missing) = (0, 0, 0);
@@ -93,7 +94,7 @@ pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
     Ok(missing == 0)
 }
 
-/// The scenarios, and a real client crate.
+/// Runs the scenarios, and a real client crate.
 async fn compare(
     target: &mut Target,
     options: &Options,
@@ -108,12 +109,12 @@ async fn compare(
     }
     let row = library::row(target, options, trust).await?;
     progress(&row);
-    // After the other uploads.
+    // The row stands after the other uploads.
     found.rows.insert(2.min(found.rows.len()), row);
     Ok(found)
 }
 
-/// A server that lives as long as the process. Over TLS it asks for a client certificate.
+/// Starts a server that runs as long as the process. Over TLS it asks for a client certificate.
 fn start(certs: &Certs, is_tls: bool, layered: bool) -> Result<SocketAddr, CommandError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;

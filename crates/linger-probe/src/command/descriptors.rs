@@ -1,12 +1,12 @@
-//! Room for a command's sockets: the process's limit of open files.
+//! Raises the process's limit of open files to what a command's sockets need.
 
 use super::CommandError;
 
-/// Raises the soft limit of open files to what a `number` of things needs at once, where it is lower. Each of
-/// them needs `each` sockets. The hard limit is left alone.
+/// Raises the soft limit of open files if it is lower than what the command needs: `each` sockets for each
+/// unit of `option`, whose value is `number`. The hard limit stays.
 ///
 /// # Errors
-/// The hard limit is lower. The line names both, and `option`, which asks for the things.
+/// The hard limit is lower. The line names it, the limit that is needed, and `option`.
 #[cfg(unix)]
 pub(crate) fn ensure(number: u32, each: u32, option: &str) -> Result<(), CommandError> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -28,14 +28,14 @@ pub(crate) fn ensure(number: u32, each: u32, option: &str) -> Result<(), Command
     )))
 }
 
-/// Elsewhere sockets are not among the files that are limited.
+/// On other systems, sockets do not count as open files.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature everywhere")]
 pub(crate) fn ensure(_number: u32, _each: u32, _option: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Open files that are no connections: the runtimes' and their threads', standard streams, certificates,
-/// reports.
+/// Open files that are not connections: those of the runtimes and their threads, standard streams,
+/// certificates, reports.
 #[cfg(unix)]
 const OTHERS: u64 = 64;

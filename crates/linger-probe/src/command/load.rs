@@ -1,4 +1,4 @@
-//! `linger-probe load`: many clients at once, against one server after the other.
+//! `linger-probe load`: loads one server after the other with many clients at once.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use linger_probe::model::{Gap, Report};
 use linger_probe::target::{Options, Target};
 use tokio::sync::watch;
 
-use super::options::{OutputArgs, TargetArgs, names};
+use super::options::{TargetArgs, names};
+use super::output::OutputArgs;
 use super::{CommandError, descriptors, seconds, size};
 
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub(crate) struct LoadArgs {
     target: TargetArgs,
     #[command(flatten)]
     load: PlanArgs,
-    /// Size of the uploads.
+    /// The size of the uploads.
     #[arg(long, default_value = "1MiB", value_parser = size, help_heading = "Load")]
     upload_size: u64,
     #[command(flatten)]
@@ -31,37 +32,38 @@ pub(crate) struct LoadArgs {
 /// How servers are loaded.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Which requests, with their weights. `get`: the URL's path. `early413`: an upload that the server
-    /// refuses before it has read it. `large`: --large-path.
+    /// The kinds of requests, with their weights. `get` asks for the URL's path, and `large` for the
+    /// --large-path. `early413` is an upload that the server refuses before it has read it.
     #[arg(long, default_value = "get=90,early413=10", help_heading = "Load")]
     mix: Mix,
-    /// At most so many connections at once.
+    /// The maximum number of connections at once.
     #[arg(short, long, default_value_t = 50, value_parser = connections(), help_heading = "Load")]
     connections: u32,
-    /// How long requests are begun, in seconds. Those that are under way then have a second more, or
-    /// --timeout where that is shorter.
+    /// How long new requests are sent, in seconds. Requests under way at the end have one more second, or
+    /// --timeout if that is shorter.
     #[arg(short, long, default_value = "10", value_parser = seconds, help_heading = "Load")]
     duration: Duration,
-    /// Begins the connections evenly over this time, in seconds, instead of all at once. Part of --duration.
+    /// Opens the connections evenly spread over this time, in seconds, instead of all at once. It is part of
+    /// --duration.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
     ramp_up: Option<Duration>,
-    /// Open loop: requests are due at so many a second, whether the server keeps up or not. Without it the
-    /// loop is closed: each connection asks again when it has its answer.
+    /// Makes the loop open: this many requests are due per second, whether the server keeps up or not.
+    /// Without it the loop is closed: each connection sends its next request once it has its response.
     #[arg(short, long, value_parser = rate, help_heading = "Load")]
     rate: Option<f64>,
-    /// Many requests on a connection, instead of one on each.
+    /// Sends many requests on a connection, instead of one on each.
     #[arg(long, help_heading = "Load")]
     keep_alive: bool,
-    /// Resumes TLS sessions, instead of a full handshake for each connection.
+    /// Resumes TLS sessions, instead of making a full handshake for each connection.
     #[arg(long, help_heading = "Load")]
     resume: bool,
-    /// More statuses that pass, such as 404 or 500,502-504 or 5xx. Without it `get` and `large` expect a 2xx
-    /// or 3xx, and `early413` a 4xx: a whole response with another status fails the run.
+    /// Lets more statuses pass, such as 404 or 500,502-504 or 5xx. By default, `get` and `large` expect a 2xx
+    /// or 3xx, and `early413` a 4xx, and a whole response with another status fails the run.
     #[arg(long, value_name = "STATUSES", help_heading = "Load")]
     allow_status: Option<Statuses>,
 }
 
-/// Whether every response arrived whole, with a status that is expected.
+/// Returns whether every response arrived whole, with an expected status.
 pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
     let plan = args.load.plan()?;
     let options = Options { upload_bytes: args.upload_size, ..args.target.options() };
@@ -101,7 +103,7 @@ pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
         report.load.push(run(target, &options, &plan, stop).await);
     }
     if *stopped.borrow() {
-        report.interrupted = Some("interrupted: this is what was found until then".to_owned());
+        report.interrupted = Some("interrupted: these are the results so far".to_owned());
     }
     args.output.tell(&report)?;
     match super::troubles(&report) {
@@ -110,7 +112,7 @@ pub(crate) async fn main(args: &LoadArgs) -> Result<bool, CommandError> {
     }
 }
 
-/// One load, with its progress on stderr.
+/// Runs one load, with its progress on stderr.
 pub(crate) async fn run(
     target: &Target,
     options: &Options,

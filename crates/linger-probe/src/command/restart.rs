@@ -1,4 +1,4 @@
-//! `linger-probe restart`: a server is ended while it has clients of each kind.
+//! `linger-probe restart`: ends a server while it has clients of each kind.
 
 use std::io;
 use std::process::Stdio;
@@ -12,22 +12,24 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::options::{OutputArgs, TargetArgs, path};
+use super::options::{TargetArgs, path};
+use super::output::OutputArgs;
 use super::{CommandError, interrupted, seconds, size};
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("end").required(true).args(["signal_pid", "command"])))]
 #[command(mut_arg("urls", |arg| arg.num_args(1)))]
 #[command(mut_arg("timeout", |arg| arg.default_value("30").help(
-    "For all clients to be under way, and for the end of their connections after the signal, each, in seconds"
+    "How long all clients may take to be under way, and how long their connections may take to end after the \
+     signal, in seconds each"
 )))]
 pub(crate) struct RestartArgs {
     #[command(flatten)]
     target: TargetArgs,
-    /// The process that gets the signal.
+    /// Sends the signal to this process.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), help_heading = "End")]
     signal_pid: Option<i32>,
-    /// The signal: TERM, QUIT, HUP, USR2, …
+    /// The signal to send: TERM, QUIT, HUP, USR2, …
     #[arg(
         long,
         default_value = "TERM",
@@ -36,13 +38,13 @@ pub(crate) struct RestartArgs {
         help_heading = "End"
     )]
     signal: Signal,
-    /// What ends or reloads the server instead, run by `sh -c`: 'systemctl reload nginx'.
+    /// Runs this command with `sh -c` instead, to end or reload the server: 'systemctl reload nginx'.
     #[arg(long, help_heading = "End")]
     command: Option<String>,
-    /// For a new server to answer after that, in seconds.
+    /// How long a new server may take to answer after that, in seconds.
     #[arg(long, default_value = "2", value_parser = seconds, help_heading = "End")]
     settle: Duration,
-    /// Clients of each kind.
+    /// The number of clients of each kind.
     #[arg(
         short,
         long,
@@ -51,14 +53,14 @@ pub(crate) struct RestartArgs {
         help_heading = "Clients"
     )]
     clients: u32,
-    /// A path whose response takes some time, such as a second, for the requests in flight. Without it,
-    /// requests follow each other shortly before and after the signal.
+    /// The path of the requests in flight, whose response should take some time, such as a second. Without
+    /// it, requests follow one another from shortly before the signal to shortly after it.
     #[arg(long, value_parser = path, help_heading = "Clients")]
     slow_path: Option<String>,
-    /// Where uploads go, instead of the other requests' path. They need a server that reads them.
+    /// The path of uploads, instead of the other requests' path. The server must read them.
     #[arg(long, value_parser = path, help_heading = "Clients")]
     upload_path: Option<String>,
-    /// Size of each upload.
+    /// The size of each upload.
     #[arg(long, default_value = "256KiB", value_parser = upload_size, help_heading = "Clients")]
     upload_size: u64,
     /// A path that accepts a WebSocket.
@@ -68,7 +70,7 @@ pub(crate) struct RestartArgs {
     output: OutputArgs,
 }
 
-/// Whether no request was lost.
+/// Returns whether no request was lost.
 pub(crate) async fn main(args: &RestartArgs) -> Result<bool, CommandError> {
     if let Some(pid) = args.signal_pid {
         may_signal(pid)?;
@@ -76,7 +78,7 @@ pub(crate) async fn main(args: &RestartArgs) -> Result<bool, CommandError> {
     args.output.prepare()?;
     let options = args.target.options();
     let mut targets = args.target.find(&options).await?.targets;
-    let target = targets.first_mut().ok_or_else(|| CommandError("it takes one URL".to_owned()))?;
+    let target = targets.first_mut().ok_or_else(|| CommandError("restart takes one URL".to_owned()))?;
     eprintln!("{}: {} clients of each kind, then {}", target.name, args.clients, args.ended_by());
     discover(target, &options).await?;
     let plan = Plan {
@@ -113,7 +115,7 @@ impl RestartArgs {
             return kill(pid, self.signal).map_err(|error| format!("--signal-pid {pid}: {}", error.desc()));
         };
         let mut shell = tokio::process::Command::new("sh");
-        // What it says is progress: stdout has the result alone.
+        // The command's output is progress, so it goes to stderr: stdout has only the result.
         shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(io::stderr());
         match shell.status().await {
             Ok(status) if status.success() => Ok(()),
@@ -123,7 +125,7 @@ impl RestartArgs {
     }
 }
 
-/// Whether there is such a process, and this user may signal it.
+/// Checks that the process exists and that this user may signal it.
 fn may_signal(pid: i32) -> Result<(), CommandError> {
     let why = match kill(Pid::from_raw(pid), None) {
         Ok(()) => return Ok(()),
@@ -134,20 +136,20 @@ fn may_signal(pid: i32) -> Result<(), CommandError> {
     Err(CommandError(format!("--signal-pid {pid}: {why}")))
 }
 
-/// `TERM`, `SIGTERM`, `term` or `15`.
+/// Reads a signal, as `TERM`, `SIGTERM`, `term` or `15`.
 fn signal(text: &str) -> Result<Signal, String> {
     let upper = text.to_ascii_uppercase();
     let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
     let number = text.parse::<i32>().ok().and_then(|number| Signal::try_from(number).ok());
     number
         .or_else(|| name.parse().ok())
-        .ok_or_else(|| "no signal: TERM, QUIT, HUP, USR2, INT, KILL, …".to_owned())
+        .ok_or_else(|| "not a signal: use TERM, QUIT, HUP, USR2, INT, KILL, …".to_owned())
 }
 
 fn upload_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         bytes @ 16_384.. => Ok(bytes),
-        _ => Err("at least 16KiB: a smaller one is not under way long enough".to_owned()),
+        _ => Err("at least 16KiB: a smaller upload would end too soon".to_owned()),
     }
 }
 

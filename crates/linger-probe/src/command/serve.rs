@@ -1,4 +1,4 @@
-//! `linger-probe serve`: the servers in Rust that `demo` and `compare` start.
+//! `linger-probe serve`: runs one of the Rust servers that `demo` and `compare` start.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,34 +12,34 @@ use crate::servers::{Life, Stack, certs};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Who owns the accept loop.
+    /// The library that owns the accept loop.
     stack: Stack,
-    /// With tower-linger; bare without it.
+    /// Serves with tower-linger. By default, the server is bare.
     #[arg(long)]
     layered: bool,
-    /// Ends as it should at SIGTERM or Ctrl-C, and lets what is under way finish, for at most 5 s. Without
-    /// it, such a signal just ends the process.
+    /// Shuts down gracefully on SIGTERM or Ctrl-C: requests under way have up to 5 s to finish. By default,
+    /// such a signal just ends the process.
     #[cfg(unix)]
     #[arg(long)]
     graceful: bool,
-    /// Port of plain HTTP on 127.0.0.1; 0 for one that is free.
+    /// The port of plain HTTP on 127.0.0.1. 0 is a free port.
     #[arg(long, default_value_t = 0)]
     http: u16,
-    /// Port of HTTPS on 127.0.0.1, with --cert and --key.
+    /// The port of HTTPS on 127.0.0.1, which needs --cert and --key. 0 is a free port.
     #[arg(long, default_value_t = 0)]
     https: u16,
-    /// Certificate chain, PEM.
+    /// A PEM file of the server's certificate chain.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
-    /// Its key, PEM.
+    /// A PEM file of the server's key.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// Asks for a client certificate from this authority, PEM.
+    /// Asks for a client certificate from the authority in this PEM file.
     #[arg(long, value_name = "FILE", requires = "cert")]
     client_ca: Option<PathBuf>,
 }
 
-/// Serves until the process ends, or its end is requested.
+/// Serves until the process is asked to end.
 pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
     let tls = match args.cert.as_ref().zip(args.key.as_ref()) {
         Some((cert, key)) => {
@@ -51,8 +51,12 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
     let (life, shutdown) = Life::new(args.layered);
     #[cfg(unix)]
     if args.graceful {
-        if !matches!(args.stack, Stack::Axum) {
-            return Err(CommandError("--graceful is for axum only: leave it out, or serve axum".to_owned()));
+        match args.stack {
+            Stack::Axum => {}
+            Stack::Hyper | Stack::AxumServer => {
+                let why = "--graceful is for axum only: leave it out, or serve axum";
+                return Err(CommandError(why.to_owned()));
+            }
         }
         let handle = shutdown.handle();
         drop(tokio::spawn(async move {
@@ -70,12 +74,12 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
             None => plain.await,
         }
     };
-    // Nothing of it is left at the deadline, and that is the end that was asked for.
+    // If the deadline passes, the rest is dropped. That is a success, too, because the end was requested.
     shutdown.finish(serve).await.0.unwrap_or(Ok(()))?;
     Ok(true)
 }
 
-/// Says where.
+/// Binds a port, and prints its URL.
 fn listen(scheme: &str, port: u16) -> Result<TcpListener, CommandError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(address)

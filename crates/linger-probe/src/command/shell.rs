@@ -1,4 +1,4 @@
-//! What a shell and `man` want to know: completions, and a page for each command.
+//! Prints completions for a shell, and manual pages.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -8,13 +8,13 @@ use super::{CommandError, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// For which shell.
+    /// The shell to print them for.
     shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The page of this command, instead of the one that lists them.
+    /// Prints the page of this command, instead of the page that lists the commands.
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -27,9 +27,9 @@ pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Resul
     Ok(true)
 }
 
-/// Prints a page for `man`.
+/// Prints a manual page.
 pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<bool, CommandError> {
-    // Gives the subcommands their whole names and the options that they inherit.
+    // This gives the subcommands their full names and the options that they inherit.
     command.build();
     let command = match &args.command {
         None => command,

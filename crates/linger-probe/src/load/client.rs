@@ -1,4 +1,4 @@
-//! One of a load's clients: a connection after another, or one for many requests.
+//! One of a load's clients. It opens a connection for each request, or keeps one for many requests.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::{Side, What};
 use crate::run::{ZEROS, fill};
 use crate::target::{Options, Target};
 
-/// What the clients of a load have in common.
+/// The requests and settings that the clients of a load have in common.
 #[derive(Debug)]
 pub(super) struct Requests {
     target: Target,
@@ -44,18 +44,18 @@ impl Requests {
     }
 }
 
-/// A client.
+/// One client.
 #[derive(Debug)]
 pub(super) struct Client {
     requests: Arc<Requests>,
-    /// When it stops, whatever it waits for.
+    /// The client stops waiting at this time, whatever it waits for.
     cut: Instant,
-    /// One that is kept for the next request.
+    /// The connection that is kept for the next request, if there is one.
     connection: Option<Connection>,
     pub(super) openings: Openings,
 }
 
-/// What came of a client's connections.
+/// How the opening of a client's connections went.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
     pub(super) opened: u64,
@@ -79,10 +79,10 @@ impl Openings {
     }
 }
 
-/// What a try came to.
+/// The result of one try of a request.
 struct Try {
     came: Came,
-    /// When the response was whole, or it was known that it would not come.
+    /// When the response was whole, or was known to be lost.
     at: Instant,
     end: Option<Duration>,
     ended: Option<bool>,
@@ -94,15 +94,15 @@ impl Client {
         Self { requests, cut, connection: None, openings: Openings::default() }
     }
 
-    /// One request that was due then.
+    /// Sends one request, which was due at `due`.
     pub(super) async fn exchange(&mut self, kind: Kind, due: Instant) -> Exchange {
         let begun = Instant::now();
         let mut retried = false;
         let tried = loop {
             match self.try_once(kind).await {
                 Some(tried) => break tried,
-                // The server ended it before it saw the request: it is asked for again (RFC 9112 §9.3.1), on
-                // a new connection, which is not kept from before, so that this happens once.
+                // The server ended the kept connection before it saw the request, so the request is sent
+                // again (RFC 9112 §9.3.1). The next connection is new, so this happens at most once.
                 None => retried = true,
             }
         };
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    /// None where a kept connection turns out to be over.
+    /// `None` if the kept connection turns out to have ended already.
     async fn try_once(&mut self, kind: Kind) -> Option<Try> {
         let requests = Arc::clone(&self.requests);
         let reused = self.connection.is_some();
@@ -141,7 +141,7 @@ impl Client {
         if kind == Kind::Early413 {
             upload(&mut connection, requests.upload_bytes, deadline).await;
         }
-        // A failed write ends it, response or not.
+        // This client gives up at a failed write, even if a response could still be read.
         let mut came = None;
         while came.is_none() && !connection.write_failed {
             came = look(&connection);
@@ -157,14 +157,14 @@ impl Client {
         }
         let mut end = None;
         if whole && !requests.keep_alive {
-            // `close_notify` ends what the server has to say: clients close then, and some servers wait for
-            // that.
+            // After `close_notify` the server sends no more data. Clients close then, and some servers wait
+            // for that.
             let deadline = self.deadline();
             while !connection.close_notify && connection.receive(deadline).await == Moved::Some {}
             let told = connection.close_notify || connection.ended.is_some();
             end = told.then(|| at.elapsed());
             if connection.close_notify {
-                // As OpenSSL and rustls do: it tells the server that this side is done, too.
+                // OpenSSL and rustls answer with their own, which tells the server that this side is done.
                 connection.say_close_notify(deadline).await;
             }
         }
@@ -181,13 +181,13 @@ impl Client {
         Some(Try { came, at, end, ended: over.then_some(reset), announced })
     }
 
-    /// Of what begins now.
+    /// The deadline of an operation that begins now.
     fn deadline(&self) -> Instant {
         (Instant::now() + self.requests.timeout).min(self.cut)
     }
 
-    /// What a wait came to that took too long: this, but at the end of the run, which is no fault of the
-    /// server's.
+    /// The result of a wait that took too long. At the end of the run it is not the server's fault, so the
+    /// request is unfinished instead.
     fn late(&self, came: Came) -> Came {
         if Instant::now() < self.cut { came } else { Came::Unfinished }
     }
@@ -204,7 +204,7 @@ impl Client {
                 None => None,
             };
             let mut connection = Connection::open(target, session, None, false, bound()).await?;
-            // Time is its only bound.
+            // Nothing but time limits the size of a response.
             connection.received.limit = u64::MAX;
             connection.handshake(bound()).await;
             if connection.is_handshaking() {
@@ -233,7 +233,7 @@ impl Client {
     }
 }
 
-/// What has come of the response, if that is settled.
+/// What became of the response, if that is settled.
 fn look(connection: &Connection) -> Option<Came> {
     match connection.response() {
         Some(found) if found.complete => Some(Came::Whole(found.status)),

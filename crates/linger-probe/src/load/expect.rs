@@ -1,16 +1,16 @@
-//! Which statuses a load takes for an answer.
+//! Which statuses each kind of request expects.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::mix::Kind;
 
-/// Some statuses, as `--allow-status` takes them: `404`, `5xx` and `500-504`, separated by commas.
+/// A set of statuses, in the syntax of `--allow-status`: `404`, `5xx` and `500-504`, separated by commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statuses(Vec<RangeInclusive<u16>>);
 
 impl Statuses {
-    /// Whether this is one of them.
+    /// Whether the set contains this status.
     #[must_use]
     pub fn has(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
@@ -18,8 +18,8 @@ impl Statuses {
 }
 
 impl Kind {
-    /// Whether this status is what a request of this kind asks for: a refused upload gets a 4xx, the others a
-    /// 2xx or a 3xx.
+    /// Whether a request of this kind expects this status: 4xx for an upload that is to be refused, 2xx or
+    /// 3xx for the other kinds.
     #[must_use]
     pub fn expects(self, status: u16) -> bool {
         match self {

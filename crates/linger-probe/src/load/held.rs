@@ -1,5 +1,7 @@
-//! How many of a server's sockets are at their end, and still held by its process: what the kernel's socket
-//! tables say (`sock_diag`, Linux), without asking the server and without adding a packet.
+//! Counts the sockets that a server has begun to close and that its process still holds.
+//!
+//! The kernel's socket tables tell (`sock_diag`, Linux), without a request to the server and without a
+//! packet.
 
 use std::io;
 use std::sync::Arc;
@@ -14,14 +16,14 @@ use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, Stat
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
 
-/// Samples until it is stopped.
+/// Takes samples until it is finished.
 pub(super) struct Sampler {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Option<f64>>,
 }
 
 impl Sampler {
-    /// Of the server at this port of this machine. None where the kernel does not tell.
+    /// Starts to sample the server at this port of this machine. `None` if the kernel does not tell.
     pub(super) fn start(port: u16) -> Option<Self> {
         held(port).ok()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -38,16 +40,16 @@ impl Sampler {
         Some(Self { stop, thread: thread.ok()? })
     }
 
-    /// How many there were on average.
+    /// Stops, and returns the mean number of held sockets.
     pub(super) fn finish(self) -> Option<f64> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().ok()?
     }
 }
 
-/// Sockets of this local port whose end has begun, and that some process holds.
+/// The number of sockets of this local port whose close has begun and that a process holds.
 fn held(port: u16) -> io::Result<u32> {
-    // A server that listens at [::] has IPv4 connections among those of IPv6.
+    // The IPv4 connections of a server that listens on [::] are listed as IPv6.
     Ok(dump(AF_INET, SocketId::new_v4(), port)? + dump(AF_INET6, SocketId::new_v6(), port)?)
 }
 
@@ -79,7 +81,7 @@ fn dump(family: u8, mut socket_id: SocketId, port: u16) -> io::Result<u32> {
             let message = <NetlinkMessage<SockDiagMessage>>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
                 NetlinkPayload::Done(_) => return Ok(held),
-                // One that no process holds any more has no inode.
+                // A socket that no process holds has no inode.
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                     held += u32::from(
                         response.header.inode != 0 && response.header.socket_id.source_port == port,
@@ -88,13 +90,14 @@ fn dump(family: u8, mut socket_id: SocketId, port: u16) -> io::Result<u32> {
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}
             }
-            // Padded to four bytes (RFC 3549 §2.3.2.2).
+            // Messages are padded to four bytes (RFC 3549 §2.3.2.2).
             let length = (message.header.length as usize).next_multiple_of(4).clamp(4, rest.len());
             rest = &rest[length..];
         }
     }
 }
 
+/// The time between two samples.
 const EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

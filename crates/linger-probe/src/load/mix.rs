@@ -1,4 +1,4 @@
-//! What a load is made of.
+//! Which kinds of requests a load sends, and in what order.
 
 use std::str::FromStr;
 
@@ -7,18 +7,18 @@ use std::str::FromStr;
 pub enum Kind {
     /// A GET of the target's path.
     Get,
-    /// An upload that the server refuses before it has read it; the client sends all of it, then reads, and
-    /// gives up at a failed write, as many client libraries do.
+    /// An upload that the server refuses before it has read it. The client sends all of it before it reads,
+    /// and gives up at a failed write, as many client libraries do.
     Early413,
     /// A GET of the path with the large response.
     Large,
 }
 
 impl Kind {
-    /// All, in the order of the report.
+    /// All kinds, in the report's order.
     pub const ALL: [Self; 3] = [Self::Get, Self::Early413, Self::Large];
 
-    /// As a mix names it.
+    /// The name in a mix.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -29,22 +29,22 @@ impl Kind {
     }
 }
 
-/// Kinds of requests by weight, in an order that spreads each evenly: the `n`th request of every run is of
-/// the same kind.
+/// Kinds of requests by weight, in an order that spreads each kind evenly. The order is fixed: the `n`th
+/// request of every run is of the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mix {
     order: Vec<Kind>,
 }
 
 impl Mix {
-    /// The kind of this request, counted from 0.
+    /// The kind of the request of this number. Numbers begin at 0.
     #[must_use]
     pub fn kind(&self, number: u64) -> Kind {
-        // A remainder fits.
+        // The remainder is less than a `usize`, so it fits.
         self.order[usize::try_from(number % self.order.len() as u64).unwrap_or_default()]
     }
 
-    /// Whether there are any of this kind.
+    /// Whether the mix has requests of this kind.
     #[must_use]
     pub fn has(&self, kind: Kind) -> bool {
         self.order.contains(&kind)
@@ -64,12 +64,12 @@ impl FromStr for Mix {
             let kind = Kind::ALL.iter().position(|kind| kind.name() == name.trim()).ok_or(WRONG)?;
             let weight = weight.trim().parse::<i64>().ok().filter(|weight| (1..=1000).contains(weight));
             if weights[kind] != 0 {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is given twice"));
             }
             weights[kind] = weight.ok_or(WRONG)?;
         }
         let sum: i64 = weights.iter().sum();
-        // Each turn goes to the kind that is furthest behind its share.
+        // The next request is of the kind that is furthest behind its share.
         let (mut due, mut order) = ([0; Kind::ALL.len()], Vec::new());
         for _ in 0..sum {
             for (due, weight) in due.iter_mut().zip(weights) {

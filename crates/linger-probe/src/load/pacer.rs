@@ -1,5 +1,5 @@
-//! Issues the requests of an open loop when they are due: a thread, because a runtime's timers are as coarse
-//! as a millisecond.
+//! Issues the requests of an open loop when they are due. It is a thread, because a runtime's timers have a
+//! resolution of one millisecond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Shared, as_f64};
 
-/// Runs until it is dropped, or the time is up.
+/// Runs until it is dropped or the time is up.
 #[derive(Debug)]
 pub(super) struct Pacer(Arc<AtomicBool>);
 
@@ -44,5 +44,5 @@ impl Drop for Pacer {
     }
 }
 
-/// So that it sees when it is to stop.
+/// The longest sleep, so that the thread notices soon that it has to stop.
 const PAUSE: Duration = Duration::from_millis(100);

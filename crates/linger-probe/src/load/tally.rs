@@ -1,4 +1,4 @@
-//! What the requests of a load came to.
+//! Counts the results of a load's requests, and keeps their times.
 
 use std::time::Duration;
 
@@ -15,35 +15,46 @@ pub(super) enum Came {
     Whole(u16),
     /// The connection was refused.
     Refused,
-    /// It could not be opened for another reason.
+    /// The connection could not be opened for another reason.
     Unopened,
+    /// The connection was reset before the response was whole.
     Reset,
     TimedOut,
-    /// Some of it, or nothing, or not HTTP.
+    /// The response was cut short, missing, or not HTTP.
     Cut,
     /// The run ended before the response was whole.
     Unfinished,
 }
 
-/// One request.
+impl Came {
+    /// Whether there was no connection to send the request on.
+    pub(super) fn is_unopened(self) -> bool {
+        match self {
+            Self::Refused | Self::Unopened => true,
+            Self::Whole(_) | Self::Reset | Self::TimedOut | Self::Cut | Self::Unfinished => false,
+        }
+    }
+}
+
+/// The result of one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exchange {
     pub(super) came: Came,
-    /// Whether it had to be sent again, since the server had ended the kept connection.
+    /// Whether it was sent again because the server had ended the kept connection.
     pub(super) retried: bool,
-    /// From when it was begun to the response's last byte.
+    /// From when it began to the response's last byte.
     pub(super) latency: Duration,
-    /// From when it was due to there.
+    /// From when it was due to the response's last byte.
     pub(super) latency_from_due: Duration,
-    /// From there to the end of the server's data.
+    /// From the response's last byte to the end of the server's data.
     pub(super) end: Option<Duration>,
-    /// Whether the connection is over, and if so, whether by a reset.
+    /// `None` if the connection is still open; otherwise whether a reset ended it.
     pub(super) ended: Option<bool>,
-    /// Whether the server announced that.
+    /// Whether a `close_notify` announced the end.
     pub(super) announced: bool,
 }
 
-/// All requests of one kind. `found` has the counts, but none of the times.
+/// All requests of one kind. `found` has the counts, and `times` the times.
 #[derive(Debug)]
 pub(super) struct Tally {
     found: KindReport,
@@ -51,7 +62,7 @@ pub(super) struct Tally {
     times: Histograms,
 }
 
-/// In microseconds.
+/// Times in microseconds.
 #[derive(Debug)]
 struct Histograms {
     latency: Histogram<u64>,
@@ -62,15 +73,15 @@ struct Histograms {
 /// How latencies are corrected for coordinated omission.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pace {
-    /// An open loop: each request counts from when it was due.
+    /// In an open loop, each request counts from when it was due.
     Due,
-    /// A closed loop that took so long with so many connections.
+    /// A closed loop, with its length and its number of connections.
     Closed { took: Duration, connections: u32 },
 }
 
 impl Tally {
     pub(super) fn new(kind: Kind) -> Self {
-        // Three digits, from a microsecond to more than any timeout.
+        // From one microsecond to more than any timeout, with three significant digits.
         let times = || {
             Histogram::new_with_bounds(1, 7_200_000_000, 3)
                 .unwrap_or_else(|error| unreachable!("these bounds are in order: {error}"))
@@ -130,7 +141,7 @@ impl Tally {
             (&mut sum.latency_from_due, &more.latency_from_due),
             (&mut sum.end, &more.end),
         ] {
-            // It cannot fail: both have the same bounds.
+            // This cannot fail, because both have the same bounds.
             let _ = sum.add(more);
         }
     }
@@ -147,18 +158,20 @@ impl Tally {
         report
     }
 
-    /// In a closed loop, for each latency that is longer than the mean time between two requests of this kind
-    /// on a connection, the requests are added that would have been made meanwhile. All latencies of a
-    /// connection together are no longer than the run, so at most as many are added as were made. A shorter
-    /// interval, such as the median, has no such bound: where a server is saturated, most of the values would
-    /// be made up.
+    /// The latencies, corrected for coordinated omission.
+    ///
+    /// In a closed loop, a latency that is longer than the mean interval between two requests of this kind on
+    /// a connection stands for requests that were not sent meanwhile, and these are added. The latencies of a
+    /// connection add up to at most the length of the run, so at most as many requests are added as were
+    /// made. A shorter interval, such as the median, has no such bound: with a saturated server, most values
+    /// would be invented.
     fn corrected(&self, pace: Pace) -> Times {
         match pace {
             Pace::Due => times(&self.times.latency_from_due),
             Pace::Closed { took, connections } => {
                 let all = took.as_micros() * u128::from(connections);
                 let interval = all.checked_div(u128::from(self.found.requests)).unwrap_or_default();
-                // Hdrhistogram adds nothing where it is 0.
+                // With an interval of 0, the histogram adds nothing.
                 let interval = u64::try_from(interval).unwrap_or_default();
                 times(&self.times.latency.clone_correct(interval))
             }
@@ -184,7 +197,8 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
-/// What is kept of a distribution: enough to draw it, denser towards the end that matters.
+/// The quantiles that are kept of a distribution. They are enough to draw it, and denser towards the slow
+/// end, which matters most.
 const QUANTILES: [f64; 16] =
     [0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1.0];
 
@@ -210,8 +224,8 @@ mod tests {
         tally.report(Kind::Get, &Statuses::default(), false, pace)
     }
 
-    /// 99 answers in a millisecond and one in a second: the client made a request each 11 ms, and would have
-    /// made 90 more of them meanwhile.
+    /// There are 99 responses after one millisecond and one after a second. The client made a request each
+    /// 11 ms on average, and would have made 90 more during that second.
     #[test]
     fn a_closed_loop_adds_what_it_did_not_ask_for_beside_what_it_measured() {
         let mut tally = Tally::new(Kind::Get);
@@ -231,7 +245,7 @@ mod tests {
         );
     }
 
-    /// A saturated server: nearly all answers take 1 ms, and some in each thousand half a second.
+    /// The server is saturated: most responses take 1 ms, and one in 200 takes half a second.
     #[test]
     fn a_correction_adds_no_more_than_was_measured() {
         let mut tally = Tally::new(Kind::Get);

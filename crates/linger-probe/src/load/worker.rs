@@ -1,5 +1,5 @@
-//! The threads that a load's clients run on: one for each core, with one set of tallies each, because a set
-//! takes more memory than a hundred clients.
+//! The threads that a load's clients run on, one for each core. The clients of a thread share one set of
+//! tallies, because a set takes more memory than a hundred clients.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::client::{Client, Openings, Requests};
 use super::mix::Kind;
-use super::tally::{Came, Tally};
+use super::tally::Tally;
 
-/// What some clients found.
+/// What a worker's clients found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) kinds: [Tally; Kind::ALL.len()],
@@ -37,7 +37,7 @@ impl Found {
     }
 }
 
-/// Workers that run. Dropping this stops them, too.
+/// Running workers. Dropping this stops them, too.
 #[derive(Debug)]
 pub(super) struct Workers {
     results: mpsc::UnboundedReceiver<Found>,
@@ -64,7 +64,7 @@ impl Workers {
                     }),
                     Err(error) => lock(&found).openings.fail(&error),
                 }
-                // Nobody wants it where the load was dropped.
+                // If the load was dropped, nobody receives this.
                 let _ = own_result.send(std::mem::take(&mut *lock(&found)));
             };
             if let Err(error) = thread::Builder::new().name("load".to_owned()).spawn(work) {
@@ -74,13 +74,13 @@ impl Workers {
         Self { results, stop }
     }
 
-    /// Ends all clients. What they have found so far is still told; requests that are under way are not.
+    /// Ends all clients. What they have found so far is still reported; requests under way are not.
     pub(super) fn stop(&self) {
-        // There is nobody left to be stopped, otherwise.
+        // An error means that all workers have ended already.
         let _ = self.stop.send(());
     }
 
-    /// What the next worker that ends has found. None after the last.
+    /// What the next worker that ends has found. `None` after the last one.
     pub(super) async fn next(&mut self) -> Option<Found> {
         self.results.recv().await
     }
@@ -92,7 +92,7 @@ fn failed(error: &io::Error) -> Found {
     found
 }
 
-/// These clients, until each has ended.
+/// Runs the clients of these numbers until each has ended.
 async fn run(
     shared: &Arc<Shared>,
     requests: &Arc<Requests>,
@@ -111,7 +111,7 @@ async fn run(
     }
 }
 
-/// A client, until the time is up.
+/// Runs one client until the time is up.
 async fn drive(shared: Arc<Shared>, found: Arc<Mutex<Found>>, mut client: Client, number: u32) {
     sleep_until(shared.beginning(number)).await;
     while let Some((kind, due)) = shared.next().await {
@@ -122,14 +122,14 @@ async fn drive(shared: Arc<Shared>, found: Arc<Mutex<Found>>, mut client: Client
             found.kinds[kind as usize].add(exchange);
             found.openings.merge(std::mem::take(&mut client.openings));
         }
-        if matches!(exchange.came, Came::Refused | Came::Unopened) {
-            // A server that takes no connections is not asked as fast as one can.
+        if exchange.came.is_unopened() {
+            // Without a pause, a server that accepts no connections would be asked as fast as possible.
             sleep_until((Instant::now() + super::UNOPENED_PAUSE).min(shared.end)).await;
         }
     }
 }
 
-/// Only the worker's own thread takes it, and not across an await: it never waits.
+/// Only the worker's own thread locks this, and never across an await, so it never blocks.
 fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(PoisonError::into_inner)
 }

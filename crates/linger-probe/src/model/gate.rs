@@ -1,4 +1,4 @@
-//! Which failures count: those that are bad enough, and that are new.
+//! Which failures count: those that are severe enough and new.
 
 use serde::Serialize;
 
@@ -7,23 +7,23 @@ use super::{Row, Severity, TargetReport, Verdict};
 /// What makes a run fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gate {
-    /// A failure that is less severe does not count.
+    /// Failures that are less severe do not count.
     pub fail_on: Severity,
     /// The comparison with an earlier run, whose failures do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Comparison>,
 }
 
-/// An earlier run's failures beside this one's.
+/// The failures of this run, compared with those of an earlier one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// The file that the earlier run is in.
+    /// The file of the earlier run.
     pub file: String,
-    /// Failures that the earlier run does not have.
+    /// Failures that the earlier run did not have.
     pub new: Vec<Place>,
     /// Failures of both runs.
     pub known: Vec<Place>,
-    /// What failed in the earlier run, and passes now.
+    /// Rows that failed in the earlier run and pass now.
     pub healed: Vec<Place>,
 }
 
@@ -39,15 +39,15 @@ pub struct Place {
 /// Why a failure does not count. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excuse {
-    /// An earlier run has it, too.
+    /// The earlier run had the failure, too.
     Known,
-    /// It is less severe than what was asked for.
+    /// It is less severe than the severity that was asked for.
     Mild,
 }
 
 impl Gate {
-    /// Why this row of this server does not make the run fail. None: it does. A row that did not fail needs
-    /// no excuse.
+    /// Why this failed row of this server does not make the run fail. `None` means that it does. The answer
+    /// has no meaning for a row that did not fail.
     #[must_use]
     pub fn excuse(&self, target: &TargetReport, row: &Row) -> Option<Excuse> {
         let is_here = |place: &Place| place.target == target.name && place.scenario == row.scenario;
@@ -58,7 +58,7 @@ impl Gate {
         }
     }
 
-    /// Whether nothing that counts fails.
+    /// Whether no failure counts.
     #[must_use]
     pub fn lets_pass(&self, targets: &[TargetReport]) -> bool {
         let counts = |target: &TargetReport, row: &Row| {

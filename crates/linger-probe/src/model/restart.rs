@@ -1,4 +1,4 @@
-//! What a server's end, or its restart, cost its clients.
+//! What the end or restart of a server cost its clients.
 
 use std::time::Duration;
 
@@ -9,25 +9,26 @@ use super::{milliseconds, some_milliseconds};
 /// One server that was ended under a light load.
 #[derive(Debug, Clone, Serialize)]
 pub struct RestartReport {
-    /// How to call it, short.
+    /// Its short name.
     pub name: String,
-    /// What was loaded.
+    /// The URL that was loaded.
     pub url: String,
     /// What ended it: `SIGTERM to process 1234`, or the command.
     pub ended_by: String,
-    /// How long the command ran; next to nothing for a signal.
+    /// How long the command ran. For a signal it is close to 0.
     #[serde(serialize_with = "some_milliseconds", rename = "ending_ms")]
     pub ending: Duration,
     /// A row for each kind of client.
     pub kinds: Vec<KindReport>,
-    /// From the signal to the end of the last connection. None: no connection ended.
+    /// From the signal to the end of the last connection. `None` if no connection ended.
     #[serde(serialize_with = "milliseconds", rename = "last_end_ms")]
     pub last_end: Option<Duration>,
     /// Connections that were still open when the time was up.
     pub still_open: usize,
-    /// What became of new connections, from the signal on.
+    /// What became of new connections after the signal.
     pub newcomers: Newcomers,
-    /// Whether somebody stopped the probe before everything had ended: what is not known is `unknown`.
+    /// Whether the probe was stopped before all connections had ended. What was not known by then is
+    /// `unknown`.
     pub interrupted: bool,
 }
 
@@ -35,9 +36,9 @@ pub struct RestartReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Had a response, and stays idle.
+    /// Has had a response, and stays idle.
     Idle,
-    /// Had a response, stays idle, and asks again shortly after the signal.
+    /// Has had a response, stays idle, and asks again shortly after the signal.
     IdleRequest,
     /// Waits for a response when the signal comes.
     InFlight,
@@ -50,33 +51,36 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether a client of this kind has asked for something that can be lost.
+    /// Whether a client of this kind has a request that can be lost.
     #[must_use]
     pub fn has_request(self) -> bool {
-        !matches!(self, Self::Idle | Self::WebSocket)
+        match self {
+            Self::IdleRequest | Self::InFlight | Self::Upload | Self::Http2 => true,
+            Self::Idle | Self::WebSocket => false,
+        }
     }
 }
 
 /// What became of one kind of client.
 #[derive(Debug, Clone, Serialize)]
 pub struct KindReport {
-    /// Which.
+    /// The kind.
     pub kind: Kind,
     /// How many of them lost a request.
     pub lost: usize,
-    /// Why this kind could not be tried, where it could not.
+    /// Why this kind could not be tried. `None` if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
-    /// Each client.
+    /// The clients of this kind.
     pub clients: Vec<Client>,
 }
 
 /// What became of one client.
 #[derive(Debug, Clone, Serialize)]
 pub struct Client {
-    /// Of what it had asked for.
+    /// What became of its request.
     pub fate: Fate,
-    /// The status of the response that was under way, where its head arrived.
+    /// The status of the response that was under way, if its head arrived.
     pub status: Option<u16>,
     /// Bytes of the request's body that were written.
     pub sent_bytes: u64,
@@ -85,36 +89,37 @@ pub struct Client {
     /// From the signal to that end.
     #[serde(serialize_with = "milliseconds", rename = "ended_ms")]
     pub ended: Option<Duration>,
-    /// Whether a `close_notify` announced it. None on plain TCP, and where there was no end.
+    /// Whether a `close_notify` announced the end. `None` on plain TCP, and if there was no end.
     pub close_notify: Option<bool>,
-    /// The error code of the GOAWAY frame that announced it (RFC 9113 §6.8). None: there was none.
+    /// The error code of the GOAWAY frame that announced the end (RFC 9113 §6.8). `None` if there was no such
+    /// frame.
     pub goaway: Option<u32>,
-    /// Whether a WebSocket Close frame announced it (RFC 6455 §5.5.1). None for the other kinds.
+    /// Whether a WebSocket Close frame announced the end (RFC 6455 §5.5.1). `None` for the other kinds.
     pub close_frame: Option<bool>,
-    /// The code in that frame. None: it had none.
+    /// The code in the Close frame. `None` if it had none.
     pub close_code: Option<u16>,
 }
 
-/// What became of what a client had asked for. Exhaustive: a new variant is a breaking change.
+/// What became of a client's request. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// It had its whole response.
+    /// The whole response arrived.
     Answered,
-    /// The connection ended cleanly, and nothing was lost: there was no request, or one that a client sends
+    /// The connection ended cleanly, and nothing was lost: there was no request, or a client can send it
     /// again.
     Closed,
-    /// Its response was cut short.
+    /// The response was cut short.
     Cut,
-    /// The connection ended although the server had the request, and there was no response.
+    /// The server had the request, and the connection ended without a response.
     Unanswered,
-    /// A reset took the response, or met an idle connection.
+    /// A reset ended the connection, before the response or while it was idle.
     Reset,
     /// There was no response when the time was up.
     Silent,
-    /// The connection was still open when the time was up, and nothing was to come.
+    /// The connection was still open when the time was up, without a request under way.
     Open,
-    /// The probe was stopped before it was known.
+    /// The probe was stopped before this was known.
     Unknown,
 }
 
@@ -122,11 +127,14 @@ impl Fate {
     /// Whether a request with this fate is lost.
     #[must_use]
     pub fn is_loss(self) -> bool {
-        matches!(self, Self::Cut | Self::Unanswered | Self::Reset | Self::Silent)
+        match self {
+            Self::Cut | Self::Unanswered | Self::Reset | Self::Silent => true,
+            Self::Answered | Self::Closed | Self::Open | Self::Unknown => false,
+        }
     }
 }
 
-/// How a connection ended, for its client. Exhaustive: a new variant is a breaking change.
+/// How a connection ended, as its client saw it. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -134,30 +142,30 @@ pub enum Ending {
     Fin,
     /// A reset.
     Reset,
-    /// The client closed it, because the server had said that it is over.
+    /// The client closed it, because the server had announced its end.
     Client,
     /// Another error.
     Failed,
-    /// It did not.
+    /// It did not end.
     Open,
 }
 
-/// What became of new connections, one after the other, each with a request, from the signal on.
+/// What became of new connections after the signal. They follow one another, each with a request.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Newcomers {
-    /// Those that had their whole response.
+    /// Connections with a whole response.
     pub answered: u64,
-    /// Those that could not connect.
+    /// Connections that were refused.
     pub refused: u64,
-    /// Those that connected and were reset.
+    /// Connections that were accepted and reset.
     pub reset: u64,
-    /// Those that connected and were closed without a response, or had none in time.
+    /// Connections that were closed without a response, or had none in time.
     pub unanswered: u64,
-    /// From the first that failed to the first after it that was answered. None: none failed, or none was
-    /// answered after it.
+    /// From the first failure to the next answer. `None` if no connection failed, or none was answered after
+    /// a failure.
     #[serde(serialize_with = "milliseconds", rename = "gap_ms")]
     pub gap: Option<Duration>,
-    /// Whether the last one was answered: a server is there.
+    /// Whether the last connection was answered, so that a server is there.
     pub served_at_end: bool,
 }
 
@@ -170,14 +178,14 @@ impl RestartReport {
 }
 
 impl KindReport {
-    /// Counts what was lost.
+    /// A report of these clients, which counts their losses.
     #[must_use]
     pub fn new(kind: Kind, clients: Vec<Client>) -> Self {
         let lost = clients.iter().filter(|client| kind.has_request() && client.fate.is_loss()).count();
         Self { kind, lost, skipped: None, clients }
     }
 
-    /// One that could not be tried.
+    /// A report of a kind that could not be tried.
     #[must_use]
     pub fn skipped(kind: Kind, why: impl Into<String>) -> Self {
         Self { skipped: Some(why.into()), ..Self::new(kind, Vec::new()) }

@@ -1,4 +1,4 @@
-//! The options of a run, as a report tells them.
+//! The options of a run, as a report shows them.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use serde::Serialize;
 use super::some_milliseconds;
 use crate::target::Options;
 
-/// How servers were checked. Of the header fields it has the names only: a report may be given to others, and
-/// a value may be a password.
+/// How the servers were checked. It has the names of header fields without their values: others may read the
+/// report, and a value may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UsedOptions {
-    /// Method of the uploads.
+    /// The method of uploads.
     pub method: String,
-    /// Names of the header fields that were added to each request.
+    /// The names of the header fields that were added to each request.
     pub header_names: Vec<String>,
-    /// Size of the large uploads.
+    /// The size of large uploads.
     pub upload_bytes: u64,
     /// A path whose response is larger than the sockets' buffers.
     pub large_path: Option<String>,
@@ -23,19 +23,20 @@ pub struct UsedOptions {
     pub websocket_path: Option<String>,
     /// How often each scenario was tried.
     pub repetitions: u32,
-    /// For connecting, for a response, and for the end after it, each.
+    /// How long the probe waited for a connection, for a response, and for the end after it, each.
     #[serde(serialize_with = "some_milliseconds", rename = "timeout_ms")]
     pub timeout: Duration,
-    /// For a whole check of a server.
+    /// How long the whole check of a server was allowed to take.
     #[serde(serialize_with = "some_milliseconds", rename = "deadline_ms")]
     pub deadline: Duration,
-    /// How long the end of an idle connection was waited for.
+    /// How long the probe waited for the end of an idle connection.
     #[serde(serialize_with = "some_milliseconds", rename = "idle_timeout_ms")]
     pub idle_timeout: Duration,
-    /// How long a server might keep its socket open for a client that has everything and does not close.
+    /// How long a server was allowed to keep its socket for a client that has received everything and does
+    /// not close.
     #[serde(serialize_with = "some_milliseconds", rename = "release_timeout_ms")]
     pub release_timeout: Duration,
-    /// Whether ladders were to be taken from packets.
+    /// Whether ladders were made from packets.
     pub wire: bool,
 }
 

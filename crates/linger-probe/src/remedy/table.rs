@@ -1,4 +1,5 @@
-//! The table: one entry for a change, the servers that it is for, and the rows that it mends.
+//! The table of known changes: each entry has a change, the servers that it is for, and the rows that it
+//! fixes.
 
 use super::Entry;
 use super::Server::{Asgi, Axum, Envoy, Go, Haproxy, Hyper, Nginx, Node, Wsgi};

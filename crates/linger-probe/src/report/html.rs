@@ -16,7 +16,7 @@ mod load;
 mod restart;
 mod scenario;
 
-/// The page, whole.
+/// The whole page.
 #[must_use]
 pub fn page(report: &Report) -> String {
     let title = title(report);
@@ -27,7 +27,7 @@ pub fn page(report: &Report) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                // Without it a browser asks the server for one.
+                // Without this, a browser asks the server for an icon.
                 link rel="icon" href="data:,";
                 title { (title) }
                 style { (PreEscaped(include_str!("html/style.css"))) }
@@ -72,7 +72,7 @@ fn title(report: &Report) -> String {
     }
 }
 
-/// What came of it, in one sentence.
+/// The result in one or two sentences.
 fn lead(report: &Report) -> String {
     let failures: usize = report.targets.iter().map(|target| target.count(Verdict::Fail)).sum();
     let judged: usize = report.targets.iter().map(|target| target.rows.len()).sum();
@@ -109,7 +109,7 @@ fn summary(report: &Report) -> Markup {
     }
 }
 
-/// The counts as lengths. The same numbers stand below it in words.
+/// A bar whose parts are as long as the counts. The same numbers stand below it in words.
 fn bar(target: &TargetReport) -> Markup {
     html! {
         div.bar role="img" aria-label=(words::counts(target)) {
@@ -123,7 +123,7 @@ fn bar(target: &TargetReport) -> Markup {
     }
 }
 
-/// What is not there.
+/// The servers that could not be judged.
 fn gaps(gaps: &[Gap]) -> Markup {
     html! {
         section aria-labelledby="gaps" {
@@ -150,7 +150,7 @@ fn section(target: &TargetReport, index: usize) -> Markup {
     }
 }
 
-/// How to read the drawings.
+/// How to read the page.
 fn reading(targets: &[TargetReport]) -> Markup {
     let seen = |ladders| match ladders {
         Ladders::SocketEvents => {
@@ -201,14 +201,18 @@ const VERDICTS: [(Verdict, &str); 4] = [
          before a reset; those on other systems lose what they have not read yet.",
     ),
     (Verdict::Fail, "At least one try did not go as it should."),
-    (Verdict::NotApplicable, "The server has nothing that this could be tried on."),
+    (Verdict::NotApplicable, "The server has nothing that the scenario could be tried on."),
 ];
 
 const SEVERITIES: [(Severity, &str); 4] = [
     (Severity::LosesResponses, "A client that does nothing wrong loses a response."),
-    (Severity::BreaksProtocol, "A client cannot tell what a protocol has a message for."),
+    (
+        Severity::BreaksProtocol,
+        "The server leaves out a message of the protocol, so that a client cannot tell an end from a cut, or \
+         a refusal from a fault.",
+    ),
     (Severity::CanBeHeldOpen, "A client can hold on to the server's sockets."),
-    (Severity::Harsh, "A client that has everything, or that misbehaves, meets a reset."),
+    (Severity::Harsh, "The server resets a client that has received everything, or that misbehaves."),
 ];
 
 fn section_id(target: usize) -> String {
@@ -219,7 +223,7 @@ fn scenario_id(target: usize, scenario: &str) -> String {
     format!("target-{}-{scenario}", target + 1)
 }
 
-/// The class that colours a verdict. Its word always stands beside the colour.
+/// The class that colours a verdict. The verdict is always written out, too.
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
@@ -229,7 +233,7 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A number of an SVG's, no longer than the eye can tell.
+/// A coordinate of a drawing, rounded to a tenth of a pixel.
 fn px(value: f64) -> String {
     format!("{value:.1}")
 }

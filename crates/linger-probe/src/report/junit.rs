@@ -15,7 +15,7 @@ pub(super) fn render(report: &Report) -> String {
     junit.add_test_suites(report.gaps.iter().map(gap));
     junit.add_test_suites(report.load.iter().map(load));
     junit.add_test_suites(report.restarts.iter().map(restarted));
-    // `quick_junit` drops the characters that XML has no place for, and a string takes every byte.
+    // `quick_junit` drops characters that XML does not allow, and writing to a string cannot fail.
     escaped_lines(&junit.to_string().expect("an XML writer into memory cannot fail"))
 }
 
@@ -47,7 +47,7 @@ fn error(what: &str, target: &str, why: &str) -> TestCase {
     case
 }
 
-/// A suite of a case for each kind of request, and one for what keeps it from beginning.
+/// A suite with a case for each kind of request, and one for connections that could not be opened.
 fn load(load: &LoadReport) -> TestSuite {
     let mut suite = TestSuite::new(format!("{} under load", load.name));
     suite.add_property(Property::new("url", &load.url));
@@ -84,7 +84,7 @@ fn load(load: &LoadReport) -> TestSuite {
     suite
 }
 
-/// A suite of a case for each kind of client.
+/// A suite with a case for each kind of client.
 fn restarted(report: &RestartReport) -> TestSuite {
     let mut suite = TestSuite::new(format!("{} restarted", report.name));
     suite.add_property(Property::new("url", &report.url));
@@ -116,13 +116,18 @@ fn case(target: &TargetReport, row: &Row, gate: Option<&Gate>) -> TestCase {
     case.add_property(Property::new("severity", words::severity(row.severity)));
     let remedies = target.remedies.iter().filter(|remedy| remedy.rows.contains(&row.scenario));
     case.add_properties(remedies.map(|remedy| Property::new("remedy", remedy.change)));
-    if matches!(row.verdict, Verdict::Pass | Verdict::PassOnLinux) && !row.attempts.is_empty() {
-        case.set_system_out(tries(row));
+    match row.verdict {
+        Verdict::Pass | Verdict::PassOnLinux if !row.attempts.is_empty() => {
+            case.set_system_out(tries(row));
+        }
+        // A failure has its tries in its description.
+        Verdict::Pass | Verdict::PassOnLinux | Verdict::Fail | Verdict::NotApplicable => {}
     }
     case
 }
 
-/// A failure that does not count is skipped, so that a build server comes to the same as the exit status.
+/// The status of a row. A failure that does not count is skipped, so that a build server agrees with the exit
+/// status.
 fn status(target: &TargetReport, row: &Row, gate: Option<&Gate>) -> TestCaseStatus {
     match row.verdict {
         Verdict::Pass | Verdict::PassOnLinux => TestCaseStatus::success(),

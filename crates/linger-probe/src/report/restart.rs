@@ -1,11 +1,11 @@
-//! What a restart cost, in one sentence for each kind of client.
+//! Describes what a restart cost, in one sentence for each kind of client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::restart::{Client, Ending, Fate, Kind, KindReport, RestartReport};
 
-/// What a kind of client is called.
+/// The name of a kind of client.
 pub(super) fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Idle => "Idle connections",
@@ -17,7 +17,7 @@ pub(super) fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// As the JSON has it.
+/// The name in the JSON report.
 pub(super) fn key(kind: Kind) -> &'static str {
     match kind {
         Kind::Idle => "idle",
@@ -29,7 +29,7 @@ pub(super) fn key(kind: Kind) -> &'static str {
     }
 }
 
-/// `lost`, `ok`, or that it was not tried.
+/// `LOST`, `ok`, or `n/a` if the kind was not tried.
 pub(super) fn verdict(kind: &KindReport) -> &'static str {
     match kind {
         KindReport { skipped: Some(_), .. } => "n/a",
@@ -38,7 +38,8 @@ pub(super) fn verdict(kind: &KindReport) -> &'static str {
     }
 }
 
-/// `3 of 4 lost: 3 reset after 64 KiB; 1 answered 200 after 256 KiB`, and how the connections ended.
+/// A sentence such as `3 of 4 lost: 3 reset after 64 KiB; 1 answered 200 after 256 KiB`, followed by how the
+/// connections ended.
 pub(super) fn sentence(kind: &KindReport) -> String {
     if let Some(why) = &kind.skipped {
         return why.clone();
@@ -111,7 +112,7 @@ fn ending(client: &Client) -> String {
     words
 }
 
-/// `3 FIN, 1 reset`, the most frequent first.
+/// Counts equal words, the most frequent first: `3 FIN, 1 reset`.
 fn counted(words: impl Iterator<Item = String>) -> String {
     let mut counts = BTreeMap::<String, usize>::new();
     for word in words {
@@ -122,7 +123,7 @@ fn counted(words: impl Iterator<Item = String>) -> String {
     counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-/// When it was over, and what new clients met.
+/// When the last connection ended, and what became of new ones.
 pub(super) fn aftermath(restart: &RestartReport) -> String {
     let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
     let end = match (restart.last_end, restart.still_open) {
@@ -154,7 +155,7 @@ pub(super) fn aftermath(restart: &RestartReport) -> String {
     format!("{end}{stopped}; new connections: {met}; {server}")
 }
 
-/// `after 64 KiB`, `after 17 to 18 KiB`: how much was sent.
+/// How much was sent: `after 64 KiB`, `after 17 to 18 KiB`.
 fn after(least: u64, most: u64) -> String {
     match (kib(least), kib(most)) {
         (least, most) if least == most => format!("after {most}"),
@@ -162,7 +163,7 @@ fn after(least: u64, most: u64) -> String {
     }
 }
 
-/// Of bytes, rounded down.
+/// A size in KiB, rounded down.
 fn kib(bytes: u64) -> String {
     if bytes < 1 << 10 { format!("{bytes} B") } else { format!("{} KiB", bytes >> 10) }
 }

@@ -1,5 +1,5 @@
-//! The report for a terminal: a table, then a sentence for each failure and what to change, then the counts;
-//! then what was loaded.
+//! The report for a terminal: a table, a sentence for each failure with what to change, the counts, and what
+//! was loaded.
 
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
@@ -14,10 +14,10 @@ mod load;
 mod restart;
 mod summary;
 
-/// Of a target's column at most: a scenario's title needs the room more than a long name does.
+/// The maximum width of a target's column, because the scenarios' titles need the room more than long names.
 const NAME: u16 = 18;
 
-/// Less than this holds no table.
+/// The minimum width: a table does not fit into less.
 const NARROWEST: u16 = 60;
 
 pub(super) fn render(report: &Report, colours: bool, width: u16) -> String {
@@ -77,7 +77,7 @@ fn heading(target: &TargetReport) -> String {
     }
 }
 
-/// Whether the tables are coloured, and how wide they are.
+/// The width of the tables, and whether they have colours.
 struct Style {
     colours: bool,
     width: u16,
@@ -102,9 +102,9 @@ impl Style {
         lines(&table)
     }
 
-    /// More targets than this are compared in tables one below the other.
+    /// How many targets fit side by side. More are compared in tables one below the other.
     fn side_by_side(&self) -> usize {
-        // A title is readable in 40 columns.
+        // A scenario's title is readable in 40 columns.
         usize::from((self.width - 40) / (NAME + 2)).max(1)
     }
 
@@ -132,7 +132,7 @@ impl Style {
         lines(&table)
     }
 
-    /// The worst first.
+    /// The failures, the worst first.
     fn failures(&self, target: &TargetReport) -> String {
         let mut table = self.table(presets::NOTHING);
         for row in worst_first(target).into_iter().filter(|row| row.verdict == Verdict::Fail) {
@@ -146,7 +146,7 @@ impl Style {
         lines(&table)
     }
 
-    /// Prose, wrapped.
+    /// A wrapped sentence.
     fn sentence(&self, text: &str) -> String {
         let mut table = self.table(presets::NOTHING);
         if let Some(column) = table.add_row([text]).column_mut(0) {
@@ -158,7 +158,7 @@ impl Style {
     fn table(&self, preset: &str) -> Table {
         let mut table = Table::new();
         table.load_preset(preset).set_content_arrangement(ContentArrangement::Dynamic).set_width(self.width);
-        // No lines between rows: what is wrapped shows by the empty cells beside it.
+        // There are no lines between rows: empty cells show where a row is wrapped.
         for line in [
             TableComponent::HorizontalLines,
             TableComponent::MiddleIntersections,
@@ -167,7 +167,7 @@ impl Style {
         ] {
             table.remove_style(line);
         }
-        // The caller has looked at the terminal already.
+        // The caller has checked the terminal already.
         if self.colours {
             table.enforce_styling()
         } else {
@@ -193,7 +193,7 @@ impl Style {
     }
 }
 
-/// The table's lines without the padding at their ends.
+/// The table's lines, without padding at their ends.
 fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

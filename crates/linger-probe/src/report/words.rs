@@ -1,11 +1,11 @@
-//! How the formats call things: sizes, times, verdicts, events.
+//! The words that the formats share: sizes, times, verdicts, events.
 
 use std::time::Duration;
 
 use crate::model::gate::Excuse;
 use crate::model::load::{KindReport, LoadReport, StatusCount, Unopened};
 use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
-/// For a terminal.
+/// Escapes a text for a terminal.
 pub(super) use crate::shown::escaped as plain;
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
@@ -33,7 +33,7 @@ pub(super) fn side(side: Side) -> &'static str {
     }
 }
 
-/// `6 pass, 2 fail, 1 not applicable`, and why that is not all.
+/// `6 pass, 2 fail, 1 not applicable`, and why rows are missing, if some are.
 pub(super) fn counts(target: &TargetReport) -> String {
     let lost = target.lost.as_ref().map(|why| format!("; then {why}")).unwrap_or_default();
     format!(
@@ -44,13 +44,13 @@ pub(super) fn counts(target: &TargetReport) -> String {
     )
 }
 
-/// How many tries went as they should, of how many: `8/10`. None without tries.
+/// How many of the tries passed: `8/10`. `None` without tries.
 pub(super) fn tries(row: &Row) -> Option<String> {
     let passed = row.attempts.iter().filter(|attempt| attempt.passed).count();
     (!row.attempts.is_empty()).then(|| format!("{passed}/{}", row.attempts.len()))
 }
 
-/// What the tries saw, what failed first, each different thing once and with its number.
+/// What the tries saw, failures first. Each observation is listed once, with its number of tries.
 pub(super) fn seen(row: &Row) -> String {
     const SHOWN: usize = 3;
     let mut kinds: Vec<(&Attempt, usize)> = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn seen(row: &Row) -> String {
     parts.join("; ")
 }
 
-/// `512 B`, `1.5 KiB`, `64 KiB`: rounded down, at most one decimal.
+/// A size, such as `512 B`, `1.5 KiB` or `64 KiB`: rounded down, with at most one decimal.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match UNITS.into_iter().find(|&(_, unit)| bytes >= unit) {
@@ -87,7 +87,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// In milliseconds, with as many decimals as can matter: `0.41 ms`, `12.3 ms`, `150 ms`.
+/// A time in milliseconds, with more decimals for shorter times: `0.41 ms`, `12.3 ms`, `150 ms`.
 pub(super) fn milliseconds(time: Duration) -> String {
     let value = time.as_secs_f64() * 1e3;
     match value {
@@ -109,7 +109,7 @@ pub(super) fn ending(end: &End) -> String {
     }
 }
 
-/// Why a failure does not count, in a few words.
+/// Why a failure does not count.
 pub(super) fn excuse(excuse: Excuse) -> &'static str {
     match excuse {
         Excuse::Known => "known from the baseline",
@@ -117,7 +117,7 @@ pub(super) fn excuse(excuse: Excuse) -> &'static str {
     }
 }
 
-/// An event, short: a label of the ladder.
+/// A short name of an event, for the ladder.
 pub(super) fn event(event: &Event) -> String {
     match (&event.what, event.side) {
         (What::Connect, Side::Client) => "connect".to_owned(),
@@ -133,7 +133,7 @@ pub(super) fn event(event: &Event) -> String {
     }
 }
 
-/// What came of a load, but for its numbers by kind.
+/// The result of a load in a sentence, without the numbers of each kind of request.
 pub(super) fn load(load: &LoadReport) -> String {
     let mut parts = vec![format!(
         "{:.0} responses a second for {:.1} s ({})",
@@ -146,18 +146,18 @@ pub(super) fn load(load: &LoadReport) -> String {
     }
     parts.extend(trouble(load));
     if let Some(held) = load.held {
-        parts.push(format!("it holds a socket for {} after its end, on average", milliseconds(held)));
+        parts.push(format!("the server holds a socket for {} after its end, on average", milliseconds(held)));
     }
     if let Some(cpu) = load.server_cpu {
-        parts.push(format!("it spends {} of processor time on a request", milliseconds(cpu)));
+        parts.push(format!("the server uses {} of processor time per request", milliseconds(cpu)));
     }
     if let Some(cpu) = load.probe_cpu {
-        parts.push(format!("the probe spends {} on it", milliseconds(cpu)));
+        parts.push(format!("the probe uses {} per request", milliseconds(cpu)));
     }
     parts.join("; ")
 }
 
-/// `200`, or where there are several: `200 ×1990, 503 ×10`.
+/// The statuses: `200`, or `200 ×1990, 503 ×10` if there are several.
 pub(super) fn statuses(kind: &KindReport) -> String {
     match kind.statuses.as_slice() {
         [] => "–".to_owned(),
@@ -169,11 +169,11 @@ pub(super) fn statuses(kind: &KindReport) -> String {
     }
 }
 
-/// What kept a load from being what was asked for.
+/// What went wrong in a load, or differed from the plan.
 pub(super) fn trouble(load: &LoadReport) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(Unopened { connections, why }) = &load.unopened {
-        parts.push(format!("{connections} connections could not be opened, the first because {why}"));
+        parts.push(format!("{connections} connections could not be opened, the first one because {why}"));
     }
     for kind in &load.kinds {
         if kind.unexpected > 0 {

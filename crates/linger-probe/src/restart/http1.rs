@@ -1,4 +1,4 @@
-//! HTTP/1.1 as this scenario needs it: a request, and what comes of it.
+//! HTTP/1.1, as far as a restart needs it: one request, and what becomes of it.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,16 +12,16 @@ use crate::model::restart::{Ending, Fate};
 use crate::response::Reader;
 use crate::target::{Options, Target};
 
-/// What came of a request.
+/// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) fate: Fate,
     pub(super) status: Option<u16>,
-    /// Whether the connection takes another request.
+    /// Whether the connection can take another request.
     pub(super) is_kept: bool,
 }
 
-/// A request's head. `length`: of its body.
+/// A request's head. `length` is that of its body.
 pub(super) fn head(
     target: &Target,
     options: &Options,
@@ -43,7 +43,7 @@ pub(super) fn head(
     head.into_bytes()
 }
 
-/// A connection that has no request under way.
+/// A connection without a request under way.
 pub(super) struct Http1 {
     stream: Stream,
 }
@@ -63,19 +63,19 @@ impl Http1 {
         (reader, writer, seen)
     }
 
-    /// A request, and its outcome.
+    /// Sends a request, and returns its outcome.
     pub(super) async fn ask(&mut self, request: &[u8]) -> Outcome {
         let written = async {
             self.stream.write_all(request).await?;
             self.stream.flush().await
         };
-        // A write that fails is explained by what can be read.
+        // If the write fails, what can be read afterwards explains it.
         let _ = written.await;
         let seen = self.seen();
         outcome(&mut self.stream, &seen).await
     }
 
-    /// Whether the connection has ended already, without a wait.
+    /// Whether the connection has ended already. This does not wait.
     pub(super) async fn has_ended(&mut self) -> bool {
         let mut bytes = [0; 1024];
         let mut buffer = ReadBuf::new(&mut bytes);
@@ -84,21 +84,21 @@ impl Http1 {
         self.stream.seen().end().is_some()
     }
 
-    /// Reads until the connection's end, and answers it.
+    /// Reads until the connection ends, and closes this side.
     pub(super) async fn drain(&mut self) {
         drain(&mut self.stream).await;
-        // The answer to a close_notify is one; nobody waits for it.
+        // Over TLS this sends a close_notify, to which no answer is needed.
         let _ = self.stream.shutdown().await;
     }
 }
 
-/// Until the end.
+/// Reads until the end.
 pub(super) async fn drain(reader: &mut (impl AsyncRead + Unpin)) {
     let mut bytes = [0; 4096];
     while matches!(reader.read(&mut bytes).await, Ok(read) if read > 0) {}
 }
 
-/// Reads a response, until it is whole or the connection ends.
+/// Reads a response until it is whole or the connection ends.
 pub(super) async fn outcome(reader: &mut (impl AsyncRead + Unpin), seen: &Seen) -> Outcome {
     let (mut response, mut bytes) = (Reader::new(), vec![0; 16 << 10]);
     let mut is_empty = true;

@@ -14,8 +14,8 @@ use super::stream::Stream;
 use super::{Case, Ready, Scene, UNREAD, Unready};
 use crate::model::restart::{Ending, Fate};
 
-/// Opens stream after stream until the signal comes; what is judged is the one that is open then, and where
-/// the responses take no time, those shortly after it, too.
+/// Opens one stream after the other. Only the stream that is open at the signal is judged and, without a slow
+/// path, those shortly after it.
 pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     let opened = async {
         let stream = Stream::open(&scene.target, true).await.map_err(|error| error.to_string())?;
@@ -33,7 +33,7 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
         tokio::pin!(watched);
         let streams = streams(scene, &mut *case, sender, ready);
         tokio::pin!(streams);
-        // Both: the streams are over before the connection is, or with it.
+        // Both have to complete, in whatever order.
         tokio::select! {
             () = &mut streams => watched.await,
             () = &mut watched => streams.await,
@@ -42,7 +42,7 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     case.client.goaway = goaway;
 }
 
-/// Drives the connection to its end, and finds the GOAWAY frame in what the library says of it.
+/// Drives the connection to its end, and looks for a GOAWAY frame in the error that `h2` reports.
 async fn watch(connection: Connection<Stream>, mut sender: SendRequest<Bytes>, goaway: &mut Option<u32>) {
     tokio::pin!(connection);
     loop {
@@ -68,13 +68,11 @@ async fn streams(scene: &Scene, case: &mut Case, mut sender: SendRequest<Bytes>,
     let plan = &scene.plan;
     let path = plan.slow_path.as_ref().unwrap_or(&scene.target.path);
     let after = if plan.slow_path.is_some() { Duration::ZERO } else { SHORTLY_AFTER };
-    // The first is an ordinary one: it shows whether the server speaks HTTP/2.
+    // The first request is an ordinary one, which shows whether the server speaks HTTP/2.
     let first = ask(scene, &mut sender, &scene.target.path).await;
-    let spoken = match first.fate {
-        Fate::Answered => Ok(()),
-        _ => Err(Unready::NotApplicable("it does not speak HTTP/2".to_owned())),
-    };
-    let is_spoken = spoken.is_ok();
+    let is_spoken = first.fate == Fate::Answered;
+    let not_spoken = || Unready::NotApplicable("it does not speak HTTP/2".to_owned());
+    let spoken = is_spoken.then_some(()).ok_or_else(not_spoken);
     if let Some(ready) = ready.take() {
         let _ = ready.send(spoken);
     }
@@ -97,13 +95,21 @@ async fn streams(scene: &Scene, case: &mut Case, mut sender: SendRequest<Bytes>,
         let was_reset = end.is_some_and(|end| end.ending == Ending::Reset);
         let before = case.client.fate;
         case.client.status = answer.status.or(case.client.status);
-        case.client.fate = match answer.fate {
-            Fate::Closed if before == Fate::Answered => before,
-            Fate::Unanswered if is_unread && before == Fate::Answered => before,
+        let fate = match answer.fate {
             Fate::Unanswered if is_unread => Fate::Closed,
             Fate::Unanswered | Fate::Cut if was_reset => Fate::Reset,
-            fate => fate,
+            Fate::Answered
+            | Fate::Closed
+            | Fate::Cut
+            | Fate::Unanswered
+            | Fate::Reset
+            | Fate::Silent
+            | Fate::Open
+            | Fate::Unknown => answer.fate,
         };
+        // An answer after the signal is not undone by a clean end that follows it.
+        let stays = before == Fate::Answered && fate == Fate::Closed;
+        case.client.fate = if stays { before } else { fate };
         if answer.fate != Fate::Answered || scene.watch.is_done_since(after) {
             return;
         }
@@ -147,13 +153,13 @@ async fn ask(scene: &Scene, sender: &mut SendRequest<Bytes>, path: &str) -> Answ
     Answer { fate, status }
 }
 
-/// Whether the server has said that it did nothing with this stream, so that a client sends it again (RFC
-/// 9113 §8.7).
+/// Whether the server has said that it did nothing with this stream, so that the client can send the request
+/// again (RFC 9113 §8.7).
 fn is_retried(error: &Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
 }
 
-/// How often the connection's state is looked at.
+/// The time between two looks at the connection's state.
 const LOOK: Duration = Duration::from_millis(5);
-/// For streams after the signal.
+/// How long streams continue after the signal, without a slow path.
 const SHORTLY_AFTER: Duration = Duration::from_millis(200);

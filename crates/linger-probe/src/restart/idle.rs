@@ -1,4 +1,4 @@
-//! Clients that had a response and keep their connection: some stay quiet, some ask again after the signal.
+//! Clients that keep their connection after a response. Some stay idle, some ask again after the signal.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use super::http1::{Http1, head};
 use super::{Case, Ready, Scene, Unready};
 use crate::model::restart::{Ending, Fate};
 
-/// Stays quiet until the connection ends.
+/// Stays idle until the connection ends.
 pub(super) async fn idle(scene: &Scene, case: &mut Case, ready: Ready) {
     let Some((mut http, _)) = kept(scene, case, ready).await else { return };
     http.drain().await;
     case.client.fate = case.closed();
 }
 
-/// Asks again after the signal; each client a little later than the one before it, half of them counting from
-/// the moment when the command has ended.
+/// Asks again after the signal, each client a little later than the one before. For half of the clients, the
+/// time counts from the end of the command that ends the server.
 pub(super) async fn request(scene: &Scene, case: &mut Case, ready: Ready) {
     let Some((mut http, request)) = kept(scene, case, ready).await else { return };
     let watch = &scene.watch;
@@ -24,21 +24,19 @@ pub(super) async fn request(scene: &Scene, case: &mut Case, ready: Ready) {
         watch.until_done().await;
     }
     tokio::time::sleep(after(case.number)).await;
-    // A client looks before it asks, as all pools do.
+    // Like connection pools, a client looks whether the connection has ended before it asks.
     if http.has_ended().await {
         case.client.fate = case.closed();
         return;
     }
     let outcome = http.ask(&request).await;
     case.client.status = outcome.status;
-    case.client.fate = match outcome.fate {
-        Fate::Unanswered if case.seen.end().is_some_and(|end| end.ending == Ending::Fin) => Fate::Closed,
-        fate => fate,
-    };
+    let is_clean = case.seen.end().is_some_and(|end| end.ending == Ending::Fin);
+    case.client.fate = if outcome.fate == Fate::Unanswered && is_clean { Fate::Closed } else { outcome.fate };
     http.drain().await;
 }
 
-/// A connection that had a response, and the request for it.
+/// Opens a connection and gets a response. Returns the connection, and the request that it was for.
 async fn kept(scene: &Scene, case: &mut Case, ready: Ready) -> Option<(Http1, Vec<u8>)> {
     let request = head(&scene.target, &scene.options, "GET", &scene.target.path, None);
     let opened = async {
@@ -51,7 +49,13 @@ async fn kept(scene: &Scene, case: &mut Case, ready: Ready) -> Option<(Http1, Ve
             Fate::Answered => {
                 Err(Unready::NotApplicable("it keeps no connection after a response".to_owned()))
             }
-            _ => Err(Unready::Failed("it gets no response".to_owned())),
+            Fate::Closed
+            | Fate::Cut
+            | Fate::Unanswered
+            | Fate::Reset
+            | Fate::Silent
+            | Fate::Open
+            | Fate::Unknown => Err(Unready::Failed("it gets no response".to_owned())),
         }
     };
     let opened = opened.await;
@@ -59,12 +63,12 @@ async fn kept(scene: &Scene, case: &mut Case, ready: Ready) -> Option<(Http1, Ve
         Ok(http) => (Ok(()), Some(http)),
         Err(why) => (Err(why), None),
     };
-    // Nobody listens where the set-up has failed.
+    // If the set-up has failed, nobody receives this.
     let _ = ready.send(ready_or_not);
     http.map(|http| (http, request))
 }
 
-/// Soon, and later: a server that is told to reload takes some time to do so.
+/// How long after the signal this client asks. The times differ, because a reload takes a while.
 fn after(number: u32) -> Duration {
     const STEPS: [u32; 4] = [0, 4, 16, 64];
     let step = STEPS[number as usize % STEPS.len()];

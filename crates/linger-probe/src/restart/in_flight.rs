@@ -8,8 +8,8 @@ use super::http1::{Http1, Outcome, head};
 use super::{Case, Ready, Scene, UNREAD, Unready, bounded};
 use crate::model::restart::{Ending, Fate};
 
-/// Asks again and again until the signal comes. What is judged is the request that is under way then; and
-/// where the responses take no time, those shortly after it, too.
+/// Sends one request after the other. Only the request that is under way at the signal is judged and, without
+/// a slow path, those shortly after it.
 pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     let plan = &scene.plan;
     let path = plan.slow_path.as_ref().unwrap_or(&scene.target.path);
@@ -28,10 +28,10 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
         if scene.watch.begun().is_some() {
             let before = case.client.fate;
             case.client.status = outcome.status.or(case.client.status);
-            case.client.fate = match judge(case, outcome, sent) {
-                Fate::Closed if before == Fate::Answered => before,
-                fate => fate,
-            };
+            let fate = judge(case, outcome, sent);
+            // An answer after the signal is not undone by a clean end that follows it.
+            let stays = before == Fate::Answered && fate == Fate::Closed;
+            case.client.fate = if stays { before } else { fate };
             if outcome.is_kept && !scene.watch.is_done_since(after) {
                 continue;
             }
@@ -41,7 +41,7 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
             sleep(PAUSE).await;
             match bounded(scene, Http1::open(&scene.target)).await {
                 Some(Ok(again)) => http = again,
-                // The server was ended meanwhile, and has nothing of this client.
+                // The server was ended meanwhile, and had no request of this client.
                 _ if scene.watch.begun().is_some() => {
                     case.client.fate = Fate::Closed;
                     return;
@@ -55,15 +55,15 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     }
 }
 
-/// A clean end without a response, just after the request: clients send such a request again (RFC 9112
-/// §9.3.1).
+/// The outcome's fate. A clean end without a response just after the request is no loss, because clients send
+/// such a request again (RFC 9112 §9.3.1).
 fn judge(case: &Case, outcome: Outcome, sent: Instant) -> Fate {
     let end = case.seen.end();
     let is_unread = end.is_some_and(|end| end.ending == Ending::Fin && end.at < sent + UNREAD);
     if outcome.fate == Fate::Unanswered && is_unread { Fate::Closed } else { outcome.fate }
 }
 
-/// For requests after the signal.
+/// How long requests continue after the signal, without a slow path.
 const SHORTLY_AFTER: Duration = Duration::from_millis(200);
-/// Before a connection that takes the place of one that has ended.
+/// The pause before a connection that replaces one that has ended.
 const PAUSE: Duration = Duration::from_millis(5);

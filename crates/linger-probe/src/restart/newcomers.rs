@@ -1,4 +1,4 @@
-//! New connections, one after the other, while the server ends.
+//! Opens new connections, one after the other, while the server ends.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::Scene;
 use super::http1::{Http1, head};
 use crate::model::restart::{Fate, Newcomers};
 
-/// Connects and asks until it is stopped.
+/// Connects and sends requests until it is stopped.
 pub(super) struct Watcher {
     found: Arc<Mutex<Found>>,
     task: JoinHandle<()>,
@@ -23,7 +23,7 @@ struct Found {
     first_failed: Option<Instant>,
 }
 
-/// What became of one.
+/// What became of a new connection.
 enum Met {
     Answered,
     Refused,
@@ -32,7 +32,7 @@ enum Met {
 }
 
 impl Watcher {
-    /// It asks from the signal on.
+    /// Starts the task, which waits for the signal before it connects.
     pub(super) fn start(scene: &Arc<Scene>) -> Self {
         let found = Arc::<Mutex<Found>>::default();
         let (scene, into) = (scene.clone(), found.clone());
@@ -49,14 +49,15 @@ impl Watcher {
         Self { found, task }
     }
 
-    /// Until one was answered now, or the time is up.
+    /// Waits until the server answers a new connection, or the time is up.
     pub(super) async fn settled(&self, settle: Duration) {
         let tried = |newcomers: &Newcomers| {
             newcomers.answered + newcomers.refused + newcomers.reset + newcomers.unanswered
         };
         let before = tried(&lock(&self.found).newcomers);
         let answered = async {
-            // The one that is under way may have begun before the last connection ended: one more.
+            // The request under way may have begun before the last connection ended, so one more has to
+            // be answered.
             let is_settled = || {
                 let found = lock(&self.found);
                 found.newcomers.served_at_end && tried(&found.newcomers) > before + 1
@@ -106,7 +107,9 @@ async fn meet(scene: &Scene, request: &[u8]) -> Met {
     match http.ask(request).await.fate {
         Fate::Answered => Met::Answered,
         Fate::Reset => Met::Reset,
-        _ => Met::Unanswered,
+        Fate::Closed | Fate::Cut | Fate::Unanswered | Fate::Silent | Fate::Open | Fate::Unknown => {
+            Met::Unanswered
+        }
     }
 }
 
@@ -114,7 +117,7 @@ fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Between two connections.
+/// The pause between two connections.
 const PAUSE: Duration = Duration::from_millis(20);
-/// For one of them.
+/// How long one connection may take.
 const BOUND: Duration = Duration::from_secs(5);

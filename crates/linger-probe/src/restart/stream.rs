@@ -26,7 +26,7 @@ pub(super) struct End {
     pub(super) at: Instant,
 }
 
-/// Where the end is found, also when the stream has been given away.
+/// Holds the end of a stream, also after the stream has been moved elsewhere.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen(Arc<Mutex<Option<End>>>);
 
@@ -35,14 +35,14 @@ impl Seen {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first one counts.
+    /// Records an end, unless there is one already.
     fn note(&self, ending: Ending, close_notify: Option<bool>) {
         let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         end.get_or_insert(End { ending, close_notify, at: Instant::now() });
     }
 }
 
-/// A connection.
+/// A connection that records its end.
 pub(super) struct Stream {
     io: Box<dyn Io>,
     is_tls: bool,
@@ -50,8 +50,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Connects, and shakes hands over TLS. With `http2` the handshake offers it, and it is an error if the
-    /// server does not take it.
+    /// Connects, with a handshake over TLS. With `http2` the handshake offers `h2`, and it is an error if the
+    /// server does not choose it.
     pub(super) async fn open(target: &Target, http2: bool) -> io::Result<Self> {
         let tcp = dial(target, None).await?;
         let seen = Seen::default();
@@ -74,7 +74,7 @@ impl Stream {
     fn note_read(&self, error: &io::Error) {
         let close_notify = self.is_tls.then_some(false);
         let ending = match error.kind() {
-            // rustls: a FIN that no close_notify announces.
+            // rustls reports a FIN without a close_notify by this kind of error.
             ErrorKind::UnexpectedEof => Ending::Fin,
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Ending::Reset,
             _ => Ending::Failed,
@@ -82,8 +82,8 @@ impl Stream {
         self.seen.note(ending, close_notify);
     }
 
-    /// A reset that a write meets is not shown to a read any more. A broken pipe is the answer to what was
-    /// sent after the server's FIN, which the next read finds.
+    /// Once a write has failed with a reset, reads do not report the reset. A broken pipe is ignored: it
+    /// follows data that was sent after the server's FIN, and the next read finds that FIN.
     fn note_write(&self, error: &io::Error) {
         if error.kind() == ErrorKind::ConnectionReset {
             self.seen.note(Ending::Reset, self.is_tls.then_some(false));
@@ -127,7 +127,7 @@ impl AsyncWrite for Stream {
         polled
     }
 
-    /// Whatever the server does now is its answer to that.
+    /// Records that the client closed the connection: what the server does from now on is a reaction to that.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.io).poll_shutdown(cx);
         if polled.is_ready() {

@@ -1,4 +1,4 @@
-//! Clients that are uploading when the signal comes.
+//! Clients that have an upload under way at the signal.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::http1::{Http1, drain, head, outcome};
 use super::{Case, Ready, Scene, Unready};
 use crate::model::restart::Fate;
 
-/// Uploads slowly until some time after the signal, then sends the rest.
+/// Uploads slowly until shortly after the signal, then sends the rest.
 pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     let (plan, options) = (&scene.plan, &scene.options);
     let path = plan.upload_path.as_ref().unwrap_or(&scene.target.path);
@@ -24,7 +24,7 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     let mut ready = Some(ready);
     let answered = {
         let writing = async {
-            // A write that fails is explained by what can be read.
+            // If a write fails, what can be read explains it.
             let _ = write(scene, &mut writer, &request, &mut case.client.sent_bytes, &mut ready).await;
             std::future::pending::<()>().await;
         };
@@ -65,7 +65,7 @@ async fn write(
     loop {
         let left = scene.plan.upload_bytes - *sent_bytes;
         let slow = !scene.watch.is_done_since(GO_ON);
-        // The last byte is kept until then.
+        // The last byte is held back until then.
         let chunk = if slow { left.saturating_sub(1).min(SLOW_BYTES) } else { left };
         let chunk = usize::try_from(chunk).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         if left == 0 {
@@ -85,12 +85,12 @@ async fn write(
     }
 }
 
-/// What is written at a time, while the upload is slow.
+/// The size of a write while the upload is slow.
 const SLOW_BYTES: u64 = 1 << 10;
 const CHUNK_BYTES: usize = 16 << 10;
-/// Between two writes.
+/// The pause between two writes.
 const PACE: Duration = Duration::from_millis(20);
-/// A server that has not answered after so many bytes reads the body.
+/// A server that has not answered after this many bytes is taken to read the body.
 const READ_BYTES: u64 = 8 << 10;
-/// After the signal, until the rest is sent.
+/// How long after the signal the rest is sent.
 const GO_ON: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Clients that have a WebSocket open.
+//! Clients that have an open WebSocket.
 
 use tokio_stream::StreamExt;
 use tokio_tungstenite::client_async;
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::stream::Stream;
 use super::{Case, Ready, Scene, Unready};
 
-/// Waits for the server's Close frame, and for the end.
+/// Waits for the server's Close frame, and for the end of the connection.
 pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
     let opened = async {
         let stream = Stream::open(&scene.target, false).await.map_err(|error| error.to_string())?;
@@ -27,7 +27,7 @@ pub(super) async fn run(scene: &Scene, case: &mut Case, ready: Ready) {
         Err(why) => return drop(ready.send(Err(Unready::Failed(why)))),
     };
     let _ = ready.send(Ok(()));
-    // It answers pings and the Close frame by itself.
+    // The library answers pings and the Close frame.
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Close(frame) = message {
             case.client.close_frame = Some(true);

@@ -1,4 +1,4 @@
-//! What a load takes of this machine: open files and memory.
+//! What a load needs from this machine: open files and memory.
 
 use std::process::{Output, Stdio};
 
@@ -8,7 +8,7 @@ use tower_linger_tests::until::until;
 
 use super::{layered, url};
 
-/// Under a shell that has set its limits of open files so.
+/// Runs the probe in a shell that sets these limits of open files.
 async fn limited(limits: &str, args: &[&str]) -> Output {
     let script = format!("{limits}; exec \"$0\" load \"$@\"");
     let mut shell = Command::new("sh");
@@ -35,7 +35,7 @@ async fn the_limit_of_open_files_is_raised_or_told() {
     let line = "error: --connections 100 needs 164 open files, and this process may have 80 (RLIMIT_NOFILE, \
                 hard limit): `ulimit -n 164` in the shell as root, or at most 16 --connections\n";
     assert_eq!(said, line);
-    // The advice is right.
+    // The advice in the error is right.
     let output = limited("ulimit -n 80", &[&args[..8], &["-c", "16"]].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
@@ -51,7 +51,7 @@ async fn peak(url: &str, connections: &str) -> u64 {
     let status = format!("/proc/{}/status", probe.id().expect("it runs"));
     let mut peak = 0;
     until("the probe ends", || {
-        // Between its end and the next look there is nothing to read.
+        // There is nothing to read once the process has ended.
         let status = std::fs::read_to_string(&status).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kibibytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {

@@ -1,4 +1,4 @@
-//! Servers that do not answer as they should, and loads of them.
+//! Loads of servers that do not answer as they should.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,8 +17,8 @@ use super::{app, json as probe_json, layered, number, probe, url};
 
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
 
-/// Serves each connection by this, in a thread of its own, for as long as the test lasts. Tells when each
-/// came.
+/// Serves each connection with this function, in its own thread, for as long as the test lasts. Returns the
+/// times at which connections arrived.
 fn odd(serve: impl Fn(TcpStream) + Copy + Send + 'static) -> (SocketAddr, Receiver<Instant>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("bound");
@@ -32,7 +32,7 @@ fn odd(serve: impl Fn(TcpStream) + Copy + Send + 'static) -> (SocketAddr, Receiv
     (address, all)
 }
 
-/// A request of the kind that has no body.
+/// Reads a request without a body.
 fn read_request(connection: &mut TcpStream) -> bool {
     let (mut bytes, mut read) = ([0; 4096], 0);
     while !bytes[..read].ends_with(b"\r\n\r\n") {
@@ -48,12 +48,12 @@ fn answer(connection: &mut TcpStream, bytes: &[u8]) {
     let _ = connection.write_all(bytes);
 }
 
-/// A load without the first look, which would refuse some of these servers.
+/// Loads the server without the first look, which would refuse some of these servers.
 async fn loaded(url: &str, change: impl FnOnce(&mut Plan, &mut Options)) -> LoadReport {
     loaded_with(url, change, || ()).await
 }
 
-/// The same, which calls this whenever it tells how it goes.
+/// The same, with a function to call for each progress report.
 async fn loaded_with(
     url: &str,
     change: impl FnOnce(&mut Plan, &mut Options),
@@ -114,7 +114,7 @@ async fn a_kind_of_request_expects_its_own_statuses() {
         let args: Vec<&str> = args.iter().map(String::as_str).chain(["--path", path]).collect();
         probe_json(&args).await
     };
-    // An upload that is taken is not a refused one, and what is not there is not got.
+    // An upload that is accepted was not refused, and a GET of a missing path fails.
     let (refused, missing) = (found("early413", "/").await, found("get", "/missing").await);
     assert_eq!((refused.1, missing.1), (Some(0), Some(1)), "{refused:?} {missing:?}");
     let taken = axum::Router::new().route("/", axum::routing::any(async || "hello\n"));
@@ -136,7 +136,7 @@ async fn requests_that_are_sent_again_are_told() {
     let args = [&url, "--keep-alive", "--mix", "get", "-c", "2", "-d", "0.5", "--timeout", "1"];
     let (found, _) = probe_json(&args).await;
     let kind = &found["load"][0]["kinds"][0];
-    // All but each client's first meet a connection that has ended.
+    // All requests except the first of each client find that their connection has ended.
     assert!(number(&kind["retried"]) > 0, "{found:#}");
     assert!(number(&kind["retried"]) + 2 >= number(&kind["complete"]), "{found:#}");
     let output = probe(&args).await;
@@ -144,7 +144,7 @@ async fn requests_that_are_sent_again_are_told() {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("and were sent again on a new one"), "{text}");
 
-    // One that says so is not at fault, and its connections are not asked again.
+    // A server that announces the end is not at fault, and its connections are not used again.
     let announced =
         app().layer(axum::middleware::map_response(async |mut response: axum::response::Response| {
             response.headers_mut().insert("connection", "close".parse().expect("a value"));
@@ -157,7 +157,7 @@ async fn requests_that_are_sent_again_are_told() {
     assert!(number(&kind["complete"]) > 50, "{found:#}");
 }
 
-/// Each by its name, in its own count, and in no other.
+/// Each kind of loss has its own count, and changes no other.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_loss_has_its_own_count() {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -187,7 +187,7 @@ async fn each_loss_has_its_own_count() {
         let report = loaded(&url, |plan, options| {
             plan.duration = Duration::from_millis(600);
             if name == "timeout" {
-                // Shorter than the run, so that the end finds few.
+                // This is shorter than the run, so that few requests are under way at the end.
                 options.timeout = Duration::from_millis(100);
             }
         })
@@ -210,7 +210,7 @@ async fn each_loss_has_its_own_count() {
     }
 }
 
-/// A server that takes connections and never answers: the run ends all the same, and says what became of its
+/// A server accepts connections and never answers. The run still ends, and reports what became of its
 /// requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_ends_when_its_time_is_up() {
@@ -220,7 +220,8 @@ async fn a_run_ends_when_its_time_is_up() {
             (plan.rate, plan.duration) = (rate, Duration::from_secs(1));
         })
         .await;
-        // A second, one of grace, and room for a slow machine: the timeout is 10 s.
+        // The run takes one second, and one more of grace; the rest is for a slow machine. The timeout is 10
+        // s.
         assert!((Duration::from_secs(2)..Duration::from_secs(9)).contains(&report.took), "{report:#?}");
         let kind = &report.kinds[0];
         assert_eq!((kind.requests, kind.unfinished, kind.lost()), (4, 4, 0), "{report:#?}");
@@ -229,8 +230,8 @@ async fn a_run_ends_when_its_time_is_up() {
     }
 }
 
-/// A server that stands still for three quarters of the time: one request meets that, and those that are due
-/// meanwhile wait for their turn. What was measured is not mixed with what they would have measured.
+/// A server stalls for three quarters of the time. One request is under way then, and the requests that are
+/// due meanwhile wait. The latency as measured does not include their wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn latencies_are_told_as_measured_and_corrected() {
     static MOVES: OnceLock<()> = OnceLock::new();
@@ -240,7 +241,7 @@ async fn latencies_are_told_as_measured_and_corrected() {
             answer(&mut connection, HELLO);
         }
     });
-    // What is told of a running load comes every 250 ms.
+    // Progress is reported every 250 ms.
     let mut told = 0;
     let report = loaded_with(
         &format!("http://{slow}/"),
@@ -256,7 +257,7 @@ async fn latencies_are_told_as_measured_and_corrected() {
     let kind = &report.kinds[0];
     let median = |times: &linger_probe::model::load::Times| times.at(0.5).expect("values");
     assert!(median(&kind.latency_corrected) > 5 * median(&kind.latency), "{report:#?}");
-    // The one that met it is in both.
+    // The request that was under way is in both.
     assert!(kind.latency.at(1.0) > Some(median(&kind.latency_corrected)), "{report:#?}");
     let json = serde_json::to_value(kind).expect("JSON");
     assert!(json["latency"]["count"].is_u64() && json["latency_corrected"]["count"].is_u64(), "{json:#}");
@@ -271,7 +272,7 @@ async fn connections_are_begun_evenly_over_the_ramp_up() {
     });
     let begun = Instant::now();
     let report = loaded(&format!("http://{server}/"), |plan, _| {
-        // Requests are not the point.
+        // The requests do not matter here.
         (plan.connections, plan.keep_alive, plan.rate) = (10, true, Some(100.0));
         (plan.ramp_up, plan.duration) = (Duration::from_secs(1), Duration::from_secs(2));
     })

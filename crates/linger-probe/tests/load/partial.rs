@@ -1,4 +1,4 @@
-//! What is known is told, however a load ends.
+//! The results so far are reported, however a load ends.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ async fn an_interrupt_tells_what_was_found_until_then() {
     assert_eq!(found["gaps"][0]["name"], "second", "{found:#}");
 }
 
-/// Nobody listens at the one, and the other has no address: what is there is loaded all the same.
+/// One server does not listen, and one has no address. The third is still loaded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_server_does_not_take_the_others_with_it() {
     let server = layered().await;

@@ -9,7 +9,7 @@ use linger_probe::model::{
 };
 use linger_probe::remedy::advise;
 
-/// A name that would be markup, and a terminal's escape, if it were not made harmless.
+/// A name that contains markup and a terminal's escape sequence, which must be made harmless.
 pub(crate) const HOSTILE: &str = "<script>alert(\"1\")</script>\u{1b}[31m & co";
 
 const SCENARIOS: [(&str, &str, &str); 9] = [
@@ -32,7 +32,7 @@ const SCENARIOS: [(&str, &str, &str); 9] = [
     ("idle.release", "An idle connection, and how long it is kept", "RFC 9112 §9.5"),
 ];
 
-/// The scenario that only clients on Linux survive, where it does not fail.
+/// The scenario that passes on Linux only, unless it fails.
 pub(crate) const PASSES_ON_LINUX: usize = 5;
 
 pub(crate) fn report() -> Report {
@@ -70,7 +70,7 @@ pub(crate) fn report() -> Report {
     report
 }
 
-/// More servers than a drawing has lines for, one of them without anything.
+/// More servers than a drawing has line styles, one of them without any request.
 fn load(index: u64) -> LoadReport {
     let times = |micros: u64| Times {
         count: 1000,
@@ -110,7 +110,7 @@ fn load(index: u64) -> LoadReport {
     }
 }
 
-/// Every kind of event, on both sides where it makes sense.
+/// Every kind of event, from both sides where that is possible.
 pub(crate) fn every_event() -> Vec<Event> {
     use Side::{Client, Server};
     [

@@ -1,4 +1,4 @@
-//! Which failures make the run fail, and what was asked for by name.
+//! Options that decide which failures make the run fail.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use linger_probe::model::gate::Gate;
 use linger_probe::model::{Severity, TargetReport};
 use linger_probe::remedy::Server;
 
-/// What makes a build fail.
+/// Which failures make a build fail.
 #[derive(Debug, Args)]
 pub(crate) struct GateArgs {
-    /// The exit status is 1 only where a row of at least this severity fails.
+    /// Counts only failures of at least this severity: without one, the exit status is 0.
     #[arg(
         long,
         value_enum,
@@ -22,18 +22,18 @@ pub(crate) struct GateArgs {
         help_heading = "Output"
     )]
     fail_on: FailOn,
-    /// An earlier run's `--format json`: what failed then does not count, what fails anew does, what passes
-    /// again is told.
+    /// The `--format json` of an earlier run. Rows that failed then do not count; new failures do. The report
+    /// lists both, and the rows that pass again.
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     baseline: Option<PathBuf>,
 }
 
-/// A severity; the worst is first.
+/// The severities, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
     /// A client that does nothing wrong loses a response.
     LosesResponses,
-    /// Or a client cannot tell what a protocol has a message for.
+    /// Or a client misses a message of the protocol, such as `close_notify`.
     BreaksProtocol,
     /// Or a client can hold on to the server's sockets.
     CanBeHeldOpen,
@@ -53,7 +53,7 @@ impl From<FailOn> for Severity {
 }
 
 impl GateArgs {
-    /// What the earlier run found, before a server is bothered.
+    /// Reads the earlier run, before any server is contacted.
     pub(super) fn baseline(&self) -> Result<Option<Baseline>, Error> {
         self.baseline.as_deref().map(Baseline::read).transpose()
     }
@@ -64,7 +64,7 @@ impl GateArgs {
     }
 }
 
-/// A server for which changes may be known.
+/// Reads the name of a kind of server for which changes are known.
 pub(super) fn server() -> impl TypedValueParser<Value = Server> {
     PossibleValuesParser::new(Server::ALL.map(Server::key)).try_map(|key| {
         let named = |server: &Server| server.key() == key;

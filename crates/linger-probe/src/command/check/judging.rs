@@ -1,4 +1,4 @@
-//! One server after the other, so that what is known at any time can be told.
+//! Judges one server after the other, and keeps the results so far for a run that is interrupted.
 
 use indicatif::ProgressBar;
 use linger_probe::check::{Abilities, check};
@@ -10,19 +10,19 @@ use linger_probe::scenario::Scenario;
 use linger_probe::target::{Options, Target};
 use tokio::time::{Instant, timeout};
 
-/// A run, as far as it has come.
+/// A run, with its results so far.
 pub(super) struct Judging {
     pub(super) report: Report,
-    /// The server that is being judged, with its rows in the order in which they came.
+    /// The server that is being judged, with its rows in the order in which they were done.
     pub(super) current: Option<TargetReport>,
     pub(super) advise_for: Option<Server>,
 }
 
 impl Judging {
-    /// Judges them all. A server that cannot be judged is a gap; the others are judged all the same.
+    /// Judges all servers. A server that cannot be judged becomes a gap, and the others are still judged.
     ///
     /// # Cancel safety
-    /// Dropping it ends its connections; what was found is here.
+    /// Dropping the future ends its connections. The results so far stay in `self`.
     pub(super) async fn judge(
         &mut self,
         found: Vec<Target>,
@@ -30,14 +30,14 @@ impl Judging {
         options: &Options,
         bar: &ProgressBar,
     ) {
-        // All are looked at first: a wrong URL is told at once.
+        // All servers are looked at first, so that a wrong URL is reported at once.
         let mut targets = Vec::new();
         for mut target in found {
             bar.set_message(format!("looking at {}", target.name));
             let begun = Instant::now();
             let why = match timeout(options.deadline, discover(&mut target, options)).await {
                 Ok(Ok(abilities)) => {
-                    // What is left of its time is for the rows.
+                    // The rows have the rest of the server's time.
                     let deadline = options.deadline.saturating_sub(begun.elapsed());
                     targets.push((target, abilities, Options { deadline, ..options.clone() }));
                     continue;
@@ -75,8 +75,7 @@ impl Judging {
         self.current = None;
     }
 
-    /// Puts what is known of the server that was being judged into the report, and says which servers are
-    /// missing.
+    /// Adds the results so far of the current server to the report, and lists the servers that are missing.
     pub(super) fn interrupt(&mut self, found: &[Target], scenarios: &[&'static Scenario]) {
         if let Some(mut current) = self.current.take() {
             let place = |row: &Row| scenarios.iter().position(|scenario| scenario.name == row.scenario);
@@ -92,11 +91,11 @@ impl Judging {
                 self.report.gaps.push(Gap { name: target.name.clone(), why });
             }
         }
-        self.report.interrupted = Some("interrupted: this is what was found until then".to_owned());
+        self.report.interrupted = Some("interrupted: these are the results so far".to_owned());
     }
 }
 
-/// A server of which nothing is known yet.
+/// The report of a server without any row yet.
 fn begun(target: &Target, abilities: &Abilities, options: &Options) -> TargetReport {
     TargetReport {
         name: target.name.clone(),
@@ -109,7 +108,8 @@ fn begun(target: &Target, abilities: &Abilities, options: &Options) -> TargetRep
     }
 }
 
-/// A line on stderr, above the bar where there is one. Rows that do not apply are told together, in the end.
+/// Prints a line to stderr, above the bar if there is one. Rows that do not apply are listed together at the
+/// end.
 fn tell(bar: &ProgressBar, target: Option<&str>, row: &Row) {
     bar.inc(1);
     bar.set_message(row.title);

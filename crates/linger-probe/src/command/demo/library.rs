@@ -1,4 +1,4 @@
-//! A real HTTP client crate: reqwest, as its users call it.
+//! A row for a real HTTP client crate: reqwest, as its users call it.
 
 use std::io::{self, ErrorKind};
 
@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::command::CommandError;
 
-/// A large upload that is refused, in a row of the battery's form.
+/// Tries a large upload that is refused, and returns a row like those of the battery.
 pub(super) async fn row(target: &Target, options: &Options, trust: &Trust) -> Result<Row, CommandError> {
-    // reqwest looks for one, although its configuration has one already. The second call finds the first's.
+    // reqwest needs a default provider, although its configuration has a provider already. The second call
+    // fails, because the first has installed it.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(options.timeout)
@@ -60,10 +61,10 @@ async fn attempt(client: &reqwest::Client, target: &Target, body: Bytes) -> Atte
         Err(error) if is_reset(&error) => {
             (None, 0, false, End::Reset, "an error, no response; reset".to_owned())
         }
-        Err(error) if error.is_timeout() => (None, 0, false, End::TimedOut, "nothing in time".to_owned()),
+        Err(error) if error.is_timeout() => (None, 0, false, End::TimedOut, "no response in time".to_owned()),
         Err(error) => (None, 0, false, End::Failed(error.to_string()), "an error, no response".to_owned()),
     };
-    // How the connection ended is reqwest's own business.
+    // reqwest does not tell how the connection ended.
     Attempt {
         passed: complete,
         fault: (!complete).then(|| "its users get an error instead of the response".to_owned()),
@@ -79,7 +80,7 @@ async fn attempt(client: &reqwest::Client, target: &Target, body: Bytes) -> Atte
     }
 }
 
-/// Whether a reset is anywhere among an error's causes.
+/// Whether a reset is among the causes of an error.
 fn is_reset(error: &reqwest::Error) -> bool {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     causes

@@ -1,4 +1,4 @@
-//! The verdicts of several targets side by side.
+//! Shows the verdicts of several targets side by side.
 
 use maud::{Markup, html};
 
@@ -57,7 +57,7 @@ fn cell(row: Option<&Row>, id: &str) -> Markup {
     }
 }
 
-/// Whether one passed and another failed. Nothing to try is no judgement.
+/// Whether one target passes and another fails. Rows that do not apply make no difference.
 fn differs(targets: &[TargetReport], scenario: &str) -> bool {
     let has =
         |verdict| targets.iter().filter_map(|target| row(target, scenario)).any(|row| row.verdict == verdict);

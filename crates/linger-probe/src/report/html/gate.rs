@@ -1,11 +1,11 @@
-//! Which failures count, and what has changed since an earlier run.
+//! Shows which failures count, and what has changed since an earlier run.
 
 use maud::{Markup, html};
 
 use crate::model::gate::{Gate, Place};
 use crate::report::words;
 
-/// Nothing where there is nothing to compare.
+/// The section, which is empty without an earlier run.
 pub(super) fn section(gate: &Gate) -> Markup {
     let Some(comparison) = &gate.baseline else { return html! {} };
     html! {

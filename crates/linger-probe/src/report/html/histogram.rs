@@ -1,4 +1,4 @@
-//! How long the tries took, drawn.
+//! Draws how long the tries took.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::px;
 use crate::model::{Attempt, Row};
 use crate::report::words;
 
-// In the drawing's own pixels.
+// In pixels of the drawing.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 148.0;
 const LEFT: f64 = 34.0;
 const RIGHT: f64 = 344.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 104.0;
-/// Bins, so that times that are all alike do not fill the drawing with one block.
+/// The minimum number of bins, so that times that are all alike do not fill the drawing with one block.
 const FEWEST: usize = 6;
 
-/// One drawing for the latencies, one for the releases. None for what has fewer than two values.
+/// A drawing of the latencies and one of the releases. Each needs at least two values.
 pub(super) fn figures(row: &Row, id: &str) -> Markup {
     let times = |of: fn(&Attempt) -> Option<Duration>| row.attempts.iter().filter_map(of).collect();
     html! {
@@ -59,17 +59,17 @@ fn figure(name: &str, span: &str, mut times: Vec<Duration>, id: &str) -> Markup 
     }
 }
 
-/// Values by size, in bins of the same width.
+/// Counts of values in bins of equal width.
 struct Bins {
-    /// One more than there are bins.
+    /// The edges of the bins, one more than there are bins.
     edges: Vec<f64>,
     counts: Vec<u32>,
-    /// Of a bin, in milliseconds.
+    /// The width of a bin, in milliseconds.
     step: f64,
 }
 
 impl Bins {
-    /// Of times that are sorted and not empty.
+    /// Sorts times into bins. They must be sorted, and there must be at least one.
     fn of(times: &[Duration]) -> Self {
         let values: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
         let (least, most) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(0.0));
@@ -91,7 +91,7 @@ impl Bins {
         let width = (RIGHT - LEFT) / f64::from(len(&self.counts));
         let x = |index: u32| LEFT + width * f64::from(index);
         let y = |count: u32| BOTTOM - (BOTTOM - TOP) * f64::from(count) / f64::from(most);
-        // At most six numbers: more would touch.
+        // At most six numbers are shown, because more would touch each other.
         let every = len(&self.counts).div_ceil(6);
         html! {
             @for count in [0, most] {
@@ -121,7 +121,7 @@ impl Bins {
         }
     }
 
-    /// With the decimals that tell one edge from the next.
+    /// An edge, with enough decimals to differ from the next.
     fn number(&self, edge: f64) -> String {
         let decimals = if self.step >= 1.0 {
             0
@@ -140,7 +140,7 @@ fn len<T>(slice: &[T]) -> u32 {
     u32::try_from(slice.len()).unwrap_or(u32::MAX)
 }
 
-/// The next of 1, 2 and 5 times a power of ten.
+/// Rounds up to 1, 2 or 5 times a power of ten.
 fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= least);

@@ -1,4 +1,4 @@
-//! Who sent what when, drawn: two lines downwards, and an arrow for each event.
+//! Draws who sent what when: a vertical line for each side, and an arrow for each event.
 
 use std::time::Duration;
 
@@ -8,33 +8,33 @@ use super::px;
 use crate::model::{Event, Ladders, Row, Side, What};
 use crate::report::words;
 
-/// A wait that is longer is not drawn to scale.
+/// A longer wait is not drawn to scale.
 pub(super) const LONG: Duration = Duration::from_millis(100);
 
-// In the drawing's own pixels. Its width is that of a telephone's screen, less the page's margins.
+// In pixels of the drawing, which is as wide as a telephone's screen without the page's margins.
 const WIDTH: f64 = 360.0;
 const CLIENT: f64 = 86.0;
 const SERVER: f64 = 328.0;
 const TOP: f64 = 28.0;
-/// Between two events at the same time: room for a label.
+/// The distance between two events at the same time, which leaves room for a label.
 const PITCH: f64 = 32.0;
 const PER_MILLISECOND: f64 = 0.4;
-/// Between two events with a break between them.
+/// The distance between two events with a break between them.
 const CUT: f64 = 64.0;
-/// How far an arrow falls on its way.
+/// How much lower an arrow ends than it begins.
 const FALL: f64 = 7.0;
-/// Characters of a label that fit between the lines.
+/// The maximum number of characters of a label, so that it fits between the lines.
 const LABEL: usize = 32;
 
-/// An event and its place.
+/// An event, and where it is drawn.
 struct Step<'a> {
     event: &'a Event,
     y: f64,
-    /// The wait before it, if that is cut short.
+    /// The wait before the event, if it is not drawn to scale.
     cut: Option<Duration>,
 }
 
-/// The drawing, and below it where its times come from.
+/// The drawing, with a caption that says where its times come from.
 pub(super) fn figure(row: &Row, id: &str, ladders: Ladders) -> Markup {
     let steps = steps(&row.ladder);
     let height = steps.last().map_or(TOP, |step| step.y) + PITCH;
@@ -93,7 +93,7 @@ fn steps(events: &[Event]) -> Vec<Step<'_>> {
     steps
 }
 
-/// For who does not see the drawing.
+/// The events as text, for readers who cannot see the drawing.
 fn in_words(events: &[Event]) -> String {
     let line = |event: &Event| {
         format!("{}, {}: {}", words::milliseconds(event.at), words::side(event.side), words::event(event))
@@ -101,7 +101,8 @@ fn in_words(events: &[Event]) -> String {
     events.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
-/// Solid while the socket is there, dotted when it is released, with gaps where time is cut.
+/// The line of a side. It is solid while the socket exists, dotted after its release, and has gaps where a
+/// wait is not drawn to scale.
 fn lifeline(side: Side, steps: &[Step<'_>], end: f64) -> Markup {
     let is_release = |step: &&Step<'_>| step.event.side == side && step.event.what == What::Release;
     let release = steps.iter().find(is_release).map_or(end, |step| step.y);
@@ -124,7 +125,7 @@ fn lifeline(side: Side, steps: &[Step<'_>], end: f64) -> Markup {
     }
 }
 
-/// Across both lines, with the wait that it stands for.
+/// A break in both lines, with the length of the wait.
 fn break_mark(y: f64, wait: Duration) -> Markup {
     html! {
         @for side in [Side::Client, Side::Server] {
@@ -153,7 +154,7 @@ fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
             }
         }
         What::WriteFailed(_) => {
-            // It never left: a stub that ends in a cross.
+            // The data never left, so this is a short line that ends in a cross.
             let end = x(side) + away * 34.0;
             html! {
                 line.arrow.bad x1=(x(side)) x2=(end) y1=(px(y)) y2=(px(y)) {}
@@ -161,7 +162,13 @@ fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
                 (label(step, end + away * 12.0, y + 4.0, anchor))
             }
         }
-        _ => arrow(step, ladders),
+        What::Connect
+        | What::Handshake
+        | What::Data(_)
+        | What::CloseNotify
+        | What::Alert(_)
+        | What::Fin
+        | What::Reset => arrow(step, ladders),
     }
 }
 
@@ -170,12 +177,13 @@ fn arrow(step: &Step<'_>, ladders: Ladders) -> Markup {
         Side::Client => (CLIENT, SERVER, 1.0),
         Side::Server => (SERVER, CLIENT, -1.0),
     };
-    // A socket's owner knows when it read, not when that was sent: the arrow's point is at that time.
+    // A socket event of the server's data has the time when the client read it, not when it was sent. So the
+    // arrow ends at that time.
     let known_at_its_point = ladders == Ladders::SocketEvents && step.event.side == Side::Server;
     let start = if known_at_its_point { step.y - FALL } else { step.y };
     let (end, class) = (start + FALL, class(&step.event.what));
     let reset = step.event.what == What::Reset;
-    // A reset's cross stands clear of the line that it ends at.
+    // The cross of a reset keeps clear of the line.
     let tip = if reset { to - away * 9.0 } else { to - away * 2.0 };
     let back = tip - away * 9.0;
     let head = format!("M{tip} {} L{back} {} L{back} {} Z", px(end), px(end - 4.8), px(end + 3.8));

@@ -8,13 +8,13 @@ use super::px;
 use crate::model::load::{KindReport, LoadReport};
 use crate::report::words;
 
-// In the drawing's own pixels.
+// In pixels of the drawing.
 const WIDTH: f64 = 420.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 404.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 220.0;
-/// Of a line of the key below the drawing.
+/// The height of a line of the key below the drawing.
 const KEY: f64 = 18.0;
 
 pub(super) fn section(loads: &[LoadReport]) -> Markup {
@@ -31,7 +31,9 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
                 p { (load.plan) ", for " (format!("{:.1}", load.took.as_secs_f64())) " s each." }
             }
             div.scroll role="region" tabindex="0" aria-label="Each server under load" { (servers(loads)) }
-            @for load in loads { @if let Some(why) = words::trouble(load) { p { strong { (load.name) } ": " (why) "." } } }
+            @for load in loads {
+                @if let Some(why) = words::trouble(load) { p { strong { (load.name) } ": " (why) "." } }
+            }
             h3.above { "By request" }
             div.scroll role="region" tabindex="0"
                 aria-label="What became of each server's requests under load" {
@@ -42,13 +44,13 @@ pub(super) fn section(loads: &[LoadReport]) -> Markup {
                 (latencies(loads))
             }
             p.under {
-                "Latency is as measured: from the moment when a client began a request, connecting "
-                "included, to its response's last byte. Corrected is the same, corrected for coordinated "
-                "omission: in an open loop from when the request was due, in a closed loop with the "
-                "requests that a connection would have made meanwhile. End is from the response's last "
-                "byte to the end of the server's data. Resets are connections that ended in one, after "
-                "the response or instead of it. Held is how long the server's process keeps a socket "
-                "after its end, on average. Processor time is of a request."
+                "Latency is as measured: from when a client began a request, including the connection, to "
+                "the response's last byte. Corrected latency is corrected for coordinated omission: in an "
+                "open loop it counts from when the request was due, and in a closed loop it includes the "
+                "requests that a connection would have sent while it waited. End is from the response's "
+                "last byte to the end of the server's data. Resets are connections that ended in a reset, "
+                "after the response or instead of it. Held is how long the server's process keeps a "
+                "socket after its end, on average. Processor times are per request."
             }
             div.histograms {
                 @for kind in kinds {
@@ -92,7 +94,9 @@ fn servers(loads: &[LoadReport]) -> Markup {
                         td.number { (format!("{:.0}", load.rate())) }
                         td.number { (load.connections) }
                         td.number { (load.resumed.map_or("–".to_owned(), |resumed| resumed.to_string())) }
-                        @for value in [load.held, load.server_cpu, load.probe_cpu] { td.number { (time(value)) } }
+                        @for value in [load.held, load.server_cpu, load.probe_cpu] {
+                            td.number { (time(value)) }
+                        }
                     }
                 }
             }
@@ -158,7 +162,7 @@ fn latencies(loads: &[LoadReport]) -> Markup {
     })
 }
 
-/// The latencies of one kind of request, a few servers in each drawing, all to the same scale.
+/// Drawings of the latencies of one kind of request, with a few servers in each, all to the same scale.
 fn figures(kind: &str, found: &[(&str, &KindReport)]) -> Markup {
     let values = found.iter().flat_map(|(_, kind)| &kind.latency.quantiles).map(|point| ms(point.time));
     let (least, most) = values.fold((f64::MAX, 0.0_f64), |(least, most), ms| (least.min(ms), most.max(ms)));
@@ -192,15 +196,16 @@ impl Scale {
     }
 }
 
-/// The latency that each part of the requests does not exceed: both axes logarithmic, the right end is the
-/// slowest.
+/// A drawing of the latency that each part of the requests does not exceed. Both axes are logarithmic, and
+/// the slowest request is at the right.
 fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) -> Markup {
     let key = |index: usize| BOTTOM + 40.0 + KEY * f64::from(u32::try_from(index).unwrap_or_default());
     let marks = [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (1.0, "100 %")];
     html! {
         figure.histogram {
             h3 { "Latency of " code { (kind) } }
-            svg viewBox={ "0 0 " (WIDTH) " " (key(found.len())) } role="img" aria-labelledby={ (id) "-title" } {
+            svg viewBox={ "0 0 " (WIDTH) " " (key(found.len())) } role="img"
+                aria-labelledby={ (id) "-title" } {
                 title id={ (id) "-title" } {
                     "Latency of " (kind) ", in milliseconds, by the part of the requests that it does not "
                     "exceed"
@@ -217,7 +222,8 @@ fn figure(kind: &str, found: &[(&str, &KindReport)], scale: &Scale, id: &str) ->
                 @for (index, (name, kind)) in found.iter().enumerate() {
                     polyline.series.{ "s" (index) } points=(points(kind, scale)) {}
                     @let line = key(index);
-                    line.series.{ "s" (index) } x1=(LEFT) x2=(LEFT + 28.0) y1=(px(line - 4.0)) y2=(px(line - 4.0)) {}
+                    line.series.{ "s" (index) } x1=(LEFT) x2=(LEFT + 28.0)
+                        y1=(px(line - 4.0)) y2=(px(line - 4.0)) {}
                     text.tick x=(LEFT + 36.0) y=(px(line)) { (name) }
                 }
             }
@@ -233,7 +239,8 @@ fn points(kind: &KindReport, scale: &Scale) -> String {
     kind.latency.quantiles.iter().map(point).collect::<Vec<_>>().join(" ")
 }
 
-/// Each factor of ten towards the slowest takes the same room; all of it is at the right edge.
+/// The place of a quantile. Each factor of ten towards the slowest request takes the same width, and the
+/// slowest is at the right edge.
 fn x(quantile: f64) -> f64 {
     const DECADES: f64 = 4.5;
     let nines = -(1.0 - quantile).log10();
@@ -244,5 +251,5 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Kinds of line in the style sheet, and the most servers in a drawing.
+/// The number of line styles in the style sheet, and so the maximum number of servers in a drawing.
 const SERIES: usize = 6;

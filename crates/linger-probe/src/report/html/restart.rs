@@ -1,4 +1,4 @@
-//! The servers that were restarted: what each kind of client lost.
+//! Shows what each kind of client lost in a restart.
 
 use maud::{Markup, html};
 

@@ -1,5 +1,5 @@
-//! One scenario against one server, to be opened: why, how bad it is, what to change, who sent what when, and
-//! each try.
+//! Shows one scenario against one server, folded unless it failed: the reason, the severity, what to change,
+//! who sent what when, and each try.
 
 use maud::{Markup, html};
 
@@ -8,9 +8,9 @@ use crate::model::{Attempt, Row, TargetReport, Verdict};
 use crate::remedy::Remedy;
 use crate::report::words;
 
-/// Open if it failed.
+/// The folded details, which are open if the row failed.
 ///
-/// The id is inside what opens: a browser opens what it jumps into, not what it jumps to.
+/// The id is on an element inside: a browser opens the details only if it jumps to something in them.
 pub(super) fn details(target: &TargetReport, row: &Row, id: &str) -> Markup {
     let failed = row.verdict == Verdict::Fail;
     let remedies = target.remedies.iter().filter(|remedy| remedy.rows.contains(&row.scenario));

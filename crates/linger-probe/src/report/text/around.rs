@@ -1,4 +1,4 @@
-//! What stands around the tables: rows that do not apply, what to change, and what the run comes to.
+//! The text around the tables: rows that do not apply, what to change, and the result of the run.
 
 use comfy_table::presets;
 
@@ -8,7 +8,7 @@ use crate::model::{Report, TargetReport, Verdict};
 use crate::report::rows::{row, scenarios};
 use crate::report::words::{self, plain};
 
-/// The rows that apply to no target, in one sentence, by their reasons.
+/// One sentence about the rows that apply to no target, grouped by reason.
 pub(super) fn not_applicable(targets: &[TargetReport]) -> Option<String> {
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     let mut number = 0;
@@ -30,7 +30,7 @@ pub(super) fn not_applicable(targets: &[TargetReport]) -> Option<String> {
     (number > 0).then(|| format!("{number} {verb} not apply: {}.", parts.join("; ")))
 }
 
-/// What would mend this target's failures.
+/// What would fix this target's failures.
 pub(super) fn remedies(style: &Style, target: &TargetReport) -> String {
     let mut table = style.table(presets::NOTHING);
     for (index, remedy) in target.remedies.iter().enumerate() {
@@ -41,7 +41,7 @@ pub(super) fn remedies(style: &Style, target: &TargetReport) -> String {
     lines(&table)
 }
 
-/// What is missing, what the gate says, and whether all of it was tried.
+/// The servers that are missing, what the gate says, and whether the run was interrupted.
 pub(super) fn outcome(style: &Style, report: &Report) -> Vec<String> {
     let mut parts = Vec::new();
     for gap in &report.gaps {
@@ -56,7 +56,7 @@ pub(super) fn outcome(style: &Style, report: &Report) -> Vec<String> {
     parts
 }
 
-/// Which failures do not count, where that are any.
+/// How many failures do not count. `None` if all count.
 fn counted(report: &Report, gate: &Gate) -> Option<String> {
     let failures = report.targets.iter().flat_map(|target| {
         target.rows.iter().filter(|row| row.verdict == Verdict::Fail).map(move |row| (target, row))

@@ -1,4 +1,4 @@
-//! A load's tables, one of what became of the requests and one of times, and a sentence for each server.
+//! The tables of a load, one of the requests and one of their times, and a sentence for each server.
 
 use std::time::Duration;
 
@@ -39,8 +39,7 @@ fn table<const COLUMNS: usize>(
     }
     for (column, title) in table.column_iter_mut().zip(["Server", "Request"].iter().chain(titles)) {
         column.set_padding((0, 1));
-        // Names and lists of statuses are wrapped; numbers and their titles are not, where there is room for
-        // them.
+        // Names and lists of statuses may wrap. Numbers and their titles do not, if there is room.
         if style.width >= ROOM && !["Server", STATUS].contains(title) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -89,6 +88,6 @@ fn times_of(style: &Style, kind: &KindReport) -> [Cell; 9] {
     ]
 }
 
-/// For a column of each title in one line, and for a name.
+/// The width that each title needs to stand on one line, beside a name.
 const ROOM: u16 = 96;
 const STATUS: &str = "Status";

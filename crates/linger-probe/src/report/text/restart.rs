@@ -1,4 +1,4 @@
-//! A restart's table: a sentence for each kind of client, and one for what came after.
+//! The table of a restart: a sentence for each kind of client, and one for what followed.
 
 use comfy_table::{Attribute, Cell, Color, presets};
 

@@ -1,4 +1,4 @@
-//! One line for each server.
+//! A table with one line for each server.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, presets};
 
@@ -27,16 +27,14 @@ pub(super) fn render(style: &Style, report: &Report) -> String {
     if let Some(load) = report.load.first() {
         let took = load.took.as_secs_f64();
         parts.push(style.sentence(&format!("Load: {}, {took:.0} s each.", load.plan)));
-        parts.push(
-            style.sentence(
-                "Held: how long a socket is kept after its end. CPU: of the server, for a request.",
-            ),
-        );
+        parts.push(style.sentence(
+            "Held is how long the server keeps a socket after its end. CPU is the server's time per request.",
+        ));
     }
     parts.join("\n") + "\n"
 }
 
-/// Each server once, in the order of the report.
+/// The name of each server, once, in the report's order.
 fn names(report: &Report) -> Vec<&str> {
     let mut found: Vec<&str> = report.targets.iter().map(|target| target.name.as_str()).collect();
     for load in &report.load {
@@ -47,7 +45,7 @@ fn names(report: &Report) -> Vec<&str> {
     found
 }
 
-/// Why servers are missing, and what the others fail.
+/// Why servers are missing, and which scenarios the others fail.
 fn sentences(style: &Style, report: &Report) -> Option<String> {
     let mut table = style.table(presets::NOTHING);
     for gap in &report.gaps {
