@@ -40,10 +40,13 @@ pub(crate) struct Server {
     build: &'static [&'static str],
     args: &'static [&'static str],
     /// Its own placeholders. A value is a function, so that it may depend on this machine.
-    settings: &'static [(&'static str, fn() -> &'static str)],
+    settings: &'static [Setting],
     /// Whether it has a large response at `/large`.
     pub(crate) has_large: bool,
 }
+
+/// A placeholder's name, and the function that returns its value.
+type Setting = (&'static str, fn() -> &'static str);
 
 /// A folder that all servers share: certificates, and a `www` with a small file and a large one.
 #[derive(Debug)]

@@ -54,8 +54,8 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
         match args.stack {
             Stack::Axum => {}
             Stack::Hyper | Stack::AxumServer => {
-                let line = "--graceful is for axum only: leave it out, or serve axum";
-                return Err(CommandError(line.to_owned()));
+                let why = "--graceful is for axum only: leave it out, or serve axum";
+                return Err(CommandError(why.to_owned()));
             }
         }
         let handle = shutdown.handle();

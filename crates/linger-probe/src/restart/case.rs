@@ -12,8 +12,8 @@ use crate::model::restart::{Client, Ending, Fate, Kind};
 pub(super) struct Case {
     pub(super) kind: Kind,
     pub(super) number: u32,
-    client: Client,
-    seen: Seen,
+    pub(super) client: Client,
+    pub(super) seen: Seen,
     /// Why it could not be tried, if that was found only after it was under way.
     pub(super) skipped: Option<String>,
 }
