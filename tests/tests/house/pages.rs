@@ -168,3 +168,36 @@ fn has_word(text: &str, word: &str) -> bool {
     let goes_on = |after: &str| after.starts_with(|it: char| it.is_alphanumeric() || it == '_');
     text.match_indices(word).any(|(at, _)| !goes_on(&text[at + word.len()..]))
 }
+
+/// ARCHITECTURE.md leads its reader to files, and to functions in them. A name in brackets, in code font, is that
+/// of a function in the file that was named before it.
+#[test]
+fn every_file_and_function_that_the_architecture_names_exists() {
+    let page = read(&repository().join("ARCHITECTURE.md"));
+    let crates = repository().join("crates");
+    let sources =
+        [files(&crates, "rs"), files(&crates, "json"), files(&repository().join("tests"), "py")].concat();
+    let (mut wrong, mut named, mut file, mut in_brackets) = (Vec::new(), 0, None, false);
+    for (index, part) in page.split('`').enumerate() {
+        let is_code = index % 2 == 1;
+        if !is_code {
+            in_brackets = part
+                .rfind('[')
+                .map_or(in_brackets && !part.contains(']'), |open| !part[open..].contains(']'));
+        } else if part.contains('.') && !part.contains(' ') {
+            named += 1;
+            file = sources.iter().find(|path| path.ends_with(part));
+            if file.is_none() && !repository().join(part).exists() {
+                wrong.push(format!("no file `{part}`"));
+            }
+        } else if let (true, Some(path)) = (in_brackets, file) {
+            named += 1;
+            let function = part.rsplit("::").next().unwrap_or(part);
+            if !has_word(&read(path), &format!("fn {function}")) {
+                wrong.push(format!("{} has no `{part}`", path.display()));
+            }
+        }
+    }
+    assert!(named > 60, "only {named} names were found");
+    assert!(wrong.is_empty(), "ARCHITECTURE.md names what does not exist:\n{}", wrong.join("\n"));
+}
