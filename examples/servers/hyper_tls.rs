@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! cargo run --example hyper_tls
-//! head -c 32M /dev/zero | curl -sSk --http1.1 -H Expect: -T - https://127.0.0.1:3444/   # → too large, said the handler
-//! openssl s_client -connect 127.0.0.1:3444 -alpn h3 </dev/null            # → alert no application protocol
+//! head -c 32M /dev/zero | curl -sSk --http1.1 -H Expect: -T - https://127.0.0.1:3444/
+//!                                                              # → too large, said the handler
+//! openssl s_client -connect 127.0.0.1:3444 -alpn h3 </dev/null # → alert no application protocol
 //! ```
 
 use std::convert::Infallible;

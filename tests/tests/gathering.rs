@@ -11,8 +11,8 @@ use tower_linger::{ClosePolicy, Outcome, Phase, close};
 use tower_linger_tests::server::listen;
 use tower_linger_tests::until::until;
 
-/// What is left below the low-water mark wakes nobody, and is found when the idle timeout is over. Counted from
-/// then, the timeout would run twice. The bound is between once and twice.
+/// Bytes below the low-water mark wake nobody, and are found when the idle timeout is over. If they counted
+/// from then, the timeout would run twice. The bound is between once and twice.
 #[tokio::test]
 async fn gathered_bytes_count_from_when_they_came() {
     const FLOOD: usize = 3 << 20;

@@ -36,7 +36,7 @@
 //!
 //! | file | purpose |
 //! |---|---|
-//! | `machine.rs` | [`CloseMachine`]: event in, next action and next timeout out; `machine/`: its steps, its deadlines, when it gathers |
+//! | `machine.rs` | [`CloseMachine`]: event in, next action and timeout out (`machine/` has its parts) |
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: what machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
 //! | `rare.rs` | state that only some closes need: reading through a session, settling, a shutdown's deadline |

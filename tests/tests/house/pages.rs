@@ -169,8 +169,8 @@ fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| !goes_on(&text[at + word.len()..]))
 }
 
-/// ARCHITECTURE.md leads its reader to files, and to functions in them. A name in brackets, in code font, is that
-/// of a function in the file that was named before it.
+/// ARCHITECTURE.md leads its reader to files, and to functions in them. A name in brackets, in code font, is
+/// a function of the file that was named before it.
 #[test]
 fn every_file_and_function_that_the_architecture_names_exists() {
     let page = read(&repository().join("ARCHITECTURE.md"));

@@ -29,8 +29,8 @@
 //!
 //! The listener sees that a handler panics, and that axum drops a connection without shutting it down. It
 //! does not see whether that connection is busy, or how its response is framed. So such a connection does not
-//! end cleanly, since something may have been cut. [`RequestLayer`](crate::RequestLayer) (feature `http`) sees
-//! both: add it to the router, outermost. It finds its connection by itself.
+//! end cleanly, since something may have been cut. [`RequestLayer`](crate::RequestLayer) (feature `http`)
+//! sees both: add it to the router, outermost. It finds its connection by itself.
 //!
 //! Dropping the future of `axum::serve` does not end its connections; [`Shutdown`](crate::Shutdown) cuts them
 //! at its deadline.
