@@ -42,12 +42,12 @@ async fn over_tls(certs: &Certs, client_auth: ClientAuth) -> Running {
 async fn the_exit_status_tells_a_server_that_loses_from_one_that_does_not() {
     let (bare, layered) = (bare().await, layered().await);
     let [bare, layered] = [bare, layered].map(|server| (format!("http://{}/", server.address), server));
-    let only = ["--only", "early,close.requested", "-n", "2"];
+    let only = ["--only", "early.stops_at_error,close.requested", "-n", "2"];
     let output = probe(&[&["check", &layered.0][..], &only].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(text(&output.stdout).contains("7 pass, 0 fail"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("2 pass, 0 fail"), "{}", text(&output.stdout));
     let announced = text(&output.stderr);
-    assert!(announced.contains("7 scenarios, at most 23 connections, 320.62 MiB and 120 s"), "{announced}");
+    assert!(announced.contains("2 scenarios, at most 13 connections, 64.00 MiB and 120 s"), "{announced}");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("page.html");
