@@ -163,10 +163,12 @@ impl CloseMachine {
             Some(CutShownBy::LateReset | CutShownBy::Reset) => !outcome.is_connection_over(),
             Some(CutShownBy::Framing) | None => false,
         };
-        let release = match outcome {
-            _ if cut_short || by_reset => Release::Abort,
-            _ if outcome.is_limit() => self.policy.at_limit,
-            _ => Release::Close,
+        let release = if cut_short || by_reset {
+            Release::Abort
+        } else if outcome.is_limit() {
+            self.policy.at_limit
+        } else {
+            Release::Close
         };
         Some(CloseReport {
             outcome,
