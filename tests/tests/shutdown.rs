@@ -208,8 +208,7 @@ async fn a_close_by_hand_is_reported_and_waited_for_by_its_layer() {
         let _ = reports.send(*report);
     });
     let (script, io) = Script::new();
-    // Nobody awaits it: it goes on in a task of its own.
-    drop(linger.close(io));
+    linger.close(io).detach();
     let shutdown = Shutdown::new(linger.tracker().clone(), SECOND);
     assert_eq!((linger.tracker().closing(), script.seen().drops), (1, 0));
     let began = Instant::now();

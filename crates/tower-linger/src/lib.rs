@@ -112,9 +112,6 @@ mod tracker;
 mod transport;
 
 #[cfg(feature = "http")]
-#[doc(hidden)]
-pub use self::http::RequestLayer as EarlyResponseLayer;
-#[cfg(feature = "http")]
 pub use self::http::{
     RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
 };

@@ -1,4 +1,4 @@
-//! The options that the commands share: which servers to probe, how to reach them, and whom to trust.
+//! The options that the commands share: which servers to probe, how to reach them, and which certificates to trust.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -109,15 +109,16 @@ impl<T: Transport> Close<T> {
         }
     }
 
-    /// Goes on in a task of its own. Where there is no runtime, or it is shutting down, the task is dropped
-    /// at once, which is the close's last resort.
+    /// Lets the close go on in a task of its own, as dropping it does, and says so. The tracker still waits
+    /// for it. Outside of any runtime it makes one best effort.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"
     )]
-    pub(crate) fn detach(mut self) {
+    pub fn detach(mut self) {
         let Some(closing) = &mut self.closing else { return };
         closing.is_detached = true;
+        // A runtime that is shutting down drops the task at once, which makes the best effort.
         if let Some(runtime) = closing.runtime() {
             drop(runtime.spawn(self));
         }

@@ -22,7 +22,7 @@ pub(crate) struct Timers {
     timeless: Vec<runtime::Id>,
 }
 
-/// Whom to wake. There is one for each connection that lingers, so it is kept small.
+/// Which task to wake. There is one for each connection that lingers, so it is kept small.
 struct Entry {
     waker: Waker,
     /// When its time is up. It may move either way.
@@ -65,7 +65,7 @@ impl Timers {
         EntryId::of(self.entries.insert(entry))
     }
 
-    /// Sets whom to wake from now on. Returns the waker it replaced, which is to be dropped outside the lock.
+    /// Sets which task to wake from now on. Returns the waker it replaced, which is to be dropped outside the lock.
     pub(crate) fn touch(&mut self, id: EntryId, waker: &Waker) -> Option<Waker> {
         let entry = &mut self.entries[id.index()];
         (!entry.waker.will_wake(waker)).then(|| mem::replace(&mut entry.waker, waker.clone()))
@@ -98,7 +98,7 @@ impl Timers {
         }
     }
 
-    /// Returns whom to wake now, and when to call this again. If that is never, the schedule is gone.
+    /// Returns which tasks to wake now, and when to call this again. If that is never, the schedule is gone.
     pub(crate) fn expire(
         &mut self,
         runtime: runtime::Id,
@@ -156,7 +156,7 @@ impl Timers {
         waiting
     }
 
-    /// Whom to wake for this entry.
+    /// The task to wake for this entry.
     pub(crate) fn waker(&self, id: EntryId) -> Waker {
         self.entries[id.index()].waker.clone()
     }
