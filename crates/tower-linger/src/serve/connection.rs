@@ -51,7 +51,7 @@ pub(crate) const FRESH: u8 = 1;
 pub(crate) const CUT: u8 = 2;
 /// The write side is closed, or owed to be.
 pub(crate) const ENDED_WRITES: u8 = 4;
-/// Nobody waits for it any more, because its service is done and has passed it on: it was upgraded.
+/// The connection was upgraded and its service is done, so the layer no longer waits for it.
 const PASSED_ON: u8 = 8;
 
 impl Connection {

@@ -26,16 +26,16 @@ pub(crate) struct Observed {
 /// What became of the service's writes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writes {
-    /// There were none.
+    /// The service wrote nothing.
     #[default]
     None,
-    /// The last one was taken.
+    /// The transport accepted the last one.
     Taken,
-    /// The last one was not taken: the service has more to send.
+    /// The last one had to wait: the service has more to send.
     Blocked,
-    /// One failed, so what the service had to send is not whole.
+    /// One failed, so what the service had to send is incomplete.
     Failed,
-    /// None was taken for as long as the policy allows.
+    /// The transport accepted none for as long as the policy allows.
     TimedOut,
 }
 
@@ -52,7 +52,7 @@ impl Observed {
     /// What the connection's end means.
     pub(crate) fn verdict(&self, connection: &Connection, wanted: &Override) -> Verdict {
         let (is_idle, is_busy, framing) = self.seen_of_requests(connection);
-        // No response at all cannot be taken for a whole one.
+        // A client cannot mistake no response at all for a complete one.
         let is_empty = self.writes == Writes::None && framing == Framing::UntilClose;
         let framing = if is_empty { Framing::Framed } else { framing };
         let shown_by = match framing {
@@ -66,9 +66,9 @@ impl Observed {
             _ if self.writes == Writes::TimedOut => reset(Outcome::FlushTimeout),
             // The peer has been shown the end.
             _ if self.start.half_closed.is_some() => Ends::Told,
-            // What was answered may be whole, so that no framing shows what the handler wants.
+            // The response may be complete, so its framing would not show the abort.
             Override::Abort => Ends::Cut(Verdict::aborted(CutShownBy::LateReset)),
-            // A handler's panic, which drops its connection on the way.
+            // A handler's panic unwinds through this drop.
             _ if std::thread::panicking() => cut(Outcome::Aborted),
             // The service ended its writes; some are still on their way out.
             _ if self.owes_half_close => Ends::Told,
@@ -85,9 +85,10 @@ impl Observed {
         Verdict { ends, shown_by }
     }
 
-    /// Whether nothing is unanswered, whether something is, and how the end of the last response can be told.
+    /// Whether the connection is idle, whether it is busy, and how the end of the last response can be told. It
+    /// is neither where nobody can tell.
     fn seen_of_requests(&self, connection: &Connection) -> (bool, bool, Framing) {
-        // Those who upgraded it have their own way to end, and let go of it when they are done.
+        // The owner of an upgraded connection drops it when it is done.
         let passed_on = self.is_upgraded || connection.is_passed_on();
         #[cfg(feature = "http")]
         if let Some(exchanges) = connection.known_exchanges() {
@@ -100,18 +101,17 @@ impl Observed {
             let is_busy = exchanges.is_busy() && !passed_on;
             return (!is_busy && !is_cut_tunnel && self.is_written(), is_busy, framing);
         }
-        // Nothing was sent that could be taken for more than it is. What the deadline cuts may be a request,
-        // though.
+        // Nothing was sent, so nothing can look complete. But what the deadline cuts may have sent a request.
         let is_untouched = self.writes == Writes::None && (!connection.is_cut() || connection.is_fresh());
         (is_untouched || (passed_on && !connection.is_cut()), false, self.framing)
     }
 
-    /// Whether everything that the service wrote was taken.
+    /// Whether the transport accepted everything that the service wrote.
     fn is_written(&self) -> bool {
         matches!(self.writes, Writes::None | Writes::Taken)
     }
 
-    /// Whether the connection is in other hands than HTTP's, as far as its own writes tell.
+    /// Whether the connection was upgraded, as far as its own writes tell.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.is_upgraded
     }
@@ -164,18 +164,18 @@ impl Observed {
     #[cold]
     #[inline(never)]
     pub(crate) fn note_first_bytes(&mut self, bytes: &[u8]) {
-        // What is shorter than the preface (RFC 9113 §3.4) still tells it from any request.
+        // A part of the preface (RFC 9113 §3.4) is enough to tell it from any request.
         const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let length = bytes.len().min(PREFACE.len());
         if length >= 4 && bytes[..length] == PREFACE[..length] {
             self.framing = Framing::Framed;
         } else if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) == Some(&b' ') {
-            // A request's method, most likely. Until its response begins, the safe side.
+            // Most likely a request's method. Until its response begins, assume that it has no end of its own.
             self.framing = Framing::UntilClose;
         }
     }
 
-    /// Looks at a write: does a response begin with it? Costs a comparison where none does.
+    /// Notes whether a response begins with this write. If none does, this costs one comparison.
     #[inline]
     pub(crate) fn note_write(&mut self, bytes: &[u8]) {
         if bytes.starts_with(b"HTTP/1.") {
@@ -195,11 +195,11 @@ impl Observed {
         }
     }
 
-    /// Of HTTP/1.0, or that of an upgrade: there is more to look for.
+    /// Notes a head of HTTP/1.0 or of an upgrade, which needs a closer look.
     #[cold]
     fn note_unusual_head(&mut self, bytes: &[u8]) {
         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end]);
-        // WebSockets have frames; of other protocols nobody here knows.
+        // WebSocket messages have frames. Other protocols are unknown here.
         let sign: &[u8] = if self.is_upgraded { b"websocket" } else { b"\r\ncontent-length:" };
         self.framing = if has(head, sign) { Framing::Framed } else { Framing::UntilClose };
     }

@@ -38,7 +38,7 @@ impl Served {
         Ticket::new(self.settings.clone())
     }
 
-    /// The connection is over, and took no close: there was nothing that one could have saved.
+    /// The connection ended without a close, because nothing was left to deliver.
     #[cfg(feature = "rustls")]
     pub(crate) fn end_without_close(self, outcome: linger_proto::Outcome) {
         let report = linger_proto::CloseReport::without_close(outcome);
@@ -49,7 +49,7 @@ impl Served {
 }
 
 impl Drop for Served {
-    /// Taken away, or passed on to a place of its own.
+    /// The connection was taken by `into_inner`, or something else counts it now.
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
             self.settings.tracker.inner().forget_served(id);
