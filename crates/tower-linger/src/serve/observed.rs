@@ -85,8 +85,8 @@ impl Observed {
         Verdict { ends, shown_by }
     }
 
-    /// Whether the connection is idle, whether it is busy, and how the end of the last response can be told. It
-    /// is neither where nobody can tell.
+    /// Whether the connection is idle, whether it is busy, and how the end of the last response can be told.
+    /// It is neither where nobody can tell.
     fn seen_of_requests(&self, connection: &Connection) -> (bool, bool, Framing) {
         // The owner of an upgraded connection drops it when it is done.
         let passed_on = self.is_upgraded || connection.is_passed_on();
@@ -170,7 +170,7 @@ impl Observed {
         if length >= 4 && bytes[..length] == PREFACE[..length] {
             self.framing = Framing::Framed;
         } else if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) == Some(&b' ') {
-            // Most likely a request's method. Until its response begins, assume that it has no end of its own.
+            // Most likely a request's method. Assume that its response has no end of its own.
             self.framing = Framing::UntilClose;
         }
     }
