@@ -1,26 +1,24 @@
-//! What a log sees of a close (feature `tracing`).
-//!
-//! Target `tower_linger`. One event per phase change, at `TRACE`: `from`, `to`. One event per finished
-//! close, at `DEBUG`:
-//! `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us`
-//! (microseconds) and, where there was one, `failure`. One event per failed TLS handshake, at `DEBUG`:
-//! `error`.
+//! What a log sees of a close (feature `tracing`): the events that the crate's documentation lists.
+#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without it nothing is logged"))]
 
 use linger_proto::{CloseReport, Phase};
 
-#[cfg(feature = "tracing")]
-const TARGET: &str = "tower_linger";
-
-#[cfg(feature = "tracing")]
-pub(crate) fn phase(from: Phase, to: Phase) {
-    tracing::trace!(target: TARGET, from = from.as_str(), to = to.as_str(), "phase");
+/// An event of `tracing`. Without that feature it is nothing, and its fields are not evaluated.
+macro_rules! event {
+    ($level:ident, $($fields:tt)+) => {
+        #[cfg(feature = "tracing")]
+        tracing::$level!(target: "tower_linger", $($fields)+);
+    };
 }
 
-#[cfg(feature = "tracing")]
+pub(crate) fn phase(from: Phase, to: Phase) {
+    event!(trace, from = from.as_str(), to = to.as_str(), "phase");
+}
+
 pub(crate) fn outcome(report: &CloseReport) {
     let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    tracing::debug!(
-        target: TARGET,
+    event!(
+        debug,
         outcome = report.outcome.as_str(),
         ended_in = report.ended_in.as_str(),
         bytes_drained = report.bytes_drained,
@@ -33,16 +31,7 @@ pub(crate) fn outcome(report: &CloseReport) {
     );
 }
 
-#[cfg(all(feature = "tracing", feature = "rustls"))]
+#[cfg(feature = "rustls")]
 pub(crate) fn failed_handshake(error: &dyn std::fmt::Display) {
-    tracing::debug!(target: TARGET, %error, "handshake");
+    event!(debug, %error, "handshake");
 }
-
-#[cfg(not(feature = "tracing"))]
-pub(crate) fn phase(_: Phase, _: Phase) {}
-
-#[cfg(not(feature = "tracing"))]
-pub(crate) fn outcome(_: &CloseReport) {}
-
-#[cfg(all(feature = "rustls", not(feature = "tracing")))]
-pub(crate) fn failed_handshake(_: &dyn std::fmt::Display) {}
