@@ -24,3 +24,16 @@ fn every_feature_is_part_of_full_and_in_the_table_of_the_documentation() {
         .collect();
     assert!(features.len() > 2 && missing.is_empty(), "features that are not listed: {missing:#?}");
 }
+
+/// A program that uses the probe as a library does not compile what only its command needs.
+#[test]
+fn the_library_of_the_probe_needs_no_package_of_its_command() {
+    let manifest = read(&repository().join("crates/linger-probe/Cargo.toml"));
+    let sections = manifest.split("\n[").filter_map(|section| section.strip_prefix("dependencies]\n"));
+    let dependencies: String = sections.collect();
+    for package in ["axum", "clap", "comfy-table", "indicatif", "maud", "reqwest", "tower-linger"] {
+        let mut lines = dependencies.lines();
+        let line = lines.find(|line| line.split([' ', '.']).next() == Some(package)).expect(package);
+        assert!(line.contains("optional = true"), "{line}");
+    }
+}
