@@ -17,7 +17,7 @@ use linger_proto::{
 };
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 21] {
+fn events(now: Instant) -> [(&'static str, Event); 23] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
@@ -26,6 +26,8 @@ fn events(now: Instant) -> [(&'static str, Event); 21] {
         (PEERS_TURN, Event::Flushed),
         (FRAMED_CUT, Event::Flushed),
         (UNFRAMED_CUT, Event::Flushed),
+        (HALF_CLOSED, Event::Flushed),
+        (LEFT_OPEN, Event::Flushed),
         ("no alert to send", Event::Notified(Notified::Nothing)),
         ("close_notify sent", Event::Notified(Notified::CloseNotify)),
         ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
@@ -50,6 +52,11 @@ const PEERS_TURN: &str = "flushed; the peer closes first";
 const FRAMED_CUT: &str = "flushed; cut, as its framing shows";
 const UNFRAMED_CUT: &str = "flushed; cut, which only a reset can show";
 
+/// The names of the event where the FIN was sent while the connection was served, and where the policy sends
+/// none.
+const HALF_CLOSED: &str = "flushed; half-closed before";
+const LEFT_OPEN: &str = "flushed; left open by the policy";
+
 /// What was known when the close began, where the phase is reached, or the event means what its name says.
 fn start(phase: Phase, name: &str) -> Start {
     let shown_by = match name {
@@ -60,6 +67,7 @@ fn start(phase: Phase, name: &str) -> Start {
     };
     let mut start = Start::default();
     start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Some(Outcome::Aborted) });
+    start.half_closed = (phase == Phase::Flush && name == HALF_CLOSED).then_some(Notified::Nothing);
     start
 }
 
@@ -68,6 +76,8 @@ fn policy(phase: Phase, name: &str) -> ClosePolicy {
     let builder = ClosePolicy::builder();
     let peer_first = phase == Phase::PeerFirst || name == PEERS_TURN;
     let builder = if peer_first { builder.peer_closes_first(Duration::from_secs(1)) } else { builder };
+    let left_open = phase == Phase::Flush && name == LEFT_OPEN;
+    let builder = if left_open { builder.without_half_close() } else { builder };
     builder.build().expect("makes sense")
 }
 
@@ -124,7 +134,10 @@ fn rendered() -> String {
         writeln!(diagram, "    {from} --> {to}: {}", names.join(", ")).expect("writes to a String");
     }
     diagram.push_str("    done --> [*]\n```\n");
-    format!("{diagram}\nWhat each event does in each phase (· changes nothing but the clocks):\n\n{table}")
+    format!(
+        "{diagram}\nThe phase that each event leads to (· is the same phase). A limit that is reached ends a \
+         close, too:\n\n{table}"
+    )
 }
 
 #[test]
@@ -160,15 +173,16 @@ fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
                 (Phase::Settle, "shutdown deadline") => Phase::Settle,
                 (_, "late tick" | "failed" | "evicted" | "shutdown deadline" | "abandoned")
                 | (Phase::Drain, "peer's FIN")
+                | (Phase::Flush, LEFT_OPEN)
                 | (Phase::Done, _) => Phase::Done,
                 (Phase::Flush, UNFRAMED_CUT) => Phase::Settle,
                 (Phase::Flush, "flushed") => Phase::Notify,
                 (Phase::Flush, FRAMED_CUT) | (Phase::Notify, "no alert to send" | "close_notify sent") => {
                     Phase::HalfClose
                 }
-                (Phase::Notify, "close_notify and FIN sent") | (Phase::HalfClose, "half-closed") => {
-                    Phase::Drain
-                }
+                (Phase::Flush, HALF_CLOSED)
+                | (Phase::Notify, "close_notify and FIN sent")
+                | (Phase::HalfClose, "half-closed") => Phase::Drain,
                 (same, _) => same,
             };
             assert_eq!(next(phase, name, event, now), expected, "{name} in {phase}");

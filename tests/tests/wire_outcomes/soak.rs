@@ -144,8 +144,6 @@ async fn client(number: usize, waiting: &Waiting) -> io::Result<()> {
     match ending {
         // The server's abort may take the response away.
         0 => drop(stream.read_exact(&mut response).await),
-        // Reads to the server's FIN, then sends its own.
-        1 | 2 => drop(stream.read_to_end(&mut Vec::new()).await?),
         3 => {
             stream.read_exact(&mut response).await?;
             stream.set_zero_linger()?;
@@ -156,6 +154,7 @@ async fn client(number: usize, waiting: &Waiting) -> io::Result<()> {
             stream.write_all(&[0; 1000]).await?;
             stream.shutdown().await?;
         }
+        // The others read to the server's FIN, then send their own.
         _ => drop(stream.read_to_end(&mut Vec::new()).await?),
     }
     if let Some(report) = report {
