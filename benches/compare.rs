@@ -19,7 +19,7 @@ fn main() {
         .args(["--just", "load", "-d", seconds, "--format", "json"])
         .output()
         .expect("cargo is there");
-    // Its status is 1 if any response is lost, and the bare servers lose some.
+    // Its status does not say whether responses were lost.
     let said: Value = serde_json::from_slice(&probe.stdout).unwrap_or_else(|error| {
         panic!("linger-probe compare: {error}: {}", String::from_utf8_lossy(&probe.stderr))
     });

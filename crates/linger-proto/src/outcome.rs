@@ -161,7 +161,7 @@ impl Outcome {
         }
     }
 
-    /// What a close reports that ends in this way, of a connection that was cut for the reason `cut`.
+    /// The outcome to report if a close ended in this way and its connection had been cut because of `cut`.
     pub(crate) const fn of_cut(self, cut: Self) -> Self {
         match self.kind().if_cut {
             IfCut::ReportCut => cut,

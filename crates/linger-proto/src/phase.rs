@@ -11,9 +11,9 @@ use crate::outcome::{Failure, Outcome};
 pub enum Phase {
     /// Bytes still buffered above the kernel (a TLS session, a `BufWriter`) are written out.
     Flush,
-    /// The response was cut, and its end is the connection's end. Once the peer has acknowledged everything
-    /// and has stopped sending, the connection is reset, so that the peer does not take what it has for the
-    /// whole.
+    /// The response was cut, and only the connection's end marks its end. Once the peer has acknowledged
+    /// everything and has stopped sending, the connection is reset, so that the peer does not take a part
+    /// for the whole.
     Settle,
     /// The peer gets a while to close first, where the policy says so.
     PeerFirst,
@@ -98,8 +98,8 @@ pub enum Action {
         limit: NonZeroUsize,
         /// How many bytes have to be there before it is worth waking the driver (`SO_RCVLOWAT`): 1 by
         /// default, more while a flood is gathered, and 1 again from then on. When it falls back to 1, read
-        /// once without waiting, and report what was there as of when it came. A driver that cannot do this
-        /// answers with [`Event::CannotGather`].
+        /// once without waiting, and report those bytes with the time at which they arrived. A driver that
+        /// cannot do this answers with [`Event::CannotGather`].
         wake_at: NonZeroU32,
     },
 }

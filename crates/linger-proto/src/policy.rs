@@ -28,7 +28,7 @@ pub use builder::ClosePolicyBuilder;
 ///
 /// # Defaults
 ///
-/// They follow nginx where it has the setting, so that its users can carry theirs over.
+/// The times of the drain are nginx's. The table names nginx's own setting where it has one.
 ///
 /// | setting | default | nginx | reason |
 /// |---|---|---|---|
@@ -93,8 +93,8 @@ impl ClosePolicy {
         ClosePolicyBuilder { policy: *self }
     }
 
-    /// Whether the FIN does not go out as soon as the connection's user ends its writes, because the peer has
-    /// its turn first, or because the last descriptor decides.
+    /// Whether the FIN waits when the connection's user ends its writes: until the peer has had its turn, or
+    /// until the last descriptor is closed.
     #[must_use]
     pub const fn holds_fin_back(&self) -> bool {
         !self.half_closes || self.peer_closes_first.is_some()
@@ -104,8 +104,8 @@ impl ClosePolicy {
     /// while the connection is served, is not part of it.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        // The flush, and then close_notify and FIN, have the same limit each when the peer's turn is between
-        // them.
+        // With a turn for the peer, `flush_limit` applies twice: to the flush, and then to close_notify and
+        // FIN.
         let peers_turn = self.peer_closes_first.map_or(Duration::ZERO, |grace| grace + self.flush_limit);
         self.flush_limit + peers_turn + self.drain_limit
     }

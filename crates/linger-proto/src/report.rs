@@ -19,9 +19,9 @@ pub struct CloseReport {
     pub failure: Option<Failure>,
     /// Bytes of the peer that were read and discarded.
     pub bytes_drained: u64,
-    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted: 0
-    /// after a peer's FIN, more where a response was cut. `None` where the system cannot tell; the driver
-    /// fills it in.
+    /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted:
+    /// usually 0 after a peer's FIN, more where a response was cut. `None` where the system cannot tell; the
+    /// driver fills it in.
     pub unacked: Option<u64>,
     /// Whether our `close_notify` was handed to the kernel.
     pub sent_close_notify: bool,

@@ -7,7 +7,7 @@ use super::CloseMachine;
 use crate::phase::Phase;
 
 /// A peer that has sent this much during the close is not about to stop. Gathering its bytes from then on
-/// cuts its CPU cost to a fifth.
+/// halves its CPU cost (`drain` in benches/README.md).
 const GATHERED_AFTER_BYTES: u64 = 1 << 20;
 
 /// How many bytes are worth a wake-up. For each such peer, the kernel holds that much in a receive buffer.

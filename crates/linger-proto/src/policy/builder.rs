@@ -34,7 +34,8 @@ impl ClosePolicyBuilder {
         self
     }
 
-    /// Longest time for flush, `close_notify` and FIN together. More than zero, at most a day.
+    /// Longest time for flush, `close_notify` and FIN together. With `peer_closes_first` it applies twice: to
+    /// the flush, and then to `close_notify` and FIN. More than zero, at most a day.
     pub const fn flush_limit(mut self, limit: Duration) -> Self {
         self.policy.flush_limit = limit;
         self

@@ -62,7 +62,7 @@ fn check_times_and_bytes(policy: &ClosePolicy) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Options that leave nothing for others to do are refused together with them, instead of being ignored.
+/// Rejects an option together with one that makes it meaningless, instead of ignoring it.
 fn check_exclusive(policy: &ClosePolicy) -> Result<(), ConfigError> {
     let without_half_close = ("without_half_close", !policy.half_closes);
     let without_drain = ("without_drain", !policy.drains);

@@ -32,7 +32,7 @@ use crate::layer::LingerLayer;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
-/// Closes the connections that axum-server drops properly.
+/// Properly closes the connections that axum-server drops.
 #[derive(Debug, Clone)]
 pub struct LingerAcceptor {
     linger: LingerLayer,

@@ -31,7 +31,7 @@ pub(crate) struct Closing<T: Transport> {
     verdict: Verdict,
     /// Whether it runs in a task of its own already.
     pub(super) is_detached: bool,
-    /// Whether the transport is being asked for something: if this is seen at another time, it panicked.
+    /// Set while the transport is called. If it is set at any other time, the transport has panicked.
     is_performing: bool,
 }
 
@@ -97,7 +97,7 @@ impl<T: Transport> Closing<T> {
             self.handle(event, at);
         }
         if self.machine.action().is_some() {
-            // A peer that never lets us wait is no exception to the server's deadline and limits.
+            // The server's deadline and limits also hold if the peer sends so fast that we never wait.
             if let Poll::Ready(event) = self.await_decision(cx, at) {
                 self.handle(event, at);
             }

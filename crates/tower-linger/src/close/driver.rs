@@ -37,8 +37,8 @@ use crate::transport::Transport;
 ///
 /// # How many
 ///
-/// All of these closes share a [`Tracker::new`]: of those that wait for their peers, at most half as many as
-/// the process may have descriptors do so at once. For one more, the oldest ends as
+/// All of these closes share one tracker, made by [`Tracker::new`]. So at most half as many of them wait for
+/// their peers at once as the process may have descriptors. For one more, the oldest ends as
 /// [`Evicted`](crate::Outcome::Evicted).
 ///
 /// # Examples
@@ -109,8 +109,9 @@ impl<T: Transport> Close<T> {
         }
     }
 
-    /// Lets the close go on in a task of its own, as dropping it does, and says so. The tracker still waits
-    /// for it. Outside of any runtime it makes one best effort.
+    /// Lets the close go on in a task of its own, for which the tracker still waits. Dropping it does the
+    /// same; a call shows that it is meant. Outside of any runtime, the task runs where the tracker's last
+    /// connection was served; if that is nowhere, the close makes one best effort.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"

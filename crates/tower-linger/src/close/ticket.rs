@@ -40,8 +40,8 @@ impl Ticket {
         Handle::try_current().ok().or_else(|| self.settings.tracker.inner().runtime())
     }
 
-    /// The close waits for its peer: says what was decided about it meanwhile, and wakes the task when
-    /// something is, and when this time has come. The peer's address is asked for only where it counts.
+    /// Waits for the peer. Returns what was decided about the close meanwhile, if anything. The task is woken
+    /// at `timeout`, or when something is decided. `peer` is called only if peers have a limit.
     pub(crate) fn wait(
         &mut self,
         cx: &Context<'_>,

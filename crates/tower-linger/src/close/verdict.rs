@@ -43,9 +43,9 @@ impl Verdict {
         }
     }
 
-    /// How to end it by the service's result. That counts only where the connection was seen idle, or where
-    /// nobody can tell: something unanswered is no graceful end whatever the result says, and what was
-    /// decided before, or shown to the peer by a half-close, stays.
+    /// How to end it by the service's result. A reset always counts. Any other result counts only if the
+    /// connection was seen idle, or if nobody can tell. An unanswered request, an earlier decision and a
+    /// half-close take precedence over it.
     pub(crate) fn cut_by(self, ending: Ending) -> Option<Cut> {
         let by_result = match ending {
             Ending::Reset => return Some(Self::aborted(CutShownBy::Reset)),

@@ -25,7 +25,8 @@ const READ_ON_BYTES: u64 = 64 * 1024;
 /// two until bytes that have already arrived are in the body.
 const POLLS: u8 = 2;
 
-/// A layer around a service of **requests**: keeps the answer to a request whose body was not read.
+/// A layer around a service of **requests**: saves the answer to a request whose body was not read from being
+/// lost.
 ///
 /// # HTTP/1
 ///

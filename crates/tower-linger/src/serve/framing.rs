@@ -1,6 +1,6 @@
-//! How the end of what a service sent can be told.
+//! How a client can tell where a response ends.
 
-/// How the end of what was sent can be told.
+/// How a client can tell where a response ends.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     #[default]

@@ -77,7 +77,7 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// What every read pays: a look at whether bytes came, and, if none did, at why.
+    /// Reads, and notes the end of the data or a failure. If bytes came, that costs one comparison.
     #[inline]
     pub(super) fn poll_read_noted(
         &mut self,

@@ -75,8 +75,8 @@ impl Observed {
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,
-            // No failure is known, and no HTTP: the peer sees what it would see without us, a FIN, and over
-            // TLS no more.
+            // No failure is known, and nothing shows that this is HTTP. It ends as it would without this
+            // crate: by a FIN, without close_notify.
             _ if framing == Framing::Unknown => {
                 Ends::Unknown(Cut { shown_by: CutShownBy::Framing, outcome: None })
             }

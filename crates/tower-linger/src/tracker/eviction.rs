@@ -130,7 +130,7 @@ impl Eviction {
     }
 }
 
-/// So many links are kept when nobody uses them.
+/// Up to this many unused links are kept.
 const FEW: usize = 64;
 
 /// Who counts as one peer: an IPv4 address, or a /64 of IPv6, since that is what one IPv6 host is given at

@@ -65,7 +65,8 @@ impl Timers {
         EntryId::of(self.entries.insert(entry))
     }
 
-    /// Sets which task to wake from now on. Returns the waker it replaced, which is to be dropped outside the lock.
+    /// Sets which task to wake from now on. Returns the waker that this replaced, which is to be dropped
+    /// outside the lock.
     pub(crate) fn touch(&mut self, id: EntryId, waker: &Waker) -> Option<Waker> {
         let entry = &mut self.entries[id.index()];
         (!entry.waker.will_wake(waker)).then(|| mem::replace(&mut entry.waker, waker.clone()))
@@ -111,8 +112,8 @@ impl Timers {
         };
         let schedule = &mut self.schedules[index];
         let millis = schedule.millis_since(now);
-        // Moments cannot be compared across a leap. What was set before it is due, since nothing is set for
-        // so long. What was set since is woken early, which is harmless.
+        // Moments cannot be compared across a leap of the clock. All that was set before the leap is due,
+        // because nothing is set that far ahead. What was set since is woken early, which is harmless.
         let has_leapt = millis - schedule.expired_at > LEAP_MILLIS;
         schedule.expired_at = millis;
         let now = Moment::of(millis);
@@ -193,14 +194,14 @@ impl Timers {
     }
 }
 
-/// So many slots are kept when nobody uses them.
+/// Up to this many unused slots are kept.
 const FEW: usize = 64;
 
 /// Nothing is set for longer. No bound of a policy is.
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
-/// A timer that has not looked for so long did not sleep, because it sleeps for a day at most. Together with
-/// the day it is well below the 24 days up to which moments can be compared.
+/// A timer sleeps for a day at most, so if it has not run for this long, the clock has leapt. This and that
+/// day together are well below the 24 days up to which moments can be compared.
 const LEAP_MILLIS: u64 = 10 * DAY_MILLIS;
 
 /// Whether an entry still relies on this time in the schedule of this runtime.

@@ -158,7 +158,7 @@ impl Tracker {
                 let deadline = self.deadline();
                 if given_up_at.is_none() && deadline.is_some_and(|deadline| deadline <= now) {
                     self.inner.cut_served();
-                    // From now on: the deadline may have been over for long when somebody began to wait.
+                    // Counted from now, since the deadline may have passed long before anyone began to wait.
                     given_up_at = Some(now + LONGEST_CUT);
                 }
                 let next = given_up_at.or(deadline).unwrap_or_else(|| clock::after(Duration::MAX));
