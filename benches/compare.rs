@@ -1,6 +1,6 @@
 //! How do well-known servers end their connections under load, and what does it cost them?
 //! `linger-probe compare` starts them and loads each in turn. One request in ten is an upload that the server
-//! refuses. Needs nginx, Apache, `HAProxy` and Go.
+//! refuses. Needs nginx, Apache, HAProxy and Go.
 
 use std::process::Command;
 

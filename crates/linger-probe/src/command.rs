@@ -44,7 +44,7 @@ pub(crate) enum Command {
     ///
     /// Exit status: 0 if nothing was lost with the layer, 1 if something was.
     Demo(demo::DemoArgs),
-    /// Starts those of nginx, Apache, `HAProxy`, lighttpd and Go that are installed, and the Rust servers
+    /// Starts those of nginx, Apache, HAProxy, lighttpd and Go that are installed, and the Rust servers
     /// without and with tower-linger, then checks and loads them side by side. The report names those that
     /// are not installed.
     #[cfg(unix)]

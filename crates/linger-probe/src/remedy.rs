@@ -22,7 +22,7 @@ pub enum Server {
     Nginx,
     /// Apache httpd.
     Apache,
-    /// `HAProxy`.
+    /// HAProxy.
     Haproxy,
     /// Envoy.
     Envoy,
@@ -72,7 +72,7 @@ impl Server {
         }
     }
 
-    /// How this server's `Server` header begins, in lower case. Go, Node, `HAProxy` and the Rust servers send
+    /// How this server's `Server` header begins, in lower case. Go, Node, HAProxy and the Rust servers send
     /// none.
     fn products(self) -> &'static [&'static str] {
         match self {

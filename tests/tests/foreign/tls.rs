@@ -1,4 +1,4 @@
-//! How the clients of `GnuTLS` and OpenSSL see the end of a connection.
+//! How GnuTLS and OpenSSL see the end of a connection.
 
 use std::sync::Arc;
 use std::time::Duration;

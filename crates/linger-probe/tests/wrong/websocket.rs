@@ -1,4 +1,4 @@
-//! How connections of the WebSocket protocol end.
+//! How WebSockets end.
 
 use linger_probe::model::Verdict;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
