@@ -15,8 +15,8 @@ use crate::shown::shown;
 use crate::target::{Options, Target, Tls};
 use crate::trust::Trust;
 
-/// Finds the server of a URL (`http://…`, `https://…` or `name=http://…`): its addresses, and for `https` its
-/// TLS configuration. Does not connect, and takes at most the options' timeout.
+/// Finds the server of a URL (`http://…`, `https://…` or `name=http://…`): its addresses, and for
+/// `https` its TLS configuration. Does not connect, and takes at most the options' timeout.
 ///
 /// # Errors
 /// The URL is not `http` or `https`, its host has no address, a file of `trust` cannot be used, or the server

@@ -270,7 +270,8 @@ impl Run {
 }
 
 pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-/// How long the client waits for `100 Continue`, as curl does. RFC 9110 §10.1.1 only forbids waiting forever.
+/// How long the client waits for `100 Continue`, as curl does. RFC 9110 §10.1.1 only forbids waiting
+/// forever.
 const CONTINUE: Duration = Duration::from_secs(1);
 /// How long to look for a reset that follows a response or a FIN: more than a round trip.
 const LATE: Duration = Duration::from_millis(150);

@@ -39,7 +39,7 @@
 //! | `machine.rs` | [`CloseMachine`]: event in, next action and timeout out (`machine/` has its parts) |
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: what machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
-//! | `rare.rs` | state that only some closes need: reading through a session, settling, a shutdown's deadline |
+//! | `rare.rs` | state of few closes: reading through a session, settling, a shutdown's deadline |
 //! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |

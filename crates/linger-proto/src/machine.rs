@@ -23,7 +23,7 @@ mod steps;
 ///
 /// Whatever events come, the close ends by its deadline, at most `drain_limit_bytes` are drained, at most one
 /// FIN is asked for and never before the `close_notify`, and the first failure is the one reported.
-/// `tests/model.rs` checks that.
+/// `tests/model/` checks that.
 #[derive(Debug, Clone)]
 pub struct CloseMachine {
     /// Shared, since it is larger than everything else here.

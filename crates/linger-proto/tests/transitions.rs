@@ -135,8 +135,8 @@ fn rendered() -> String {
     }
     diagram.push_str("    done --> [*]\n```\n");
     format!(
-        "{diagram}\nThe phase that each event leads to (· is the same phase). A limit that is reached ends a \
-         close, too:\n\n{table}"
+        "{diagram}\nThe phase that each event leads to (· is the same phase). A limit that is reached ends \
+         a close, too:\n\n{table}"
     )
 }
 

@@ -15,8 +15,8 @@ pub enum Ending {
     /// the layer's whole policy; to change parts of that, start from it by its `to_builder`.
     GracefulBy(ClosePolicy),
     /// As a failure: what was sent arrives, and the peer can tell that it is incomplete. A `close_notify`
-    /// would say that it is complete (RFC 8446 §6.1), so there is none. If the end of the connection ends the
-    /// response, a FIN would say so too (RFC 9112 §6.3); then a RST follows instead, once everything is
+    /// would say that it is complete (RFC 8446 §6.1), so there is none. If the end of the connection ends
+    /// the response, a FIN would say so too (RFC 9112 §6.3); then a RST follows instead, once everything is
     /// acknowledged. It has no effect if the service has already half-closed.
     Abort,
     /// By an immediate reset. The peer may lose what it has not read yet.

@@ -107,8 +107,8 @@ async fn curl_gets_the_early_413_over_http2() {
     panic!("without `RequestLayer` curl loses nothing, so this shows nothing");
 }
 
-/// CONFORMANCE 15, RFC 9112 §9.6: nginx forwards an upload while it arrives, and the server behind it answers
-/// early. If the server then resets, nginx loses the answer and sends a 502.
+/// CONFORMANCE 15, RFC 9112 §9.6: nginx forwards an upload while it arrives, and the server behind it
+/// answers early. If the server then resets, nginx loses the answer and sends a 502.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_413_from_behind_nginx_is_no_502() {
     let layered = serve(LingerListener::new(listen().await, LingerLayer::default()), app());

@@ -114,7 +114,8 @@ pub(crate) async fn half_of_the_descriptors_linger_by_default_and_the_oldest_goe
     }
 }
 
-/// CONFORMANCE 5, RFC 9112 §9.6: the drain ends because the client is silent, and the release sends no reset.
+/// CONFORMANCE 5, RFC 9112 §9.6: the drain ends because the client is silent, and the release sends no
+/// reset.
 pub(crate) async fn a_silent_client_is_released_without_a_reset() {
     static LATE: [u8; 30_000] = [b'x'; 30_000];
     let policy = ClosePolicy::builder().drain_idle_timeout(Duration::from_millis(100)).build();

@@ -44,8 +44,8 @@ pub(crate) async fn an_early_413_or_401_reaches_every_client_that_uploads() {
     }
 }
 
-/// CONFORMANCE 6, RFC 6585 §5: hyper itself answers a head that is too large, and ends the connection with an
-/// error.
+/// CONFORMANCE 6, RFC 6585 §5: hyper itself answers a head that is too large, and ends the connection with
+/// an error.
 pub(crate) async fn hypers_own_431_reaches_a_client_that_keeps_sending() {
     let mut request = b"PUT /small HTTP/1.1\r\nHost: localhost\r\n".to_vec();
     // hyper accepts 100 headers.

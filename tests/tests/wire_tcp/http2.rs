@@ -15,8 +15,8 @@ use tower_linger_tests::wire::{Capture, ResetWatch, Side};
 
 use super::common::{LARGE_BYTES, TRIES, assert_peer_closed};
 
-/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed while the client sends PINGs
-/// without end.
+/// CONFORMANCE 8 and 13, RFC 9113 §6.8: a stream that GOAWAY allows is completed while the client sends
+/// PINGs without end.
 pub(crate) async fn a_response_after_goaway_reaches_a_client_that_keeps_sending() {
     let (linger, mut reports) = reporting(ClosePolicy::default());
 

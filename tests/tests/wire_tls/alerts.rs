@@ -137,7 +137,8 @@ pub(crate) async fn no_common_version_is_told_to_a_client_that_keeps_sending() {
     }
 }
 
-/// CONFORMANCE 18, RFC 8446 §6.2: a client whose handshake succeeded sends a record that cannot be decrypted.
+/// CONFORMANCE 18, RFC 8446 §6.2: a client whose handshake succeeded sends a record that cannot be
+/// decrypted.
 pub(crate) async fn a_fatal_alert_is_not_followed_by_close_notify() {
     let certs = Certs::make();
     for version in Version::ALL {

@@ -1,4 +1,5 @@
-//! The options that the commands share: which servers to probe, how to reach them, and which certificates to trust.
+//! The options that the commands share: which servers to probe, how to reach them, and which certificates to
+//! trust.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +21,8 @@ use super::{CommandError, seconds};
 /// Which servers to probe, and how to talk to them.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// Servers to probe: http://…, https://… or HOST:PORT, each optionally with a name, as in name=http://….
+    /// Servers to probe: http://…, https://… or HOST:PORT, each optionally with a name, as in
+    /// name=http://….
     /// Several servers are compared. A user and a password in the URL are sent as Basic authorization.
     #[arg(required = true)]
     urls: Vec<String>,

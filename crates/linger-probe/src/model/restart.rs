@@ -91,8 +91,8 @@ pub struct Client {
     pub ended: Option<Duration>,
     /// Whether a `close_notify` announced the end. `None` on plain TCP, and if there was no end.
     pub close_notify: Option<bool>,
-    /// The error code of the GOAWAY frame that announced the end (RFC 9113 §6.8). `None` if there was no such
-    /// frame.
+    /// The error code of the GOAWAY frame that announced the end (RFC 9113 §6.8). `None` if there was no
+    /// such frame.
     pub goaway: Option<u32>,
     /// Whether a WebSocket Close frame announced the end (RFC 6455 §5.5.1). `None` for the other kinds.
     pub close_frame: Option<bool>,
