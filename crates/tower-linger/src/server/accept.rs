@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -37,7 +37,8 @@ impl<L: Listener> Accepting<L> {
             if requested.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            self.poll_accept(&mut pause, cx).map(Some)
+            ready!(self.poll_ready(&mut pause, cx));
+            self.listener.poll_accept(cx).map(Some)
         })
         .await
         {
@@ -53,9 +54,13 @@ impl<L: Listener> Accepting<L> {
         let wait = if self.listener.refuse_new() { LAST_HANDSHAKES } else { Duration::ZERO };
         let mut over = pin!(sleep_until(after(wait)));
         let mut pause = None;
-        while let Some(accepted) = poll_fn(|cx| match self.poll_accept(&mut pause, cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+        while let Some(accepted) = poll_fn(|cx| {
+            // Until there is room nobody knows whether the queue is empty.
+            ready!(self.poll_ready(&mut pause, cx));
+            match self.listener.poll_accept(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+            }
         })
         .await
         {
@@ -63,20 +68,13 @@ impl<L: Listener> Accepting<L> {
         }
     }
 
-    /// Accepts, if there is room for a connection and no pause.
-    fn poll_accept(
-        &mut self,
-        pause: &mut Option<Pin<Box<Sleep>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Accepted<L>> {
+    /// Completes when there is room for a connection, and no pause.
+    fn poll_ready(&self, pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = pause {
-            std::task::ready!(sleep.as_mut().poll(cx));
+            ready!(sleep.as_mut().poll(cx));
             *pause = None;
         }
-        if let Some(most) = self.max_connections {
-            std::task::ready!(self.tracker.poll_room(most, cx));
-        }
-        self.listener.poll_accept(cx)
+        self.max_connections.map_or(Poll::Ready(()), |most| self.tracker.poll_room(most, cx))
     }
 
     fn take(
