@@ -5,4 +5,5 @@ mod ends;
 mod errors;
 mod http2;
 mod limits;
+mod queue;
 mod scene;
