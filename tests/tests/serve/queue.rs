@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower_linger::axum::LingerListener;
 use tower_linger::{LingerLayer, Listener, Shutdown, Tracker, serve};
 use tower_linger_tests::server::listen;
@@ -20,11 +21,11 @@ use crate::scene::app;
 /// followed by a request, and by a reset when the listener is gone.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn after_refuse_new_nobody_connects_and_who_is_in_the_queue_is_accepted() {
+async fn while_a_listener_refuses_nobody_connects_and_who_is_in_the_queue_is_accepted() {
     let mut listener = listen().await;
     let address = listener.local_addr().expect("bound");
     let mut queued = TcpStream::connect(address).await.expect("loopback");
-    assert!(listener.refuse_new());
+    assert!(listener.set_refuses_new(true));
     let late = tokio::spawn(TcpStream::connect(address));
     until("the late client has sent its SYN", || has_sent_syn(address)).await;
     let (mut accepted, _) = TcpListener::accept(&listener).await.expect("it was in the queue");
@@ -35,6 +36,23 @@ async fn after_refuse_new_nobody_connects_and_who_is_in_the_queue_is_accepted() 
     drop(listener);
     let refused = late.await.expect("no panic").expect_err("nobody listens");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+/// Another process may have the same socket: it must get its clients afterwards.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_shared_socket_gets_clients_again_when_the_server_has_stopped() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let shared = TcpListener::from_std(listener.try_clone().expect("a descriptor")).expect("a listener");
+    let address = shared.local_addr().expect("bound");
+    let shutdown = Shutdown::new(Tracker::new(), Duration::from_secs(10));
+    shutdown.handle().request();
+    let summary = serve(TcpListener::from_std(listener).expect("a listener"), app()).graceful(shutdown).await;
+    assert_eq!(summary.total(), 0);
+    let meets = async { tokio::join!(TcpStream::connect(address), shared.accept()) };
+    let (connected, accepted) = timeout(Duration::from_secs(60), meets).await.expect("it is not refused");
+    assert!(connected.is_ok() && accepted.is_ok());
 }
 
 /// A listener that is closed resets its queue: this is what the server has to prevent.
