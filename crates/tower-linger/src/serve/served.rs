@@ -1,6 +1,7 @@
 //! A connection's place in the tracker, from its accept to the beginning of its close.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::close::settings::Settings;
 use crate::close::ticket::Ticket;
@@ -11,6 +12,8 @@ use crate::tracker::state::ServedId;
 pub(crate) struct Served {
     settings: Arc<Settings>,
     connection: Arc<Connection>,
+    /// The policy's, as it was when the connection was accepted: a write that waits takes no lock.
+    write_idle_timeout: Option<Duration>,
     id: Option<ServedId>,
 }
 
@@ -18,7 +21,8 @@ impl Served {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let connection = Arc::new(Connection::new());
         let id = settings.tracker.inner().serve(&connection);
-        Self { settings, connection, id: Some(id) }
+        let write_idle_timeout = settings.policy.get().write_idle_timeout();
+        Self { settings, connection, write_idle_timeout, id: Some(id) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -27,6 +31,10 @@ impl Served {
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    pub(crate) fn write_idle_timeout(&self) -> Option<Duration> {
+        self.write_idle_timeout
     }
 
     /// The close begins: the connection is counted as closing from now on, without a gap.
