@@ -7,11 +7,11 @@ use tokio_rustls::TlsAcceptor;
 use tower::Layer;
 use tower_linger::{ClosePolicy, Outcome};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::peer::{Client, End};
+use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::server::{Engine, Http, accept_loop, listen, reporting};
 use tower_linger_tests::until::until;
 
-use super::scene::{LONG, SHORT, Scene, last_request, long, within};
+use super::scene::{LARGE_BYTES, LONG, SHORT, Scene, last_request, long, within};
 
 fn built(builder: tower_linger::ClosePolicyBuilder) -> ClosePolicy {
     builder.build().expect("makes sense")
@@ -61,12 +61,15 @@ async fn a_swapped_policy_holds_the_fin_back_from_then_on() {
 async fn a_swapped_write_idle_timeout_holds_for_connections_that_are_accepted_afterwards() {
     for engine in Engine::ALL {
         let mut scene = Scene::plain(engine, long()).await;
-        let _accepted = scene.asked("/large").await;
-        until("it is served", || scene.linger.tracker().served() == 1).await;
+        let mut accepted = scene.connect().await;
+        until("it is accepted", || scene.linger.tracker().served() == 1).await;
         scene.linger.set_policy(built(long().write_idle_timeout(SHORT)));
+        accepted.write_all(&last_request("/large")).await.expect("loopback");
+        // Neither of them reads.
         let _later = scene.asked("/large").await;
         assert_eq!(scene.report().await.outcome, Outcome::FlushTimeout, "{engine:?}");
-        assert!(scene.linger.tracker().served() == 1 && scene.has_no_report(), "{engine:?}");
+        let seen = receive(&mut accepted, End::Fin).await;
+        assert_eq!((seen.complete, seen.body), (true, LARGE_BYTES), "{engine:?}");
     }
 }
 
