@@ -60,11 +60,34 @@ impl<'de, S: Settings> Visitor<'de> for Group<S> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<S::Built, A::Error> {
         let mut settings = S::defaults();
         let mut unread = Unread::of(&mut settings);
-        while let Some(key) = map.next_key::<String>()? {
-            let (key, place) = unread.take(&key).map_err(A::Error::custom)?;
-            map.next_value_seed(Words { key, place })?;
+        while let Some(words) = map.next_key_seed(Key(&mut unread))? {
+            map.next_value_seed(words)?;
         }
         settings.build().map_err(A::Error::custom)
+    }
+}
+
+/// A key. It is looked up where it is read, so that a format can say where an unknown one stands.
+struct Key<'u, 'a>(&'u mut Unread<'a>);
+
+impl<'de, 'a> DeserializeSeed<'de> for Key<'_, 'a> {
+    type Value = Words<'a>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Words<'a>, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl<'a> Visitor<'_> for Key<'_, 'a> {
+    type Value = Words<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the key of a setting")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Words<'a>, E> {
+        let (key, place) = self.0.take(key).map_err(E::custom)?;
+        Ok(Words { key, place })
     }
 }
 
