@@ -16,6 +16,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_linger::Shutdown;
 
+#[cfg(doctest)]
+mod guide;
+
 /// An error that is one clear line.
 pub type Result<T> = std::result::Result<T, String>;
 
