@@ -16,8 +16,9 @@ use crate::{files, read, repository};
 
 /// The first module of each path in the crate, room by room. A connection is wrapped, served, closed and
 /// counted; a transport and the clock serve all of that. The guide is only documentation.
-const ROOMS: [&[&str]; 7] = [
+const ROOMS: [&[&str]; 8] = [
     &["guide"],
+    &["server"],
     &["layer", "service", "adapter", "tls"],
     &["http"],
     &["serve"],
