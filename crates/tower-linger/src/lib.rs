@@ -2,6 +2,8 @@
 //! Ends server connections so that the client always gets the last response, or the last TLS alert, instead
 //! of a reset.
 //!
+//! The [`guide`] leads from the failure to the fix, stack by stack, and to every setting.
+//!
 //! # The problem
 //!
 //! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its
@@ -103,6 +105,7 @@ mod adapter;
 mod classify;
 mod clock;
 mod close;
+pub mod guide;
 #[cfg(feature = "http")]
 mod http;
 mod layer;
