@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! The lingering close of a connection as a sans-I/O state machine.
 //!
 //! A server that closes a TCP socket while bytes from its peer are unread, or still arriving, makes its
