@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Do the values of these manifests fit together? A schema cannot know that a sum of three of them has to fit into a fourth.
+"""Do the values of these manifests fit together? A schema cannot know that the sum of some has to fit into another.
 
 usage: check.py DIRECTORY      (the directory that has kubernetes/ and compose/; needs PyYAML)
 """
@@ -44,10 +44,8 @@ def check_kubernetes(directory):
     notice, limit = seconds(environment["SERVER_NOTICE"]), seconds(environment["SERVER_LIMIT"])
     pre_stop = server["lifecycle"]["preStop"]["sleep"]["seconds"]
     granted, needed = pod["terminationGracePeriodSeconds"], pre_stop + notice + limit + MARGIN
-    expect(
-        granted >= needed,
-        f"terminationGracePeriodSeconds is {granted}; preStop {pre_stop} + notice {notice} + limit {limit} + margin {MARGIN} = {needed}",
-    )
+    total = f"preStop {pre_stop} + notice {notice} + limit {limit} + margin {MARGIN} = {needed}"
+    expect(granted >= needed, f"terminationGracePeriodSeconds is {granted}; {total}")
     check_probes(server, environment, notice)
     check_replicas(resources, deployment)
     return environment, deployment["replicas"]
@@ -70,7 +68,8 @@ def check_probes(server, environment, notice):
 
 def check_replicas(resources, deployment):
     update, replicas = deployment["strategy"]["rollingUpdate"], deployment["replicas"]
-    expect(update["maxUnavailable"] == 0 and update["maxSurge"] >= 1, "the update takes a pod away before there is a new one")
+    surges = update["maxUnavailable"] == 0 and update["maxSurge"] >= 1
+    expect(surges, "the update takes a pod away before there is a new one")
     expect(replicas >= 2, "one replica cannot be replaced without a gap")
     budget = resources["PodDisruptionBudget"]["spec"]
     spare = budget["maxUnavailable"] if "maxUnavailable" in budget else replicas - budget["minAvailable"]
@@ -86,7 +85,8 @@ def check_replicas(resources, deployment):
     (server,) = deployment["template"]["spec"]["containers"]
     names = {port["name"] for port in server["ports"]}
     for target in service["ports"]:
-        expect(target["targetPort"] in names, f"the Service leads to a port {target['targetPort']!r} that no container has")
+        name = target["targetPort"]
+        expect(name in names, f"the Service leads to a port {name!r} that no container has")
 
 
 def check_compose(directory, kubernetes, replicas):
@@ -94,7 +94,8 @@ def check_compose(directory, kubernetes, replicas):
     environment = server["environment"]
     notice, limit = seconds(environment["SERVER_NOTICE"]), seconds(environment["SERVER_LIMIT"])
     granted, needed = seconds(server["stop_grace_period"]), notice + limit + MARGIN
-    expect(granted >= needed, f"stop_grace_period is {granted}; notice {notice} + limit {limit} + margin {MARGIN} = {needed}")
+    total = f"notice {notice} + limit {limit} + margin {MARGIN} = {needed}"
+    expect(granted >= needed, f"stop_grace_period is {granted}; {total}")
     for name in kubernetes.keys() | environment.keys():
         here, there = environment.get(name), kubernetes.get(name)
         expect(here == there, f"{name} is {here} for Compose and {there} for Kubernetes")
@@ -102,11 +103,20 @@ def check_compose(directory, kubernetes, replicas):
     balancer = (directory / "haproxy.cfg").read_text()
     template = re.search(r"^ *server-template \S+ (\d+) server:(\d+)", balancer, re.MULTILINE)
     expect(int(template[1]) >= replicas, f"haproxy.cfg has {template[1]} places for {replicas} replicas")
-    expect(int(template[2]) == port(environment["SERVER_LISTEN"]), "haproxy.cfg sends requests to another port than SERVER_LISTEN's")
+    listen = port(environment["SERVER_LISTEN"])
+    expect(int(template[2]) == listen, "haproxy.cfg sends requests to another port than SERVER_LISTEN's")
     check = re.search(r"check port (\d+) inter (\d+)s fall (\d+)", balancer)
-    expect(int(check[1]) == port(environment["SERVER_ADMIN"]), "haproxy.cfg checks another port than SERVER_ADMIN's")
+    admin = port(environment["SERVER_ADMIN"])
+    expect(int(check[1]) == admin, "haproxy.cfg checks another port than SERVER_ADMIN's")
     noticed = int(check[2]) * int(check[3]) + int(re.search(r"timeout check (\d+)s", balancer)[1])
-    expect(noticed < notice, f"HAProxy takes {noticed} s to see that a replica goes, and the notice is over after {notice} s")
+    expect(noticed < notice, f"HAProxy takes {noticed} s to see that a replica goes, of a notice of {notice} s")
+
+
+def check_descriptors(directory):
+    """HAProxy takes two descriptors for each connection and does not start without them; `haproxy -c` cannot know."""
+    limit = yaml.safe_load((directory / "compose.yaml").read_text())["services"]["balancer"]["ulimits"]["nofile"]
+    connections = int(re.search(r"^ *maxconn (\d+)", (directory / "haproxy.cfg").read_text(), re.MULTILINE)[1])
+    expect(limit > 2 * connections + 100, f"HAProxy may have {limit} descriptors, for {connections} connections")
 
 
 def main():
@@ -115,6 +125,7 @@ def main():
     directory = Path(sys.argv[1])
     try:
         check_compose(directory / "compose", *check_kubernetes(directory / "kubernetes"))
+        check_descriptors(directory / "compose")
     except KeyError as missing:
         problems.append(f"a manifest has no {missing}")
     for problem in problems:

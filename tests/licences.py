@@ -19,7 +19,8 @@ def reached(nodes, roots):
         node = left.pop()
         if node not in found:
             found.add(node)
-            left += [it["pkg"] for it in nodes[node]["deps"] if any(kind["kind"] != "dev" for kind in it["dep_kinds"])]
+            dependencies = nodes[node]["deps"]
+            left += [it["pkg"] for it in dependencies if any(kind["kind"] != "dev" for kind in it["dep_kinds"])]
     return found
 
 
@@ -42,11 +43,13 @@ def main():
         dependencies = reached(nodes, roots) - members
         count[name] = collections.Counter(one_spelling(packages[it]["license"]) for it in dependencies)
     rows = ["| licence | of tower-linger | of all four crates |", "|---|---|---|"]
-    rows += [f"| {licence} | {count['library'][licence]} | {number} |" for licence, number in count["all"].most_common()]
+    for licence, number in sorted(count["all"].items(), key=lambda it: (-it[1], it[0])):
+        rows.append(f"| {licence} | {count['library'][licence]} | {number} |")
     rows += [f"| together | {count['library'].total()} | {count['all'].total()} |"]
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    title = f"Crates by licence, with all features and for all systems, as the lock file had them on {datetime.date.today()}:"
+    title = "Crates by licence, with all features and for all systems, as the lock file had them on "
+    title += f"{datetime.date.today()}:"
     PAGE.write_text(before + BEGIN + "\n".join([title, "", *rows]) + "\n" + END + after)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Could these crates be published as they are? Packages them, builds each package from what is in it, reads what is in it,
-and builds their documentation as docs.rs does. Uploads nothing.
+"""Could these crates be published as they are? Packages them, builds each package from what is in it, reads what
+is in it, and builds their documentation as docs.rs does. Uploads nothing.
 
 usage: publish.py -p CRATE [-p CRATE]…      (`make publish` names all that are published)
 """
@@ -22,7 +22,8 @@ CATEGORIES = {
     "web-programming::http-server",
 }
 # What a package has beside its sources: `include` in the crate's manifest, and what cargo adds.
-FILES = {"Cargo.toml", "Cargo.toml.orig", "Cargo.lock", ".cargo_vcs_info.json", "README.md", "LICENSE-APACHE", "LICENSE-MIT"}
+FILES = {"README.md", "LICENSE-APACHE", "LICENSE-MIT"}
+FILES |= {"Cargo.toml", "Cargo.toml.orig", "Cargo.lock", ".cargo_vcs_info.json"}
 SOURCES = r"src/.+\.(rs|conf|cfg|css|js|go|html|md)|schema/.+\.schema\.json"
 # Features without a public item, so without a badge: they only change what the code does.
 WITHOUT_ITEMS = {"default", "full", "tracing"}
@@ -103,7 +104,8 @@ def check_archive(package, target):
 def check_documentation(packages, names, target):
     """docs.rs uses a nightly compiler for its badges; this lets rustdoc, and nothing else, behave like one."""
     flags = "--cfg docsrs -D warnings"
-    cargo("doc", "--no-deps", "--all-features", *names, RUSTDOC=str(ROOT / "tests/docsrs.sh"), RUSTDOCFLAGS=flags)
+    rustdoc = str(ROOT / "tests/docsrs.sh")
+    cargo("doc", "--no-deps", "--all-features", *names, RUSTDOC=rustdoc, RUSTDOCFLAGS=flags)
     for package in packages:
         pages = (target / "doc" / package["name"].replace("-", "_")).rglob("*.html")
         badges = set()
@@ -112,13 +114,14 @@ def check_documentation(packages, names, target):
                 badges.update(re.findall(r"<code>([^<]+)</code>", badge))
         for feature in package["features"].keys() - WITHOUT_ITEMS - badges:
             wrong(package["name"], f"no page says that an item needs the feature `{feature}`")
-        if package["features"].keys() - WITHOUT_ITEMS:
-            print(f"{package['name']}: badges of {', '.join(sorted(badges & package['features'].keys()))}", flush=True)
+        shown = ", ".join(sorted(badges & package["features"].keys()))
+        print(f"{package['name']}: badges of {shown or 'no feature'}", flush=True)
 
 
 def main():
     names = sys.argv[1:]
-    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT))
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    metadata = json.loads(subprocess.check_output(command, cwd=ROOT))
     packages = [package for package in metadata["packages"] if package["name"] in names]
     if not packages or len(packages) * 2 != len(names):
         sys.exit(__doc__)
@@ -131,8 +134,9 @@ def main():
     # Builds each package against the packages of the others, in the order in which they have to be published.
     cargo("publish", "--dry-run", "--allow-dirty", *names)
     check_documentation(packages, names, target)
-    print("\n".join(problems) or f"{len(packages)} crates could be published", file=sys.stderr if problems else sys.stdout)
-    sys.exit(bool(problems))
+    if problems:
+        sys.exit("\n".join(problems))
+    print(f"{len(packages)} crates could be published")
 
 
 main()
