@@ -1,6 +1,7 @@
 //! The end of a server: notice, stop, deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -70,7 +71,7 @@ async fn without_a_notice_idle_connections_end_at_once_and_busy_ones_after_their
             "hello"
         }),
     );
-    let server = Running::start(app, Limits::default(), 0 * SECOND, 10 * SECOND);
+    let server = Running::start(app, Limits::default(), Duration::ZERO, 10 * SECOND);
     let (mut idle, mut busy) = (server.network.connect(), server.network.connect());
     let _hello = idle.get().await;
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -87,7 +88,7 @@ async fn without_a_notice_idle_connections_end_at_once_and_busy_ones_after_their
 #[tokio::test(start_paused = true)]
 async fn what_is_in_the_queue_when_the_server_stops_is_answered() {
     let limits = Limits::builder().max_connections(std::num::NonZeroUsize::MIN).build().expect("sensible");
-    let server = Running::start(app(), limits, 0 * SECOND, 10 * SECOND);
+    let server = Running::start(app(), limits, Duration::ZERO, 10 * SECOND);
     let mut first = server.network.connect();
     let _hello = first.get().await;
     let mut queued = server.network.connect();

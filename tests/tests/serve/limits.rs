@@ -2,12 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, put};
 use tokio::sync::Notify;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_linger::Limits;
 
@@ -73,7 +73,7 @@ async fn a_request_that_takes_long_is_not_timed_out() {
     let done = Arc::new(Notify::new());
     let (slow, upload) = (
         done.clone(),
-        put(async |body: Body| axum::body::to_bytes(body, 9).await.map(|_| "hello").unwrap_or("cut")),
+        put(async |body: Body| axum::body::to_bytes(body, 9).await.map_or("cut", |_| "hello")),
     );
     let app = Router::new()
         .route(
@@ -84,7 +84,7 @@ async fn a_request_that_takes_long_is_not_timed_out() {
             }),
         )
         .route("/upload", upload);
-    let server = Running::start(app, Limits::default(), 0 * SECOND, 10 * SECOND);
+    let server = Running::start(app, Limits::default(), Duration::ZERO, 10 * SECOND);
     let mut client = server.network.connect();
     let hour = Instant::now() + 3600 * SECOND;
     client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -113,7 +113,7 @@ async fn the_keep_alive_hint_is_sent_where_the_connection_stays() {
 async fn a_connection_beyond_the_bound_waits_until_another_is_not_served_any_more() {
     let two = NonZeroUsize::new(2).expect("it is not zero");
     let limits = Limits::builder().max_connections(two).build().expect("it makes sense");
-    let server = Running::start(app(), limits, 0 * SECOND, 10 * SECOND);
+    let server = Running::start(app(), limits, Duration::ZERO, 10 * SECOND);
     let (mut first, mut second) = (server.network.connect(), server.network.connect());
     let _hellos = (first.get().await, second.get().await);
     let mut third = server.network.connect();
@@ -124,5 +124,4 @@ async fn a_connection_beyond_the_bound_waits_until_another_is_not_served_any_mor
     first.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     let _hellos = (first.answer().await, third.answer().await);
     assert_eq!((server.tracker.served(), server.tracker.closing()), (2, 1));
-    yield_now().await;
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,18 +19,28 @@ use crate::tracker::tracker::Tracker;
 
 /// The accept loop of one server, with what it looks at before each accept.
 pub(super) struct Accepting<L> {
-    pub(super) listener: L,
-    pub(super) tracker: Tracker,
-    pub(super) max_connections: Option<usize>,
-    pub(super) stage: watch::Sender<Stage>,
+    listener: L,
+    tracker: Tracker,
+    max_connections: Option<NonZeroUsize>,
+    stage: watch::Sender<Stage>,
+    /// Running after an error.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<L: Listener> Accepting<L> {
+    pub(super) fn new(
+        listener: L,
+        tracker: Tracker,
+        max_connections: Option<NonZeroUsize>,
+        stage: watch::Sender<Stage>,
+    ) -> Self {
+        Self { listener, tracker, max_connections, stage, pause: None }
+    }
+
     /// Calls `spawn` with each connection, until the shutdown is requested and none is left in the queue.
     pub(super) async fn run(mut self, shutdown: &ShutdownHandle, mut spawn: impl FnMut(L::Io, L::Address)) {
         let mut noticed = pin!(shutdown.noticed());
         let mut requested = pin!(shutdown.requested());
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
         while let Some(accepted) = poll_fn(|cx| {
             if *self.stage.borrow() == Stage::Serving && noticed.as_mut().poll(cx).is_ready() {
                 self.stage.send_replace(Stage::Noticed);
@@ -37,12 +48,12 @@ impl<L: Listener> Accepting<L> {
             if requested.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            ready!(self.poll_ready(&mut pause, cx));
+            ready!(self.poll_room(cx));
             self.listener.poll_accept(cx).map(Some)
         })
         .await
         {
-            self.take(accepted, &mut pause, &mut spawn);
+            self.take(accepted, &mut spawn);
         }
         self.stage.send_replace(Stage::Stopping);
         self.empty_queue(&mut spawn).await;
@@ -53,10 +64,9 @@ impl<L: Listener> Accepting<L> {
     async fn empty_queue(mut self, spawn: &mut impl FnMut(L::Io, L::Address)) {
         let wait = if self.listener.refuse_new() { LAST_HANDSHAKES } else { Duration::ZERO };
         let mut over = pin!(sleep_until(after(wait)));
-        let mut pause = None;
         while let Some(accepted) = poll_fn(|cx| {
             // Until there is room nobody knows whether the queue is empty.
-            ready!(self.poll_ready(&mut pause, cx));
+            ready!(self.poll_room(cx));
             match self.listener.poll_accept(cx) {
                 Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
                 Poll::Pending => over.as_mut().poll(cx).map(|()| None),
@@ -64,32 +74,27 @@ impl<L: Listener> Accepting<L> {
         })
         .await
         {
-            self.take(accepted, &mut pause, spawn);
+            self.take(accepted, spawn);
         }
     }
 
     /// Completes when there is room for a connection, and no pause.
-    fn poll_ready(&self, pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(sleep) = pause {
-            ready!(sleep.as_mut().poll(cx));
-            *pause = None;
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
         }
         self.max_connections.map_or(Poll::Ready(()), |most| self.tracker.poll_room(most, cx))
     }
 
-    fn take(
-        &self,
-        accepted: Accepted<L>,
-        pause: &mut Option<Pin<Box<Sleep>>>,
-        spawn: &mut impl FnMut(L::Io, L::Address),
-    ) {
+    fn take(&mut self, accepted: Accepted<L>, spawn: &mut impl FnMut(L::Io, L::Address)) {
         match accepted {
             Ok((io, address)) => spawn(io, address),
             // The client has gone before it was accepted.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 log::failed_accept(&error);
-                *pause = Some(Box::pin(sleep_until(after(PAUSE))));
+                self.pause = Some(Box::pin(sleep_until(after(PAUSE))));
             }
         }
     }
