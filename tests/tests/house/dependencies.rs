@@ -22,7 +22,7 @@ fn every_default_dependency_has_its_reason_in_docs_dependencies() {
         match table.get(name) {
             None => wrong.push(format!("`{name}` has no row that says why it is needed: {entry:?}")),
             Some(row) if row != entry => {
-                wrong.push(format!("`{name}` is {entry:?}, and its row says {row:?}"))
+                wrong.push(format!("`{name}` is {entry:?}, and its row says {row:?}"));
             }
             Some(_) => {}
         }
