@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod dependencies;
 mod features;
 mod guide;
 mod pages;
