@@ -43,10 +43,12 @@
 //! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
+//! | `failure_name.rs` | the names of failures, for logs and metrics |
 //! | `report.rs` | [`CloseReport`], and its stable line |
 
 mod budget;
 mod config_error;
+mod failure_name;
 mod machine;
 mod outcome;
 mod phase;

@@ -88,9 +88,10 @@
 //! | `axum-server` | the adapters for axum-server |
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
+//! | `metrics` | gauges, counters and histograms of connections and closes: [`metrics`] |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
-//! | `tracing` | the events |
+//! | `tracing` | the spans and events |
 //! | `full` | all of them |
 //!
 //! # Minimum Rust version
@@ -104,6 +105,8 @@ mod close;
 #[cfg(feature = "http")]
 mod http;
 mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod serve;
 mod service;
 #[cfg(feature = "rustls")]

@@ -16,7 +16,8 @@ mod unix;
 pub(crate) use alert::is_received_alert;
 pub use plain::{Plain, PlainSocket};
 pub(crate) use socket::{
-    abort, bound_orphan, discard_arrived, discard_now, last_received, peer, set_low_water, unacked,
+    Ends, abort, bound_orphan, discard_arrived, discard_now, ends, last_received, peer, set_low_water,
+    unacked,
 };
 pub(crate) use sys::descriptor_limit;
 pub(crate) use transport::poll_half_close;

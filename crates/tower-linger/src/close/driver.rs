@@ -78,7 +78,7 @@ impl<T: Transport> Drop for Close<T> {
         match self.closing.take() {
             // If it panicked once more while the thread unwinds, the process would abort.
             Some(closing) if closing.has_panicked() => closing.give_up(),
-            Some(closing) if closing.is_detached => closing.abandon(),
+            Some(closing) if closing.is_detached() => closing.abandon(),
             Some(closing) => Self { closing: Some(closing) }.detach(),
             None => {}
         }
@@ -118,7 +118,7 @@ impl<T: Transport> Close<T> {
     )]
     pub fn detach(mut self) {
         let Some(closing) = &mut self.closing else { return };
-        closing.is_detached = true;
+        closing.set_detached();
         // A runtime that is shutting down drops the task at once, which makes the best effort.
         if let Some(runtime) = closing.runtime() {
             drop(runtime.spawn(self));

@@ -2,6 +2,7 @@
 //! the waiting closes wait for.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -18,6 +19,7 @@ use crate::tracker::timer_task::{self, LockTimers};
 use crate::tracker::timers::{Timer, Timers};
 
 pub(crate) struct Inner {
+    limits: Limits,
     state: Mutex<State>,
     pub(super) all_done: Notify,
 }
@@ -88,7 +90,12 @@ impl Inner {
             runtime: None,
             ended: Summary::default(),
         };
-        Self { state: Mutex::new(state), all_done: Notify::new() }
+        Self { limits, state: Mutex::new(state), all_done: Notify::new() }
+    }
+
+    /// How many closes may wait at once.
+    pub(crate) fn limit(&self) -> Option<NonZeroUsize> {
+        self.limits.all
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,158 @@
+//! The metrics of one listener, and how a recorder is told of them.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use linger_proto::{CloseReport, Outcome};
+use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, with_recorder};
+
+use crate::metrics as names;
+
+/// One for each name in the process. The recorder is asked for each metric anew, because it may be installed
+/// at any time, and another one may be set for a while.
+pub(super) struct ListenerMetrics {
+    label: Label,
+    served: Gauge,
+    lingering: Gauge,
+    limit: Key,
+    duration: Key,
+    drained: Key,
+    described: Once,
+}
+
+const METADATA: Metadata<'_> = Metadata::new("tower_linger", Level::INFO, Some(module_path!()));
+
+impl ListenerMetrics {
+    /// The listener of this name, the same for all layers that have it: a gauge is set, so two that count for
+    /// themselves would overwrite each other.
+    pub(super) fn named(name: &str) -> Arc<Self> {
+        static LISTENERS: Mutex<BTreeMap<String, Arc<ListenerMetrics>>> = Mutex::new(BTreeMap::new());
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = listeners.get(name) {
+            return known.clone();
+        }
+        let listener = Arc::new(Self::new(name));
+        listeners.insert(name.to_owned(), listener.clone());
+        listener
+    }
+
+    fn new(name: &str) -> Self {
+        let label = Label::new("listener", SharedString::from_shared(name.into()));
+        let key = |metric: &'static str| Key::from_parts(metric, vec![label.clone()]);
+        Self {
+            served: Gauge::new(key(names::SERVED)),
+            lingering: Gauge::new(key(names::LINGERING)),
+            limit: key(names::LINGERING_LIMIT),
+            duration: key(names::CLOSE_DURATION),
+            drained: key(names::DRAINED),
+            described: Once::new(),
+            label,
+        }
+    }
+
+    pub(super) fn accepted(&self) {
+        self.described.call_once(|| tell(|_| names::describe()));
+        self.served.add(1);
+    }
+
+    pub(super) fn taken_away(&self) {
+        self.served.subtract(1);
+    }
+
+    pub(super) fn close_begins(&self, limit: Option<NonZeroUsize>) {
+        self.lingering.add(1);
+        if let Some(limit) = limit {
+            tell(|recorder| recorder.register_gauge(&self.limit, &METADATA).set(float(limit.get() as u64)));
+        }
+    }
+
+    pub(super) fn released(&self) {
+        self.lingering.subtract(1);
+    }
+
+    pub(super) fn closed(&self, report: &CloseReport) {
+        let outcome = Label::from_static_parts("outcome", report.outcome.as_str());
+        let labels = vec![
+            self.label.clone(),
+            outcome.clone(),
+            Label::from_static_parts("phase", report.ended_in.as_str()),
+            Label::from_static_parts("reason", report.failure.map_or(NONE, |failure| failure.as_str())),
+        ];
+        let closes = Key::from_parts(names::CLOSES, labels);
+        // What a peer that closed has not acknowledged is on its way, and not lost.
+        let is_lost = report.unacked.is_some_and(|bytes| bytes > 0)
+            && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen);
+        let unacked = is_lost.then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome]));
+        tell(|recorder| {
+            recorder.register_counter(&closes, &METADATA).increment(1);
+            let duration = recorder.register_histogram(&self.duration, &METADATA);
+            duration.record(report.total_time().as_secs_f64());
+            recorder.register_histogram(&self.drained, &METADATA).record(float(report.bytes_drained));
+            if let Some(unacked) = unacked {
+                recorder.register_counter(&unacked, &METADATA).increment(1);
+            }
+        });
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn handshake_failed(&self, reason: &'static str) {
+        let labels = vec![self.label.clone(), Label::from_static_parts("reason", reason)];
+        let failures = Key::from_parts(names::HANDSHAKE_FAILURES, labels);
+        tell(|recorder| recorder.register_counter(&failures, &METADATA).increment(1));
+    }
+}
+
+/// The reason of what did not fail.
+const NONE: &str = "none";
+
+/// A gauge that a recorder always gets whole. If it were told only the changes, one that was installed after
+/// the first connection would go below zero.
+struct Gauge {
+    key: Key,
+    value: AtomicU64,
+}
+
+impl Gauge {
+    const fn new(key: Key) -> Self {
+        Self { key, value: AtomicU64::new(0) }
+    }
+
+    fn add(&self, count: u64) {
+        self.value.fetch_add(count, Ordering::Relaxed);
+        self.set();
+    }
+
+    fn subtract(&self, count: u64) {
+        self.value.fetch_sub(count, Ordering::Relaxed);
+        self.set();
+    }
+
+    /// Threads may come to the recorder in another order than they have counted. So each looks at the count
+    /// once more afterwards, and the last one to set the gauge has set it to what is counted. The fences put
+    /// what was counted before what is set, and what was set before that look, in one order for all threads.
+    fn set(&self) {
+        loop {
+            fence(Ordering::SeqCst);
+            let value = self.value.load(Ordering::Relaxed);
+            tell(|recorder| recorder.register_gauge(&self.key, &METADATA).set(float(value)));
+            fence(Ordering::SeqCst);
+            if self.value.load(Ordering::Relaxed) == value {
+                return;
+            }
+        }
+    }
+}
+
+/// Calls the recorder, without any lock. If it panics, the connection and its count go on, and a process that
+/// is unwinding already does not abort. The panic hook has printed the panic.
+fn tell(what: impl FnOnce(&dyn Recorder)) {
+    let _ = catch_unwind(AssertUnwindSafe(|| with_recorder(what)));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and metrics are floating-point numbers")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
