@@ -43,11 +43,12 @@ impl CloseSpan {
 
     /// The close is over. The span itself ends when it is dropped.
     pub(crate) fn outcome(&self, report: &CloseReport) {
+        self.enter(|| outcome(report));
+        // After the event, whose line would have everything twice otherwise.
         #[cfg(feature = "tracing")]
         if let Some(span) = &self.span {
             record(span, report);
         }
-        self.enter(|| outcome(report));
     }
 
     fn enter(&self, log: impl FnOnce()) {
@@ -88,7 +89,9 @@ fn record(span: &tracing::Span, report: &CloseReport) {
     span.record("outcome", report.outcome.as_str());
     span.record("ended_in", report.ended_in.as_str());
     span.record("bytes_drained", report.bytes_drained);
-    span.record("bytes_unacked", report.unacked);
+    if let Some(unacked) = report.unacked {
+        span.record("bytes_unacked", unacked);
+    }
     if let Some(failure) = report.failure {
         span.record("error.type", failure.as_str());
         span.record("otel.status_code", "ERROR");
