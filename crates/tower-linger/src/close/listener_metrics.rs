@@ -82,10 +82,8 @@ impl ListenerMetrics {
             Label::from_static_parts("reason", report.failure.map_or(NONE, |failure| failure.as_str())),
         ];
         let closes = Key::from_parts(names::CLOSES, labels);
-        // What a peer that closed has not acknowledged is on its way, and not lost.
-        let is_lost = report.unacked.is_some_and(|bytes| bytes > 0)
-            && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen);
-        let unacked = is_lost.then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome]));
+        let unacked =
+            is_cut_short(report).then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome]));
         tell(|recorder| {
             recorder.register_counter(&closes, &METADATA).increment(1);
             let duration = recorder.register_histogram(&self.duration, &METADATA);
@@ -104,6 +102,19 @@ impl ListenerMetrics {
         tell(|recorder| recorder.register_counter(&failures, &METADATA).increment(1));
     }
 }
+
+/// Whether the peer may have lost the end of what was sent. What a peer that closed by itself has not
+/// acknowledged is on its way. And many clients close as soon as they have the response, so that nobody is
+/// left to acknowledge our `close_notify`, which is no loss.
+fn is_cut_short(report: &CloseReport) -> bool {
+    let needless = if report.sent_close_notify { LONGEST_CLOSE_NOTIFY } else { 0 };
+    report.unacked.is_some_and(|bytes| bytes > needless)
+        && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen)
+}
+
+/// TLS 1.2 with AES-GCM has the longest record: header 5, nonce 8, alert 2, tag 16 (RFC 5246, RFC 5288). TLS 1.3
+/// takes 24 bytes.
+const LONGEST_CLOSE_NOTIFY: u64 = 31;
 
 /// The reason of what did not fail.
 const NONE: &str = "none";
@@ -155,4 +166,26 @@ fn tell(what: impl FnOnce(&dyn Recorder)) {
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and metrics are floating-point numbers")]
 fn float(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_notify_that_nobody_acknowledged_is_no_loss() {
+        let closed = Outcome::PeerClosed { close_notify: false };
+        for (outcome, sent_close_notify, unacked, expected) in [
+            (Outcome::PeerReset, true, Some(24), false),
+            (Outcome::PeerReset, true, Some(32), true),
+            (Outcome::PeerReset, false, Some(1), true),
+            (Outcome::DrainDeadline, false, Some(0), false),
+            (Outcome::DrainDeadline, false, None, false),
+            (closed, false, Some(1000), false),
+        ] {
+            let mut report = CloseReport::without_close(outcome);
+            (report.sent_close_notify, report.unacked) = (sent_close_notify, unacked);
+            assert_eq!(is_cut_short(&report), expected, "{report:?}");
+        }
+    }
 }

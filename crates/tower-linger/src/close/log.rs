@@ -29,7 +29,7 @@ impl CloseSpan {
         #[cfg(feature = "tracing")]
         if tracing::span_enabled!(target: "tower_linger", tracing::Level::DEBUG, "close") {
             if let Some(left_out) = settings.sampler.take(crate::clock::now()) {
-                return Self { span: Some(Box::new(span(settings, ends(), left_out))) };
+                return Self { span: Some(Box::new(span(settings, &ends(), left_out))) };
             }
         }
         Self::default()
@@ -61,7 +61,7 @@ impl CloseSpan {
 }
 
 #[cfg(feature = "tracing")]
-fn span(settings: &Settings, ends: Ends, left_out: u64) -> tracing::Span {
+fn span(settings: &Settings, ends: &Ends, left_out: u64) -> tracing::Span {
     use tracing::field::{Empty, display};
     let ip = |address: Option<std::net::SocketAddr>| address.map(|address| display(address.ip()));
     let port = |address: Option<std::net::SocketAddr>| address.map(|address| address.port());
