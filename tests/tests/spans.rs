@@ -204,8 +204,8 @@ async fn flood(linger: &LingerLayer, closes: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn in_a_flood_so_many_closes_have_a_span_and_the_next_one_tells_how_many_have_none() {
-    install();
     const CLOSES: usize = 1000;
+    install();
     let linger = LingerLayer::default().named("flood");
     let events = || {
         let seen = SEEN.lock().expect("no panic");

@@ -48,8 +48,8 @@ async fn close_trickling(linger: &LingerLayer) {
 
 #[tokio::test(start_paused = true)]
 async fn each_close_is_counted_once_by_the_outcome_phase_and_failure_of_its_report() {
-    install();
     const NAME: &str = "outcomes";
+    install();
     let mut reports = Vec::new();
     let mut totals = BTreeMap::new();
 
@@ -120,8 +120,8 @@ async fn each_close_is_counted_once_by_the_outcome_phase_and_failure_of_its_repo
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_a_reset_cut_is_counted_as_unacknowledged() {
-    install();
     const NAME: &str = "unacked";
+    install();
     let linger = LingerLayer::default().named(NAME);
     let tracker = linger.tracker().clone();
     let shutdown = Shutdown::new(tracker.clone(), SECOND);

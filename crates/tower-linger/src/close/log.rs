@@ -1,6 +1,9 @@
 //! What a log sees of a close (feature `tracing`): the span and the events that the crate's documentation
 //! lists.
-#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without it nothing is logged"))]
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(unused_variables, clippy::unused_self, reason = "without it nothing is logged")
+)]
 
 use linger_proto::{CloseReport, Phase};
 

@@ -1,6 +1,9 @@
 //! What is counted for metrics, at each turn of a connection's life (feature `metrics`). Without that feature
 //! it is nothing.
-#![cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "without it nothing is counted"))]
+#![cfg_attr(
+    not(feature = "metrics"),
+    allow(unused_variables, clippy::unused_self, reason = "without it nothing is counted")
+)]
 
 use std::num::NonZeroUsize;
 
