@@ -1,5 +1,6 @@
-//! The events that a log gets, inside the span of their close. The only test of its binary: `tracing` asks once whether anybody wants an
-//! event, and a test without a subscriber that ran beside this one could be asked first.
+//! The events that a log gets, inside the span of their close. The only test of its binary: `tracing` asks
+//! once whether anybody wants an event, and a test without a subscriber that ran beside this one could be
+//! asked first.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -62,9 +62,10 @@ impl LingerLayer {
         Self { settings: Arc::new(Settings::new(policy)) }
     }
 
-    /// Names the listener whose connections these are, `public` or `admin` for example. Metrics and spans have
-    /// the name as `listener`; without one, it is `default`. A program should have few names, because each has
-    /// time series of its own. Clones made before keep the old name.
+    /// Names the listener whose connections these are, `public` or `admin` for example. Metrics and spans
+    /// have the name as `listener`; without one, it is `default`. A program should have few names, because
+    /// each has time series of its own, for as long as the process lives. Clones made before keep the old
+    /// name.
     #[must_use]
     pub fn named(mut self, listener: impl Into<Cow<'static, str>>) -> Self {
         Arc::make_mut(&mut self.settings).name(listener.into());

@@ -43,8 +43,8 @@
 //! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the
 //! service drops it, for whatever reason, the connection comes back. It is then flushed, notified
 //! (`close_notify`), half-closed (FIN), drained and released, each step within the bounds of the
-//! [`ClosePolicy`]. One [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), as a `tracing`
-//! span, and in metrics.
+//! [`ClosePolicy`]. One [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), to
+//! `tracing`, and in metrics.
 //!
 //! A connection that is dropped **busy** has failed: a request is unanswered, or a response is incomplete.
 //! Such a connection must not look complete to its client. It ends without `close_notify`. Where only the end
@@ -73,8 +73,8 @@
 //!
 //! # Metrics
 //!
-//! With feature `metrics`: gauges of served and lingering connections, counters of closes by outcome, phase and
-//! reason, and histograms. The module `metrics` lists their names and units.
+//! With feature `metrics`: gauges of served and lingering connections, counters of closes by outcome, phase
+//! and reason, and histograms of their times and bytes. The module `metrics` lists the names and units.
 //!
 //! # Spans and events
 //!

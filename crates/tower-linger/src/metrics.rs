@@ -1,5 +1,5 @@
-//! The metrics of a server's connections (feature `metrics`), by the `metrics` facade: any recorder of it gets
-//! them, `metrics-exporter-prometheus` for example.
+//! The metrics of a server's connections (feature `metrics`). They go to any recorder of the `metrics`
+//! facade, `metrics-exporter-prometheus` for example.
 //!
 //! Each connection is counted from its accept to its release, whatever ends it. Once there is none left, both
 //! gauges are zero, and the closes by outcome are those of [`Tracker::summary`](crate::Tracker::summary).
@@ -30,9 +30,9 @@
 //!
 //! # Setting it up
 //!
-//! The recorder may be installed at any time. It gets the gauges whole, with the next connection. Counters and
-//! histograms begin when it is there, so install it before the server accepts. The descriptions are given to
-//! it with a listener's first connection; [`describe`] gives them again.
+//! The recorder may be installed at any time. It gets the gauges whole, with the next connection. Counters
+//! and histograms begin when it is there, so install it before the server accepts. The descriptions are given
+//! to it with a listener's first connection; [`describe`] gives them again.
 //!
 //! Prometheus can add histograms of several servers only if they have buckets, and
 //! `metrics-exporter-prometheus` makes summaries unless it is told which. These suit the default policy:

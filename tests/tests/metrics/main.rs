@@ -1,5 +1,5 @@
-//! What a recorder gets of the connections of a real server, against what the tracker counted. The recorder is
-//! Prometheus' own, installed once for the process; each test has listeners with names of its own.
+//! What a recorder gets of the connections of a real server, against what the tracker counted. The recorder
+//! is the one for Prometheus, installed once for the process; each test has listeners with names of its own.
 
 #![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use linger_proto::{CloseReport, Outcome};
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, with_recorder};
@@ -20,7 +20,7 @@ pub(super) struct ListenerMetrics {
     limit: Key,
     duration: Key,
     drained: Key,
-    described: Once,
+    is_described: AtomicBool,
 }
 
 const METADATA: Metadata<'_> = Metadata::new("tower_linger", Level::INFO, Some(module_path!()));
@@ -48,13 +48,15 @@ impl ListenerMetrics {
             limit: key(names::LINGERING_LIMIT),
             duration: key(names::CLOSE_DURATION),
             drained: key(names::DRAINED),
-            described: Once::new(),
+            is_described: AtomicBool::new(false),
             label,
         }
     }
 
     pub(super) fn accepted(&self) {
-        self.described.call_once(|| tell(|_| names::describe()));
+        if !self.is_described.swap(true, Ordering::Relaxed) {
+            guard(names::describe);
+        }
         self.served.add(1);
     }
 
@@ -112,8 +114,8 @@ fn is_cut_short(report: &CloseReport) -> bool {
         && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen)
 }
 
-/// TLS 1.2 with AES-GCM has the longest record: header 5, nonce 8, alert 2, tag 16 (RFC 5246, RFC 5288). TLS 1.3
-/// takes 24 bytes.
+/// TLS 1.2 with AES-GCM has the longest record: header 5, nonce 8, alert 2, tag 16 (RFC 5246, RFC 5288). With
+/// TLS 1.3 it is 24 bytes.
 const LONGEST_CLOSE_NOTIFY: u64 = 31;
 
 /// The reason of what did not fail.
@@ -157,10 +159,15 @@ impl Gauge {
     }
 }
 
-/// Calls the recorder, without any lock. If it panics, the connection and its count go on, and a process that
-/// is unwinding already does not abort. The panic hook has printed the panic.
+/// Tells the recorder, without holding any lock.
 fn tell(what: impl FnOnce(&dyn Recorder)) {
-    let _ = catch_unwind(AssertUnwindSafe(|| with_recorder(what)));
+    guard(|| with_recorder(what));
+}
+
+/// If the recorder panics, the connection and its count go on, and a process that is unwinding already does
+/// not abort. The panic hook has printed the panic.
+fn guard(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and metrics are floating-point numbers")]
