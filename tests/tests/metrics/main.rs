@@ -11,3 +11,5 @@ mod outcomes;
 mod overtaken;
 mod recorders;
 mod scrape;
+#[cfg(target_os = "linux")]
+mod unacked;

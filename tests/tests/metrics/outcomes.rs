@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, duplex};
+use tokio::io::duplex;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer, Phase, Shutdown, metrics};
+use tower_linger::{ClosePolicy, ClosePolicyBuilder, CloseReport, LingerLayer, Phase, metrics};
 use tower_linger_tests::scripted::Script;
-use tower_linger_tests::server::{Engine, reporting};
-use tower_linger_tests::until::until;
+use tower_linger_tests::server::reporting;
 
-use crate::mix::{App, Scene, send};
 use crate::scrape::{Scrape, install, text};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -114,39 +112,6 @@ async fn each_close_is_counted_once_by_the_outcome_phase_and_failure_of_its_repo
     let drained: u64 = reports.iter().map(|report| report.bytes_drained).sum();
     let recorded = scrape.get(&format!("{}_sum", metrics::DRAINED)).expect("a histogram");
     assert_eq!(format!("{recorded}"), format!("{drained}"));
-}
-
-/// A client that resets its connection in the middle of a response has lost the rest.
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_response_that_a_reset_cut_is_counted_as_unacknowledged() {
-    const NAME: &str = "unacked";
-    install();
-    let linger = LingerLayer::default().named(NAME);
-    let tracker = linger.tracker().clone();
-    let shutdown = Shutdown::new(tracker.clone(), SECOND);
-    let scene = Scene::start(Engine::Hyper, false, &linger, App::default().router(), &shutdown).await;
-    let mut client = scene.connect(Some(4096)).await;
-    send(&mut client, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    client.read_exact(&mut [0; 1024]).await.expect("it begins");
-    socket2::SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO)).expect("a socket");
-    drop(client);
-    until("it is closed", || tracker.summary().total() == 1).await;
-    tracker.wait().await;
-    let scrape = Scrape::of(NAME);
-    assert_eq!(scrape.by(metrics::UNACKED, "outcome").get("peer_reset"), Some(&1.0), "{scrape:?}");
-    assert_eq!(scrape.by(metrics::CLOSES, "outcome").get("peer_reset"), Some(&1.0), "{scrape:?}");
-
-    // One that has read everything has lost nothing.
-    let mut client = scene.connect(None).await;
-    send(&mut client, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    client.read_to_end(&mut Vec::new()).await.expect("it ends");
-    drop(client);
-    until("it is closed", || tracker.summary().total() == 2).await;
-    tracker.wait().await;
-    let scrape = Scrape::of(NAME);
-    scrape.assert_agrees(NAME, &tracker);
-    assert_eq!(scrape.by(metrics::UNACKED, "outcome").len(), 1, "{scrape:?}");
 }
 
 /// The documentation's table has each metric that a recorder gets, with the right kind, and no other.

@@ -1,116 +1,26 @@
 //! The span of each close: its fields, what is inside it, and how many there are in a flood. One subscriber
 //! sees all tests; each test has a listener with a name of its own.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex};
 use tokio::net::TcpStream;
-use tower_linger::{LingerLayer, SocketRef, Transport};
+use tower_linger::{ClosePolicy, LingerLayer, SocketRef, Transport, close};
 use tower_linger_tests::scripted::Script;
 use tower_linger_tests::server::listen;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context as Scope, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::capture::{SEEN, install, only_span, spans};
+
+mod capture;
 
 /// The most spans of a layer in a second, as the crate's documentation says.
 const SPANS_PER_SECOND: usize = 100;
-
-/// The fields of a span or an event, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Fields(BTreeMap<&'static str, String>);
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-}
-
-impl Fields {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    fn is_of(&self, listener: &str) -> bool {
-        self.get("listener") == Some(listener)
-    }
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    /// The spans that have ended.
-    spans: Vec<Fields>,
-    /// Each event, and the span that it was in.
-    events: Vec<(Fields, Option<Fields>)>,
-}
-
-static SEEN: Mutex<Seen> = Mutex::new(Seen { spans: Vec::new(), events: Vec::new() });
-
-/// Keeps the spans and events of this crate.
-struct Capture;
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, scope: Scope<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        scope.span(id).expect("it is there").extensions_mut().insert(fields);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, scope: Scope<'_, S>) {
-        let span = scope.span(id).expect("it is there");
-        values.record(span.extensions_mut().get_mut::<Fields>().expect("inserted"));
-    }
-
-    fn on_event(&self, event: &Event<'_>, scope: Scope<'_, S>) {
-        if event.metadata().target() == "tower_linger" {
-            let mut fields = Fields::default();
-            event.record(&mut fields);
-            let span = scope.event_span(event);
-            let span = span.and_then(|span| span.extensions().get::<Fields>().cloned());
-            SEEN.lock().expect("no panic").events.push((fields, span));
-        }
-    }
-
-    fn on_close(&self, id: Id, scope: Scope<'_, S>) {
-        let span = scope.span(&id).expect("it is there");
-        if span.metadata().target() == "tower_linger" && span.name() == "close" {
-            let fields = span.extensions().get::<Fields>().expect("inserted").clone();
-            SEEN.lock().expect("no panic").spans.push(fields);
-        }
-    }
-}
-
-fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| tracing_subscriber::registry().with(Capture).init());
-}
-
-/// The spans of a listener that have ended.
-fn spans(listener: &str) -> Vec<Fields> {
-    let seen = SEEN.lock().expect("no panic");
-    seen.spans.iter().filter(|span| span.is_of(listener)).cloned().collect()
-}
-
-fn only_span(listener: &str) -> Fields {
-    let spans = spans(listener);
-    assert_eq!(spans.len(), 1, "{spans:?}");
-    spans[0].clone()
-}
 
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = listen().await;
@@ -144,6 +54,7 @@ async fn a_close_is_a_span_with_the_fields_of_opentelemetrys_conventions() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_failure_is_the_spans_error_type_and_status() {
     install();
@@ -219,6 +130,14 @@ async fn in_a_flood_so_many_closes_have_a_span_and_the_next_one_tells_how_many_h
     flood(&LingerLayer::default().named("other"), 1).await;
     flood(&linger.clone(), 1).await;
     assert_eq!((spans("other").len(), spans("flood").len()), (1, SPANS_PER_SECOND));
+
+    // All closes without a layer are counted together.
+    for _ in 0..=SPANS_PER_SECOND {
+        let (peer, io) = duplex(16);
+        drop(peer);
+        let _report = close(io, &ClosePolicy::default()).await;
+    }
+    assert_eq!(spans("default").len(), SPANS_PER_SECOND);
 
     tokio::time::advance(Duration::from_millis(999)).await;
     flood(&linger, 1).await;
