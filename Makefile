@@ -21,7 +21,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc test portable examples counts wire foreign page nginx compare publish manifests
+RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign page nginx compare publish manifests
 .PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows table needs packages tools
 
 ci: $(RECIPES)
@@ -64,6 +64,10 @@ examples: ## Each example server is started, used by curl and stopped: needs cur
 	cargo build --workspace --all-features --examples
 	sh tests/examples.sh
 	python3 -B tests/reference_server.py
+
+prometheus: ## A real Prometheus scrapes the example server; the dashboard's queries and the alert rules: needs prometheus and promtool
+	cargo build --workspace --all-features --example metrics
+	python3 -B tests/prometheus/run.py
 
 foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
 	$(SUITES) --test foreign --test behind_nginx
@@ -113,7 +117,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests python3-venv strace valgrind
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps prometheus python3 python3-requests python3-venv strace valgrind
 
 # cargo-deny and cargo-semver-checks compile for several minutes each, so they are not in here: `cargo install` them by hand.
 tools: install-cargo-hack install-gungraun-runner

@@ -24,7 +24,7 @@ const ROOMS: [&[&str]; 8] = [
     &["serve"],
     &["close"],
     &["tracker"],
-    &["transport", "clock", "classify"],
+    &["transport", "clock", "classify", "metrics"],
 ];
 
 /// The segments of a path in the crate. The root has none.
