@@ -77,6 +77,9 @@ struct Connection<T> {
 /// Makes a connection on loopback.
 fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // What a process does once for all connections, such as naming a listener's metrics, is done here.
+    let (io, _) = tokio::io::duplex(1);
+    drop(runtime.block_on(async { LingerLayer::default().wrap(io).into_inner() }));
     let (server, client) = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("loopback");
