@@ -1,0 +1,116 @@
+//! What the clients of a test have seen, all together.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Far longer than a replica is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What was asked for. Exhaustive: a new variant is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Traffic {
+    Get,
+    /// Not idempotent, so that no balancer may send it a second time.
+    Post,
+    /// An upload that is refused before its end.
+    Upload,
+    /// A message on a `WebSocket`.
+    Message,
+}
+
+/// Counts of one kind of traffic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) begun: usize,
+    pub(super) answered: usize,
+    /// Requests without their answer; connections of messages that were cut.
+    pub(super) lost: Vec<String>,
+    /// Requests that no server has got, sent once more on a new connection; `WebSocket`s that were told 1001.
+    pub(super) moved: usize,
+}
+
+/// Clones are the same tally.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    counts: Arc<Mutex<BTreeMap<(&'static str, Traffic), Count>>>,
+    replicas: watch::Sender<HashSet<u32>>,
+}
+
+impl Tally {
+    pub(super) fn begin(&self, door: &'static str, traffic: Traffic) {
+        self.counts().entry((door, traffic)).or_default().begun += 1;
+    }
+
+    /// An answer came, from this process.
+    pub(super) fn answered(&self, door: &'static str, traffic: Traffic, replica: Option<u32>) {
+        self.counts().entry((door, traffic)).or_default().answered += 1;
+        if let Some(replica) = replica {
+            self.replicas.send_if_modified(|replicas| replicas.insert(replica));
+        }
+    }
+
+    pub(super) fn lost(&self, door: &'static str, traffic: Traffic, how: String) {
+        self.counts().entry((door, traffic)).or_default().lost.push(how);
+    }
+
+    pub(super) fn moved(&self, door: &'static str, traffic: Traffic) {
+        self.counts().entry((door, traffic)).or_default().moved += 1;
+    }
+
+    /// Waits until this process has answered a request.
+    ///
+    /// # Panics
+    ///
+    /// If it does not within 30 seconds.
+    pub(super) async fn answered_by(&self, replica: u32) {
+        let mut replicas = self.replicas.subscribe();
+        let answered = replicas.wait_for(|replicas| replicas.contains(&replica));
+        let answered = timeout(PATIENCE, answered).await;
+        drop(answered.unwrap_or_else(|_| panic!("process {replica} answers nothing: {self}")));
+    }
+
+    pub(super) fn total(&self) -> Count {
+        let mut total = Count::default();
+        for count in self.counts().values() {
+            total.begun += count.begun;
+            total.answered += count.answered;
+            total.moved += count.moved;
+            total.lost.extend(count.lost.iter().cloned());
+        }
+        total
+    }
+
+    /// How many of this kind were lost, through whatever door.
+    pub(super) fn lost_of(&self, traffic: Traffic) -> usize {
+        let counts = self.counts();
+        counts.iter().filter(|((_, of), _)| *of == traffic).map(|(_, count)| count.lost.len()).sum()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Traffic), Count>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line for each kind of traffic, and the losses below it, each way once.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((door, traffic), count) in self.counts().iter() {
+            let Count { begun, answered, lost, moved } = count;
+            write!(f, "\n  {door:<10} {:<8}", format!("{traffic:?}"))?;
+            write!(f, "{begun:6} begun {answered:6} answered {moved:4} moved {:4} lost", lost.len())?;
+            let mut ways = BTreeMap::new();
+            for how in lost {
+                *ways.entry(how).or_insert(0) += 1;
+            }
+            for (how, times) in ways {
+                write!(f, "\n      {times} × {how}")?;
+            }
+        }
+        Ok(())
+    }
+}
