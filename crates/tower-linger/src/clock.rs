@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(any(feature = "rustls", feature = "serve"))]
+use linger_proto::ConfigError;
 use tokio::time::Sleep;
 
 /// The machine and the tracker reckon in the standard library's type.
@@ -16,6 +18,18 @@ pub(crate) fn after(time: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let now = now();
     now.checked_add(time.min(NEVER)).unwrap_or(now)
+}
+
+/// A setting of a server: more than zero, at most a day, since longer is a mistake in the unit.
+#[cfg(any(feature = "rustls", feature = "serve"))]
+pub(crate) fn checked_time(field: &'static str, time: Duration) -> Result<Duration, ConfigError> {
+    if time.is_zero() {
+        Err(ConfigError::ZeroTime { field })
+    } else if time > Duration::from_secs(24 * 60 * 60) {
+        Err(ConfigError::TooLong { field, time })
+    } else {
+        Ok(time)
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep")]

@@ -2,12 +2,14 @@
 //! are unanswered, and how a response is framed.
 
 mod discard;
+pub(crate) mod notice;
 mod request_body;
 mod request_layer;
 mod response_body;
 mod watch;
 mod watched;
 
+pub use notice::{Notice, NoticeFuture, NoticeLayer};
 pub use request_body::RequestBody;
 pub use request_layer::{RequestFuture, RequestLayer, Requests};
 pub use response_body::ResponseBody;

@@ -89,6 +89,7 @@
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
+//! | `serve` | [`serve()`], a whole server for axum and any other service of requests |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
 //! | `tracing` | the events |
 //! | `full` | all of them |
@@ -105,6 +106,8 @@ mod close;
 mod http;
 mod layer;
 mod serve;
+#[cfg(feature = "serve")]
+mod server;
 mod service;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -113,7 +116,8 @@ mod transport;
 
 #[cfg(feature = "http")]
 pub use self::http::{
-    RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody, Watched, WatchedFuture,
+    Notice, NoticeFuture, NoticeLayer, RequestBody, RequestFuture, RequestLayer, Requests, ResponseBody,
+    Watched, WatchedFuture,
 };
 #[allow(unreachable_pub, unused_imports, reason = "each adapter needs its feature")]
 pub use adapter::*;
@@ -127,6 +131,10 @@ pub use linger_proto::{
 };
 pub use serve::close_handle::CloseHandle;
 pub use serve::io::LingerIo;
+#[cfg(any(feature = "axum", feature = "serve"))]
+pub use serve::peer::Peer;
+#[cfg(feature = "serve")]
+pub use server::{Limits, LimitsBuilder, Listener, Serve, serve};
 pub use service::{Linger, LingerFuture};
 #[cfg(feature = "rustls")]
 pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};

@@ -10,5 +10,7 @@ pub(crate) mod hand_back;
 pub(crate) mod io;
 mod loan;
 pub(crate) mod observed;
+#[cfg(any(feature = "axum", feature = "serve"))]
+pub(crate) mod peer;
 pub(crate) mod served;
 pub(crate) mod stall;

@@ -4,6 +4,8 @@ mod entry_id;
 mod eviction;
 mod moment;
 pub(crate) mod shutdown;
+#[cfg(feature = "serve")]
+mod signals;
 pub(crate) mod state;
 pub(crate) mod summary;
 mod timer_task;

@@ -15,6 +15,8 @@ mod unix;
 
 pub(crate) use alert::is_received_alert;
 pub use plain::{Plain, PlainSocket};
+#[cfg(feature = "serve")]
+pub(crate) use socket::drop_new_handshakes;
 pub(crate) use socket::{
     abort, bound_orphan, discard_arrived, discard_now, last_received, peer, set_low_water, unacked,
 };

@@ -21,7 +21,7 @@
 //!
 //! # `ConnectInfo`
 //!
-//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`] for its connection. axum provides
+//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`](crate::CloseHandle) for its connection. axum provides
 //! `ConnectInfo<SocketAddr>` for its own listeners only. To get it with this one, call `.tap_io(|_| ())` of
 //! axum's `ListenerExt`: see the `axum` example.
 //!
@@ -39,14 +39,13 @@
 //! one that does not look complete. The adapter cannot change that.
 
 use std::io;
-use std::net::SocketAddr;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 
 use crate::layer::LingerLayer;
-use crate::serve::close_handle::CloseHandle;
 use crate::serve::io::LingerIo;
+pub use crate::serve::peer::Peer;
 use crate::transport::Transport;
 
 #[cfg(feature = "rustls")]
@@ -91,15 +90,6 @@ where
     fn local_addr(&self) -> io::Result<Self::Addr> {
         self.listener.local_addr()
     }
-}
-
-/// The peer of a connection, and a handle to override how the connection closes: `ConnectInfo<Peer>`.
-#[derive(Debug, Clone)]
-pub struct Peer<A = SocketAddr> {
-    /// The peer's address.
-    pub address: A,
-    /// For handlers and middleware.
-    pub close: CloseHandle,
 }
 
 impl<L> Connected<IncomingStream<'_, LingerListener<L>>> for Peer<L::Addr>

@@ -31,6 +31,11 @@ pub(crate) fn outcome(report: &CloseReport) {
     );
 }
 
+#[cfg(feature = "serve")]
+pub(crate) fn failed_accept(error: &std::io::Error) {
+    event!(warn, %error, "accept");
+}
+
 #[cfg(feature = "rustls")]
 pub(crate) fn failed_handshake(error: &dyn std::fmt::Display) {
     event!(debug, %error, "handshake");

@@ -276,7 +276,7 @@ impl<B: Body + Unpin, R> Leaving<B, R> {
 }
 
 /// Adds `close` to the values of `Connection`, without `keep-alive`, which would contradict it.
-fn say_close(headers: &mut HeaderMap) {
+pub(super) fn say_close(headers: &mut HeaderMap) {
     let said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let others = said
         .flat_map(|value| value.split(','))

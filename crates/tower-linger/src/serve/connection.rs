@@ -51,6 +51,9 @@ pub(crate) const FRESH: u8 = 1;
 pub(crate) const CUT: u8 = 2;
 /// The write side is closed, or owed to be.
 pub(crate) const ENDED_WRITES: u8 = 4;
+/// Nothing was read since the last response ended: the connection waits for its next request.
+#[cfg(feature = "serve")]
+pub(crate) const AWAITS_REQUEST: u8 = 16;
 /// The connection was upgraded and its service is done, so the layer no longer waits for it.
 const PASSED_ON: u8 = 8;
 

@@ -91,8 +91,8 @@ impl<T: Transport> Loan<T> {
         }
     }
 
-    /// A read by another task than before, before the first bytes, after our own half-close, or after the
-    /// cut.
+    /// A read by another task than before, before the first bytes of the connection or, where somebody wants
+    /// to know, of a request, after our own half-close, or after the cut.
     #[cold]
     #[inline(never)]
     pub(super) fn poll_read_unusual(
@@ -111,6 +111,10 @@ impl<T: Transport> Loan<T> {
         let polled = self.poll_read_noted(cx, buf);
         if flags & FRESH != 0 {
             self.note_first_read(&buf.filled()[before..]);
+        }
+        #[cfg(feature = "serve")]
+        if buf.filled().len() > before {
+            self.served.connection().clear(crate::serve::connection::AWAITS_REQUEST);
         }
         polled
     }

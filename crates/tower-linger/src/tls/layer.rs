@@ -8,6 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::handshake::Handshakes;
 use crate::classify::BySight;
+use crate::clock::checked_time;
 use crate::layer::{ClassifyLayer, LingerLayer};
 
 /// Turns a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo) into a service of accepted connections `T`:
@@ -51,14 +52,7 @@ impl<C> TlsAcceptLayer<C> {
     ///
     /// [`ConfigError`] for a timeout of zero, or of more than a day.
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
-        const FIELD: &str = "handshake_timeout";
-        if timeout.is_zero() {
-            return Err(ConfigError::ZeroTime { field: FIELD });
-        }
-        if timeout > Duration::from_secs(24 * 60 * 60) {
-            return Err(ConfigError::TooLong { field: FIELD, time: timeout });
-        }
-        self.handshakes.timeout = timeout;
+        self.handshakes.timeout = checked_time("handshake_timeout", timeout)?;
         Ok(self)
     }
 

@@ -1,23 +1,35 @@
-//! The end of a server: requests first, then connections, within one deadline.
+//! The end of a server: a notice, then its requests, then its connections.
 
 use std::future::{Future, IntoFuture, poll_fn};
-use std::pin::Pin;
+#[cfg(feature = "serve")]
+use std::io;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::clock::{self, now};
+#[cfg(feature = "serve")]
+use crate::tracker::signals;
 use crate::tracker::summary::Summary;
 use crate::tracker::tracker::Tracker;
 
 /// The end of one server. `main` owns it and hands the server to [`finish`](Self::finish); tasks and handlers
 /// get a [`ShutdownHandle`] from [`handle`](Self::handle).
 ///
-/// [`requested`](Self::requested) tells the framework to stop accepting and to finish its requests
-/// (`Connection: close`, GOAWAY). Then the [`Tracker`] waits for the connections. Both share one deadline,
-/// which runs from the first [`request`](ShutdownHandle::request). A second request cuts what is left, as the
-/// second Ctrl-C of an impatient operator should.
+/// It has up to four parts, one after the other:
+///
+/// 1. The **notice**, if [`with_notice`](Self::with_notice) gives one: the server still accepts and answers,
+///    but says that it is about to end. Its readiness probe fails
+///    ([`is_noticed`](ShutdownHandle::is_noticed)), and answers carry `Connection: close` or GOAWAY, so that
+///    clients and balancers move to another server.
+/// 2. The server stops accepting, when [`requested`](Self::requested) completes.
+/// 3. Its requests end.
+/// 4. The [`Tracker`] waits for the connections.
+///
+/// The last three share one limit. A second request cuts what is left, as the second Ctrl-C of an impatient
+/// operator should.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -55,15 +67,53 @@ pub struct Shutdown {
 #[derive(Debug, Clone)]
 pub struct ShutdownHandle {
     tracker: Tracker,
+    notice: Duration,
     limit: Duration,
-    deadline: watch::Sender<Option<Instant>>,
+    requested: watch::Sender<Option<Requested>>,
+}
+
+/// What follows from the first request, and from the second.
+#[derive(Debug, Clone, Copy)]
+struct Requested {
+    /// When the notice is over, and the server stops accepting.
+    stop_at: Instant,
 }
 
 impl Shutdown {
-    /// Gives the server and the connections of this tracker `limit` to end, from the first request on.
+    /// Gives the server and the connections of this tracker `limit` to end, from the first request on, or
+    /// from the end of the notice.
     #[must_use]
     pub fn new(tracker: Tracker, limit: Duration) -> Self {
-        Self { handle: ShutdownHandle { tracker, limit, deadline: watch::Sender::new(None) } }
+        let requested = watch::Sender::new(None);
+        Self { handle: ShutdownHandle { tracker, notice: Duration::ZERO, limit, requested } }
+    }
+
+    /// Lets the server accept and answer for `notice` after the first request, and say meanwhile that it is
+    /// about to end. The limit begins after it. None by default: it only makes sense where something else
+    /// takes over, a balancer with other servers behind it. Then it should be longer than the balancer takes
+    /// to notice: its interval of readiness probes times the failures that it waits for.
+    ///
+    /// Handles that were made before have no notice, so this comes before [`handle`](Self::handle).
+    #[must_use]
+    pub fn with_notice(mut self, notice: Duration) -> Self {
+        self.handle.notice = notice;
+        self
+    }
+
+    /// Requests the shutdown at each SIGTERM and SIGINT (Ctrl-C), on Windows at each Ctrl-C: the first begins
+    /// it, the second cuts what is left. It installs the handlers of these signals for the whole process.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a handler.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without I/O.
+    #[cfg(feature = "serve")]
+    pub fn on_signals(self) -> io::Result<Self> {
+        signals::request_at_each(&self.handle)?;
+        Ok(self)
     }
 
     /// What a signal task needs to request the shutdown, and a handler to hear of it.
@@ -103,31 +153,66 @@ impl Shutdown {
         tracker.wait_and_cut().await;
         (served, tracker.summary())
     }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.handle.tracker
+    }
 }
 
 impl ShutdownHandle {
     /// Asks the server to end; a second call cuts what is left of it. Calls may come from any thread, also at
     /// the same time: one of them is the first.
     pub fn request(&self) {
-        self.deadline.send_modify(|requested| {
+        self.requested.send_modify(|requested| {
+            let notice = if requested.is_some() { Duration::ZERO } else { self.notice };
             let limit = if requested.is_some() { Duration::ZERO } else { self.limit };
-            let deadline = clock::after(limit);
-            self.tracker.set_deadline(deadline);
-            *requested = Some(deadline);
+            self.tracker.set_deadline(clock::after(notice.saturating_add(limit)));
+            *requested = Some(Requested { stop_at: clock::after(notice) });
         });
     }
 
-    /// Completes when the server is asked to end: for `with_graceful_shutdown`, an accept loop, or the
-    /// handler of an upgraded connection, which no HTTP engine tells.
+    /// Whether the server was asked to end: its notice has begun, if it has one. A readiness probe fails from
+    /// then on.
+    #[must_use]
+    pub fn is_noticed(&self) -> bool {
+        self.requested.borrow().is_some()
+    }
+
+    /// Completes when the server is asked to end: its notice has begun, if it has one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub fn noticed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut requested = self.requested.subscribe();
+        async move {
+            // It fails only when the `Shutdown` and all its handles are gone, which is an end, too.
+            let _ = requested.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// Completes when the server has to stop accepting: when it is asked to end, and the notice is over. For
+    /// `with_graceful_shutdown`, an accept loop, or the handler of an upgraded connection, which no HTTP
+    /// engine tells.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub fn requested(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut deadline = self.deadline.subscribe();
+        let mut requested = self.requested.subscribe();
+        let mut alarm = self.tracker.wakeup();
         async move {
-            // It fails only when the `Shutdown` and all its handles are gone, which is an end, too.
-            let _ = deadline.wait_for(Option::is_some).await;
+            // As above, an error is an end.
+            let Ok(Some(first)) = requested.wait_for(Option::is_some).await.map(|first| *first) else {
+                return;
+            };
+            let mut second = pin!(requested.changed());
+            poll_fn(|cx| match alarm.poll_at(cx, first.stop_at, now()) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => second.as_mut().poll(cx).map(|_| ()),
+            })
+            .await;
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "serve")]
+use std::task::Poll;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
@@ -28,6 +30,9 @@ pub(crate) struct State {
     timers: Timers,
     eviction: Eviction,
     deadline: Option<Instant>,
+    /// Who waits until fewer connections than this are served.
+    #[cfg(feature = "serve")]
+    room: Option<(usize, Waker)>,
     /// Where a connection was served last. A close that is dropped outside of any runtime goes on there.
     runtime: Option<Handle>,
     pub(super) ended: Summary,
@@ -70,6 +75,14 @@ impl State {
         self.served.is_empty() && self.closing == 0
     }
 
+    /// Who has waited for room, if there is some now.
+    fn has_room(&mut self) -> Option<Waker> {
+        #[cfg(feature = "serve")]
+        return self.room.take_if(|(most, _)| self.served.len() < *most).map(|(_, waker)| waker);
+        #[cfg(not(feature = "serve"))]
+        None
+    }
+
     /// Forgets an entry. Its waker is to be dropped outside the lock.
     fn leave(&mut self, entry: EntryId) -> Waker {
         self.eviction.remove(entry);
@@ -85,6 +98,8 @@ impl Inner {
             timers: Timers::default(),
             eviction: Eviction::new(limits),
             deadline: None,
+            #[cfg(feature = "serve")]
+            room: None,
             runtime: None,
             ended: Summary::default(),
         };
@@ -118,9 +133,11 @@ impl Inner {
     pub(crate) fn begin_close(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0);
+        let room = state.has_room();
         state.closing += 1;
         drop(state);
         drop(connection);
+        room.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn begin_unknown_close(&self) {
@@ -130,9 +147,11 @@ impl Inner {
     pub(crate) fn forget_served(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0);
+        let room = state.has_room();
         let is_over = state.is_over();
         drop(state);
         drop(connection);
+        room.into_iter().for_each(Waker::wake);
         if is_over {
             self.all_done.notify_waiters();
         }
@@ -151,6 +170,18 @@ impl Inner {
         if is_over {
             self.all_done.notify_waiters();
         }
+    }
+
+    #[cfg(feature = "serve")]
+    pub(super) fn poll_room(&self, most: usize, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.served.len() < most {
+            return Poll::Ready(());
+        }
+        let replaced = state.room.replace((most, cx.waker().clone()));
+        drop(state);
+        drop(replaced);
+        Poll::Pending
     }
 
     pub(crate) fn runtime(&self) -> Option<Handle> {

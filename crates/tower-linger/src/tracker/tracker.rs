@@ -174,6 +174,12 @@ impl Tracker {
         }
     }
 
+    /// Completes when fewer than `most` connections are served. Only one task can wait for that.
+    #[cfg(feature = "serve")]
+    pub(crate) fn poll_room(&self, most: usize, cx: &std::task::Context<'_>) -> Poll<()> {
+        self.inner.poll_room(most, cx)
+    }
+
     pub(crate) fn wakeup(&self) -> Wakeup {
         Wakeup::new(self.inner.clone())
     }

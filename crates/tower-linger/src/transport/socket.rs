@@ -74,6 +74,13 @@ pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
     Some(peer.flatten()?.as_socket()?.ip().to_canonical())
 }
 
+/// Lets no further client connect to this listener, where the system can do that without harm to those whose
+/// handshake has begun. Returns whether it can.
+#[cfg(feature = "serve")]
+pub(crate) fn drop_new_handshakes(listener: &tokio::net::TcpListener) -> bool {
+    sys::drop_new_handshakes(&SockRef::from(listener))
+}
+
 /// Corks the socket: what is written next waits for the FIN and leaves with it.
 #[cfg(feature = "rustls")]
 pub(super) fn cork(stream: &impl Transport) {

@@ -24,6 +24,8 @@ use windows as handle;
 
 pub(crate) use handle::descriptor_limit;
 pub(super) use handle::{AsSocket, BorrowedSocket, as_socket};
+#[cfg(feature = "serve")]
+pub(super) use tcp::drop_new_handshakes;
 #[cfg(feature = "rustls")]
 pub(super) use tcp::{NO_SIGNAL, cork};
 pub(super) use tcp::{

@@ -10,6 +10,8 @@ use nix::libc;
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
 #[cfg(feature = "rustls")]
 use socket2::Protocol;
+#[cfg(feature = "serve")]
+use socket2::SockFilter;
 use socket2::{SockRef, Socket};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -83,6 +85,28 @@ pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize>
     // A runtime in a `thread_local!` may be dropped after this one is gone.
     let tried = UNTOUCHED.try_with(|untouched| into(&mut untouched.borrow_mut()));
     tried.unwrap_or_else(|_| into(&mut vec![0; CALL_BYTES]))
+}
+
+/// Has the kernel drop each SYN that reaches this listening socket, by a filter of classic BPF, which sees a
+/// TCP segment from its header on. Everything else passes, so that handshakes that have begun are completed.
+/// The client sends its SYN again after a second.
+#[cfg(feature = "serve")]
+pub(crate) fn drop_new_handshakes(listener: &Socket) -> bool {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_OR_ACK: u32 = 0x12;
+    const ALL: u32 = u32::MAX;
+    // Flags of `linux/bpf_common.h`; `as` because libc has them in a wider type than the kernel.
+    #[expect(clippy::cast_possible_truncation, reason = "they are 16 bits in `struct sock_filter`")]
+    let code = |code: u32| code as u16;
+    let filter = [
+        SockFilter::new(code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS), 0, 0, FLAGS),
+        SockFilter::new(code(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K), 0, 0, SYN_OR_ACK),
+        SockFilter::new(code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K), 0, 1, SYN),
+        SockFilter::new(code(libc::BPF_RET | libc::BPF_K), 0, 0, 0),
+        SockFilter::new(code(libc::BPF_RET | libc::BPF_K), 0, 0, ALL),
+    ];
+    listener.attach_filter(&filter).is_ok()
 }
 
 #[cfg(feature = "rustls")]

@@ -43,6 +43,12 @@ pub(crate) fn set_low_water(_: &Socket, _: u32) -> bool {
     false
 }
 
+/// Other systems have nothing for this that leaves the handshakes alone that have begun.
+#[cfg(feature = "serve")]
+pub(crate) fn drop_new_handshakes(_: &Socket) -> bool {
+    false
+}
+
 pub(crate) fn set_user_timeout(_: &Socket, _: Duration) {}
 
 pub(crate) fn unacked(_: &Socket) -> Option<u64> {

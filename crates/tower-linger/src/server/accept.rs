@@ -1,0 +1,114 @@
+//! The accept loop.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use super::activity::Stage;
+use super::listener::Listener;
+use crate::clock::{after, sleep_until};
+use crate::close::log;
+use crate::tracker::shutdown::ShutdownHandle;
+use crate::tracker::tracker::Tracker;
+
+/// The accept loop of one server, with what it looks at before each accept.
+pub(super) struct Accepting<L> {
+    pub(super) listener: L,
+    pub(super) tracker: Tracker,
+    pub(super) max_connections: Option<usize>,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+impl<L: Listener> Accepting<L> {
+    /// Calls `spawn` with each connection, until the shutdown is requested and none is left in the queue.
+    pub(super) async fn run(mut self, shutdown: &ShutdownHandle, mut spawn: impl FnMut(L::Io, L::Address)) {
+        let mut noticed = pin!(shutdown.noticed());
+        let mut requested = pin!(shutdown.requested());
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
+        while let Some(accepted) = poll_fn(|cx| {
+            if *self.stage.borrow() == Stage::Serving && noticed.as_mut().poll(cx).is_ready() {
+                self.stage.send_replace(Stage::Noticed);
+            }
+            if requested.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            self.poll_accept(&mut pause, cx).map(Some)
+        })
+        .await
+        {
+            self.take(accepted, &mut pause, &mut spawn);
+        }
+        self.stage.send_replace(Stage::Stopping);
+        self.empty_queue(&mut spawn).await;
+    }
+
+    /// Accepts what the kernel has accepted already. A client in the queue takes itself for connected, and
+    /// may have sent its request.
+    async fn empty_queue(mut self, spawn: &mut impl FnMut(L::Io, L::Address)) {
+        let wait = if self.listener.refuse_new() { LAST_HANDSHAKES } else { Duration::ZERO };
+        let mut over = pin!(sleep_until(after(wait)));
+        let mut pause = None;
+        while let Some(accepted) = poll_fn(|cx| match self.poll_accept(&mut pause, cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+        })
+        .await
+        {
+            self.take(accepted, &mut pause, spawn);
+        }
+    }
+
+    /// Accepts, if there is room for a connection and no pause.
+    fn poll_accept(
+        &mut self,
+        pause: &mut Option<Pin<Box<Sleep>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Accepted<L>> {
+        if let Some(sleep) = pause {
+            std::task::ready!(sleep.as_mut().poll(cx));
+            *pause = None;
+        }
+        if let Some(most) = self.max_connections {
+            std::task::ready!(self.tracker.poll_room(most, cx));
+        }
+        self.listener.poll_accept(cx)
+    }
+
+    fn take(
+        &self,
+        accepted: Accepted<L>,
+        pause: &mut Option<Pin<Box<Sleep>>>,
+        spawn: &mut impl FnMut(L::Io, L::Address),
+    ) {
+        match accepted {
+            Ok((io, address)) => spawn(io, address),
+            // The client has gone before it was accepted.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                log::failed_accept(&error);
+                *pause = Some(Box::pin(sleep_until(after(PAUSE))));
+            }
+        }
+    }
+}
+
+type Accepted<L> = io::Result<(<L as Listener>::Io, <L as Listener>::Address)>;
+
+/// Errors that accept(2) reports of the connection that it would have returned.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// How long the server accepts nothing after another error. Most often no descriptor is left (`EMFILE`), and
+/// the connection stays in the queue, so that without a pause the loop would spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the clients whose handshake has begun when the server stops have to complete it. That is a round
+/// trip, and few are longer.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(300);

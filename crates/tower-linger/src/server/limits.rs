@@ -1,0 +1,212 @@
+//! What a client may hold of a server before and between its requests.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use linger_proto::ConfigError;
+
+use crate::clock::checked_time;
+use crate::transport::descriptor_limit;
+
+/// What a client may hold of a [`serve`](crate::serve()) before and between its requests. What it may hold
+/// while its connection closes is the [`ClosePolicy`](crate::ClosePolicy)'s.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_linger::Limits;
+///
+/// // Behind a balancer that keeps idle connections for ten minutes.
+/// let limits = Limits::builder().idle_timeout(Duration::from_secs(620)).build()?;
+/// # Ok::<(), tower_linger::ConfigError>(())
+/// ```
+///
+/// # Defaults
+///
+/// | setting | default | reason |
+/// |---|---|---|
+/// | `max_connections` | 7/16 of the descriptors | with the half that may linger, a sixteenth is left for everything else |
+/// | `first_byte_timeout` | 10 s | the same as the TLS handshake: a client connects in order to ask |
+/// | `header_read_timeout` | 30 s | hyper's own; nginx's `client_header_timeout` is 60 s |
+/// | `idle_timeout` | 75 s | nginx's `keepalive_timeout`, and longer than the 60 s of AWS's balancers and of nginx as a proxy |
+/// | `keep_alive_hint` | off | nginx's default, too; a client that does not read it gains nothing |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    max_connections: Option<NonZeroUsize>,
+    first_byte_timeout: Duration,
+    header_read_timeout: Duration,
+    idle_timeout: Duration,
+    keep_alive_hint: Option<Duration>,
+}
+
+impl Limits {
+    /// Starts from the [defaults](Limits#defaults).
+    #[must_use]
+    pub fn builder() -> LimitsBuilder {
+        LimitsBuilder { limits: Self::default() }
+    }
+
+    /// Starts from these limits, so that one can be changed and the others stay.
+    #[must_use]
+    pub fn to_builder(&self) -> LimitsBuilder {
+        LimitsBuilder { limits: *self }
+    }
+
+    /// Most connections that are served at once; `None` where there is no bound.
+    #[must_use]
+    pub const fn max_connections(&self) -> Option<NonZeroUsize> {
+        self.max_connections
+    }
+
+    /// Longest time from the accept, or from the end of the TLS handshake, to the first byte.
+    #[must_use]
+    pub const fn first_byte_timeout(&self) -> Duration {
+        self.first_byte_timeout
+    }
+
+    /// Longest time from the first byte of a request to the end of its header.
+    #[must_use]
+    pub const fn header_read_timeout(&self) -> Duration {
+        self.header_read_timeout
+    }
+
+    /// Longest time without a request.
+    #[must_use]
+    pub const fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// The time in the `Keep-Alive` header; `None` where none is sent.
+    #[must_use]
+    pub const fn keep_alive_hint(&self) -> Option<Duration> {
+        self.keep_alive_hint
+    }
+}
+
+impl Default for Limits {
+    /// See the [table](Limits#defaults). The number of connections depends on the process's soft
+    /// `RLIMIT_NOFILE`, as it is now.
+    fn default() -> Self {
+        Self {
+            max_connections: descriptor_limit().map(seven_sixteenths),
+            first_byte_timeout: Duration::from_secs(10),
+            header_read_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            keep_alive_hint: None,
+        }
+    }
+}
+
+/// Builds [`Limits`].
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct LimitsBuilder {
+    limits: Limits,
+}
+
+impl LimitsBuilder {
+    /// Most connections that are served at once, upgraded ones and TLS handshakes included. Clients beyond
+    /// that wait in the kernel's queue. Connections that linger do not count: the
+    /// [`Tracker`](crate::Tracker) has a bound for those.
+    pub const fn max_connections(mut self, most: NonZeroUsize) -> Self {
+        self.limits.max_connections = Some(most);
+        self
+    }
+
+    /// Accepts any number of connections: where something in front of the server bounds them.
+    pub const fn unlimited_connections(mut self) -> Self {
+        self.limits.max_connections = None;
+        self
+    }
+
+    /// Longest time from the accept, or from the end of the TLS handshake, to the first byte. More than zero,
+    /// at most a day.
+    pub const fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.first_byte_timeout = timeout;
+        self
+    }
+
+    /// Longest time from the first byte of a request to the end of its header. For HTTP/2 it bounds the time
+    /// to the first request. More than zero, at most a day.
+    pub const fn header_read_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.header_read_timeout = timeout;
+        self
+    }
+
+    /// Longest time without a request: from the end of the last response to the first byte of the next
+    /// request. It has to be longer than the time for which a client or a balancer keeps an idle connection,
+    /// because a request that is sent when the server closes is lost. More than zero, at most a day.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle_timeout = timeout;
+        self
+    }
+
+    /// Sends `Keep-Alive: timeout=N` in responses of HTTP/1.1 that leave the connection open, so that clients
+    /// that read it close first: Node's undici and Apache's `HttpClient` do, hyper and Go do not. It is sent
+    /// in whole seconds. At least one, less than `idle_timeout`.
+    pub const fn keep_alive_hint(mut self, time: Duration) -> Self {
+        self.limits.keep_alive_hint = Some(time);
+        self
+    }
+
+    /// Checks the settings, each for itself and against each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first setting that makes no sense, and the fix.
+    pub fn build(self) -> Result<Limits, ConfigError> {
+        let limits = self.limits;
+        checked_time("first_byte_timeout", limits.first_byte_timeout)?;
+        checked_time("header_read_timeout", limits.header_read_timeout)?;
+        checked_time("idle_timeout", limits.idle_timeout)?;
+        if let Some(hint) = limits.keep_alive_hint {
+            let field = "keep_alive_hint";
+            if hint < Duration::from_secs(1) {
+                return Err(ConfigError::ZeroTime { field });
+            }
+            if hint >= limits.idle_timeout {
+                let (total_field, total) = ("idle_timeout", limits.idle_timeout);
+                return Err(ConfigError::OverTotal { field, time: hint, total_field, total });
+            }
+        }
+        Ok(limits)
+    }
+}
+
+fn seven_sixteenths(descriptors: u64) -> NonZeroUsize {
+    let most = usize::try_from(descriptors / 16 * 7).unwrap_or(usize::MAX);
+    NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_nonsense_setting_is_named_together_with_its_fix() {
+        let build = Limits::builder;
+        let second = Duration::from_secs(1);
+        let cases = [
+            (
+                build().first_byte_timeout(Duration::ZERO),
+                "first_byte_timeout is zero: give it more than zero",
+            ),
+            (build().header_read_timeout(Duration::MAX), "header_read_timeout is 18446744073709551615"),
+            (build().idle_timeout(Duration::ZERO), "idle_timeout is zero: give it more than zero"),
+            (build().keep_alive_hint(Duration::from_millis(999)), "keep_alive_hint is zero"),
+            (
+                build().idle_timeout(second).keep_alive_hint(second),
+                "keep_alive_hint (1s) is over idle_timeout (1s): lower keep_alive_hint or raise idle_timeout",
+            ),
+        ];
+        for (builder, message) in cases {
+            let error = builder.build().expect_err(message).to_string();
+            assert!(error.starts_with(message), "{error:?} does not start with {message:?}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_pass_their_own_checks_and_leave_a_sixteenth_of_the_descriptors() {
+        assert_eq!(Limits::builder().build(), Ok(Limits::default()));
+        assert_eq!([0, 16, 1024].map(|descriptors| seven_sixteenths(descriptors).get()), [1, 7, 448]);
+    }
+}

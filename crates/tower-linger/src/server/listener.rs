@@ -1,0 +1,86 @@
+//! What a server accepts connections from.
+
+use std::fmt::Debug;
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpListener;
+
+use crate::transport::Transport;
+
+/// Accepts the connections of a [`serve`](crate::serve()): a tokio listener, or one of your own around it.
+///
+/// ```
+/// use std::io;
+/// use std::net::SocketAddr;
+/// use std::task::{Context, Poll, ready};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tower_linger::Listener;
+///
+/// /// Accepts only from this host.
+/// struct Local(TcpListener);
+///
+/// impl Listener for Local {
+///     type Io = TcpStream;
+///     type Address = SocketAddr;
+///
+///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+///         loop {
+///             match ready!(self.0.poll_accept(cx)) {
+///                 Ok((_, address)) if !address.ip().is_loopback() => continue,
+///                 accepted => return Poll::Ready(accepted),
+///             }
+///         }
+///     }
+/// }
+/// ```
+pub trait Listener: Send + 'static {
+    /// An accepted connection.
+    type Io: Transport;
+    /// Where it comes from.
+    type Address: Clone + Debug + Send + Sync + 'static;
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of accepting. The server survives them: see [`serve`](crate::serve()).
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Address)>>;
+
+    /// Lets no further client connect, while those whose handshake has begun still come in. Returns whether
+    /// the system can do that. The default cannot. A listener around another one passes it on.
+    ///
+    /// A socket that is closed while it listens resets what the kernel has accepted and the server has not.
+    /// So the server calls this when it stops, and accepts what is left before it drops the listener.
+    fn refuse_new(&mut self) -> bool {
+        false
+    }
+}
+
+/// The connections get `TCP_NODELAY`, as nginx's do: a response that leaves in two parts must not wait for a
+/// delayed acknowledgement of the first.
+impl Listener for TcpListener {
+    type Io = tokio::net::TcpStream;
+    type Address = std::net::SocketAddr;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Address)>> {
+        let accepted = std::task::ready!(TcpListener::poll_accept(self, cx))?;
+        // It fails where the client has gone already; the first read will tell.
+        let _ = accepted.0.set_nodelay(true);
+        Poll::Ready(Ok(accepted))
+    }
+
+    fn refuse_new(&mut self) -> bool {
+        crate::transport::drop_new_handshakes(self)
+    }
+}
+
+#[cfg(unix)]
+impl Listener for tokio::net::UnixListener {
+    type Io = tokio::net::UnixStream;
+    type Address = tokio::net::unix::SocketAddr;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Address)>> {
+        tokio::net::UnixListener::poll_accept(self, cx)
+    }
+}
