@@ -4,8 +4,9 @@
 //! replica KIND ADDRESS NOTICE_MILLISECONDS [CERTIFICATE_FILE KEY_FILE]
 //! ```
 //!
-//! `KIND` is `bare` (`axum::serve` with its graceful shutdown), or `layered` (the same with the layer). Every
-//! answer carries the process's id in `x-replica`, so that a client knows who answered.
+//! `KIND` is `bare` (`axum::serve` with its graceful shutdown), `layered` (the same with the layer), or `serve`
+//! (`tower_linger::serve`, with this notice). Every answer carries the process's id in `x-replica`, so that a
+//! client knows who answered.
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
@@ -44,7 +45,7 @@ mod unix {
     use tokio_rustls::rustls::pki_types::pem::PemObject as _;
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tower_linger::axum::{LingerListener, TlsLingerListener};
-    use tower_linger::{LingerLayer, RequestLayer, Shutdown, ShutdownHandle};
+    use tower_linger::{LingerLayer, RequestLayer, Shutdown, ShutdownHandle, Tracker};
 
     type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -103,7 +104,8 @@ mod unix {
         match args.kind.as_str() {
             "bare" => bare(tcp, args.tls, terminate).await,
             "layered" => layered(tcp, args.tls, terminate).await,
-            kind => Err(format!("there is no kind {kind:?}; {:?} is for none", args.notice).into()),
+            "serve" => serve(tcp, args.tls, args.notice).await,
+            kind => Err(format!("there is no kind {kind:?}").into()),
         }
     }
 
@@ -149,6 +151,17 @@ mod unix {
         Ok(served.ok_or("requests were cut at the deadline")??)
     }
 
+    /// `tower_linger::serve`, with a notice that begins at the signal.
+    async fn serve(tcp: TcpListener, tls: Option<ServerConfig>, notice: Duration) -> Result<()> {
+        let shutdown = Shutdown::new(Tracker::new(), LIMIT).with_notice(notice).on_signals()?;
+        let mut serve = tower_linger::serve(tcp, app(Some(shutdown.handle()))).graceful(shutdown);
+        if let Some(tls) = tls {
+            serve = serve.tls(tls);
+        }
+        serve.await;
+        Ok(())
+    }
+
     fn app(shutdown: Option<ShutdownHandle>) -> Router {
         let id = HeaderValue::from(std::process::id());
         Router::new()
@@ -156,12 +169,18 @@ mod unix {
             .route("/echo", post(echo))
             .route("/upload", put(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n")))
             .route("/socket", any(upgrade))
-            .route("/ready", get(async || "ready\n"))
+            .route("/ready", get(ready))
             .with_state(shutdown)
             .layer(map_response(move |mut response: Response| {
                 response.headers_mut().insert("x-replica", id.clone());
                 std::future::ready(response)
             }))
+    }
+
+    /// Fails when the server is about to end, so that a balancer which asks takes the next replica.
+    async fn ready(State(shutdown): State<Option<ShutdownHandle>>) -> StatusCode {
+        let is_ending = shutdown.is_some_and(|shutdown| shutdown.is_noticed());
+        if is_ending { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
     }
 
     async fn echo(body: Bytes) -> Bytes {
@@ -171,7 +190,7 @@ mod unix {
 
     async fn upgrade(upgrade: WebSocketUpgrade, State(shutdown): State<Option<ShutdownHandle>>) -> Response {
         upgrade.on_upgrade(async move |socket| match shutdown {
-            Some(shutdown) => session(socket, shutdown.requested()).await,
+            Some(shutdown) => session(socket, shutdown.noticed()).await,
             None => session(socket, std::future::pending()).await,
         })
     }

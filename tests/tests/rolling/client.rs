@@ -30,7 +30,7 @@ const HTTP2_CONNECTIONS: usize = 4;
 /// Then the client opens a new connection, so that some are new at any time.
 const HTTP2_REQUESTS: usize = 100;
 /// More than the buffers between a client and a replica hold.
-const UPLOAD: usize = 4 << 20;
+const UPLOAD: usize = 1 << 20;
 
 /// The protocol that a client speaks. Exhaustive: a new variant is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,8 @@ impl Door {
         };
         let sent = sender.try_send_request(request).await;
         let answer = answer(sent.map_err(failed)?).await.map_err(lost)?;
-        if sender.ready().await.is_ok() {
+        // After a refused upload the connection cannot go on.
+        if answer.0.is_success() && sender.ready().await.is_ok() {
             kept().push(sender);
         }
         Ok(answer)

@@ -88,7 +88,7 @@ fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
     let (folder, pem) = (folder.display(), replicas.folder().display());
     let tls = if replicas.is_tls() {
         format!("ssl verify required ca-file {pem}/authority verifyhost localhost sni str(localhost) \
-             alpn h2,http/1.1 check-alpn http/1.1 ws h1")
+             alpn http/1.1")
     } else {
         String::new()
     };
@@ -105,7 +105,7 @@ fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
 defaults
     mode http
     log global
-    log-format \"request %ST %ts %HM %HP %HV %s retries:%rc %Tr/%Ta\"
+    log-format \"request %ST %ts %HM %HP %HV %s retries:%rc %Tr/%Ta %bi:%bp at %tr\"
     timeout connect 5s
     timeout client 60s
     timeout server 60s
@@ -120,11 +120,7 @@ backend replicas
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
-    default-server check inter {}ms fall 1 rise 1
-{servers}",
-        CHECKS.as_millis()
+    default-server check inter 1s fastinter 200ms fall 3 rise 1
+{servers}"
     )
 }
-
-/// Between two checks of a replica. A notice has to be longer than a few of them.
-const CHECKS: Duration = Duration::from_millis(50);

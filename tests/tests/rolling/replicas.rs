@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Bare,
     /// The same with the layer.
     Layered,
+    /// `tower_linger::serve`, with a notice.
+    Serve,
 }
 
 /// How the replicas are started, and those that run.
@@ -66,6 +68,7 @@ impl Replicas {
         self.kind
     }
 
+    pub(super) fn id(&self, index: usize) -> u32 { self.running[index].id().expect("runs") }
     pub(super) fn is_tls(&self) -> bool {
         self.is_tls
     }
@@ -101,6 +104,7 @@ impl Replicas {
         let kind = match self.kind {
             Kind::Bare => "bare",
             Kind::Layered => "layered",
+            Kind::Serve => "serve",
         };
         let (address, notice) = (address(index), self.notice.as_millis().to_string());
         let mut command = Command::new(env!("CARGO_BIN_EXE_replica"));

@@ -1,6 +1,6 @@
 //! What the clients of a test have seen, all together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,7 +38,8 @@ pub(super) struct Count {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     counts: Arc<Mutex<BTreeMap<(&'static str, Traffic), Count>>>,
-    replicas: watch::Sender<HashSet<u32>>,
+    /// How often each process has answered.
+    replicas: watch::Sender<HashMap<u32, usize>>,
 }
 
 impl Tally {
@@ -50,7 +51,7 @@ impl Tally {
     pub(super) fn answered(&self, door: &'static str, traffic: Traffic, replica: Option<u32>) {
         self.counts().entry((door, traffic)).or_default().answered += 1;
         if let Some(replica) = replica {
-            self.replicas.send_if_modified(|replicas| replicas.insert(replica));
+            self.replicas.send_modify(|replicas| *replicas.entry(replica).or_default() += 1);
         }
     }
 
@@ -62,15 +63,15 @@ impl Tally {
         self.counts().entry((door, traffic)).or_default().moved += 1;
     }
 
-    /// Waits until this process has answered a request.
+    /// Waits until this process has answered so many requests.
     ///
     /// # Panics
     ///
     /// If it does not within 30 seconds.
-    pub(super) async fn answered_by(&self, replica: u32) {
+    pub(super) async fn answered_by(&self, replica: u32, times: usize) {
         let mut replicas = self.replicas.subscribe();
-        let answered = replicas.wait_for(|replicas| replicas.contains(&replica));
-        let answered = timeout(PATIENCE, answered).await;
+        let has_answered = |replicas: &HashMap<u32, usize>| replicas.get(&replica).copied().unwrap_or(0) >= times;
+        let answered = timeout(PATIENCE, replicas.wait_for(has_answered)).await;
         drop(answered.unwrap_or_else(|_| panic!("process {replica} answers nothing: {self}")));
     }
 
