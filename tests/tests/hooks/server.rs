@@ -39,6 +39,8 @@ pub(crate) enum Hook {
     HyperErrors,
     /// The same with `LingerLayer::wrap`.
     Wrap,
+    /// `tower_linger::serve`, which is such a loop.
+    Serve,
 }
 
 impl Hook {
@@ -66,6 +68,7 @@ impl Tls {
 /// A server in a runtime of its own. Ending the runtime stands for the end of the server's process.
 pub(crate) struct Server {
     address: SocketAddr,
+    pub(crate) allows_half_close: bool,
     tls: Option<Tls>,
     linger: Option<LingerLayer>,
     /// Of axum-server only, which has its own deadline.
@@ -103,10 +106,12 @@ impl Server {
                 Hook::Layer | Hook::HyperErrors | Hook::Wrap => {
                     own_loop(hook, listener, acceptor, layer, app).await;
                 }
+                Hook::Serve => serve(listener, acceptor, layer, app).await,
                 Hook::AxumServer => unreachable!("it has a handle"),
             }
         });
-        Self { address, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
+        let allows_half_close = hook == Hook::Serve;
+        Self { address, allows_half_close, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
     }
 
     pub(crate) async fn connect(&self, receive_buffer: Option<u32>) -> Client {
@@ -199,6 +204,14 @@ where
     }
 }
 
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, linger: Option<LingerLayer>, app: Router) {
+    let server = tower_linger::serve(listener, app).linger(linger.expect("it is never bare"));
+    match tls {
+        None => server.await,
+        Some(tls) => server.tls(tls.config().clone()).await,
+    };
+}
+
 async fn own_loop(
     hook: Hook,
     listener: TcpListener,
@@ -208,7 +221,9 @@ async fn own_loop(
 ) {
     let mut http = Http::new(app);
     let running = match (hook, linger, tls) {
-        (Hook::Axum | Hook::AxumServer | Hook::Tonic, ..) => unreachable!("these own their loop"),
+        (Hook::Axum | Hook::AxumServer | Hook::Tonic | Hook::Serve, ..) => {
+            unreachable!("these own their loop")
+        }
         (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http),
         (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, Some(tls)) => {
             accept_loop(listener, BareTls::new(tls, http))

@@ -34,7 +34,7 @@ const fn watched(name: &'static str, hook: Hook) -> Row {
 }
 
 /// Each server alone, followed by the lines that are compared with it.
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     bare("`axum::serve`, bare", Hook::Axum),
     layered("with `LingerListener`, `TlsLingerListener`", Hook::Axum),
     watched("with these and `RequestLayer`", Hook::Axum),
@@ -49,6 +49,7 @@ const ROWS: [Row; 14] = [
     layered("with `LingerLayer::classify(HyperErrors)`", Hook::HyperErrors),
     layered("with `LingerLayer::wrap`", Hook::Wrap),
     watched("with `LingerLayer::wrap` and `RequestLayer`", Hook::Wrap),
+    layered("with `serve`", Hook::Serve),
 ];
 
 /// The parts of the table.

@@ -16,7 +16,8 @@ use crate::{files, read, repository};
 
 /// The first module of each path in the crate, room by room. A connection is wrapped, served, closed and
 /// counted; a transport and the clock serve all of that.
-const ROOMS: [&[&str]; 6] = [
+const ROOMS: [&[&str]; 7] = [
+    &["server"],
     &["layer", "service", "adapter", "tls"],
     &["http"],
     &["serve"],

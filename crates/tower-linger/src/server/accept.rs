@@ -2,8 +2,9 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,18 +19,28 @@ use crate::tracker::tracker::Tracker;
 
 /// The accept loop of one server, with what it looks at before each accept.
 pub(super) struct Accepting<L> {
-    pub(super) listener: L,
-    pub(super) tracker: Tracker,
-    pub(super) max_connections: Option<usize>,
-    pub(super) stage: watch::Sender<Stage>,
+    listener: L,
+    tracker: Tracker,
+    max_connections: Option<NonZeroUsize>,
+    stage: watch::Sender<Stage>,
+    /// Running after an error.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<L: Listener> Accepting<L> {
+    pub(super) fn new(
+        listener: L,
+        tracker: Tracker,
+        max_connections: Option<NonZeroUsize>,
+        stage: watch::Sender<Stage>,
+    ) -> Self {
+        Self { listener, tracker, max_connections, stage, pause: None }
+    }
+
     /// Calls `spawn` with each connection, until the shutdown is requested and none is left in the queue.
     pub(super) async fn run(mut self, shutdown: &ShutdownHandle, mut spawn: impl FnMut(L::Io, L::Address)) {
         let mut noticed = pin!(shutdown.noticed());
         let mut requested = pin!(shutdown.requested());
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
         while let Some(accepted) = poll_fn(|cx| {
             if *self.stage.borrow() == Stage::Serving && noticed.as_mut().poll(cx).is_ready() {
                 self.stage.send_replace(Stage::Noticed);
@@ -37,11 +48,12 @@ impl<L: Listener> Accepting<L> {
             if requested.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            self.poll_accept(&mut pause, cx).map(Some)
+            ready!(self.poll_room(cx));
+            self.listener.poll_accept(cx).map(Some)
         })
         .await
         {
-            self.take(accepted, &mut pause, &mut spawn);
+            self.take(accepted, &mut spawn);
         }
         self.stage.send_replace(Stage::Stopping);
         self.empty_queue(&mut spawn).await;
@@ -49,51 +61,53 @@ impl<L: Listener> Accepting<L> {
 
     /// Accepts what the kernel has accepted already. A client in the queue takes itself for connected, and
     /// may have sent its request.
-    async fn empty_queue(mut self, spawn: &mut impl FnMut(L::Io, L::Address)) {
-        let wait = if self.listener.refuse_new() { LAST_HANDSHAKES } else { Duration::ZERO };
+    async fn empty_queue(self, spawn: &mut impl FnMut(L::Io, L::Address)) {
+        let mut refusing = Refusing(self);
+        let refuses = refusing.0.listener.set_refuses_new(true);
+        let wait = if refuses { LAST_HANDSHAKES } else { Duration::ZERO };
         let mut over = pin!(sleep_until(after(wait)));
-        let mut pause = None;
-        while let Some(accepted) = poll_fn(|cx| match self.poll_accept(&mut pause, cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+        while let Some(accepted) = poll_fn(|cx| {
+            // Until there is room nobody knows whether the queue is empty.
+            ready!(refusing.0.poll_room(cx));
+            match refusing.0.listener.poll_accept(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+            }
         })
         .await
         {
-            self.take(accepted, &mut pause, spawn);
+            refusing.0.take(accepted, spawn);
         }
     }
 
-    /// Accepts, if there is room for a connection and no pause.
-    fn poll_accept(
-        &mut self,
-        pause: &mut Option<Pin<Box<Sleep>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Accepted<L>> {
-        if let Some(sleep) = pause {
-            std::task::ready!(sleep.as_mut().poll(cx));
-            *pause = None;
+    /// Completes when there is room for a connection, and no pause.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
         }
-        if let Some(most) = self.max_connections {
-            std::task::ready!(self.tracker.poll_room(most, cx));
-        }
-        self.listener.poll_accept(cx)
+        self.max_connections.map_or(Poll::Ready(()), |most| self.tracker.poll_room(most, cx))
     }
 
-    fn take(
-        &self,
-        accepted: Accepted<L>,
-        pause: &mut Option<Pin<Box<Sleep>>>,
-        spawn: &mut impl FnMut(L::Io, L::Address),
-    ) {
+    fn take(&mut self, accepted: Accepted<L>, spawn: &mut impl FnMut(L::Io, L::Address)) {
         match accepted {
             Ok((io, address)) => spawn(io, address),
             // The client has gone before it was accepted.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 log::failed_accept(&error);
-                *pause = Some(Box::pin(sleep_until(after(PAUSE))));
+                self.pause = Some(Box::pin(sleep_until(after(PAUSE))));
             }
         }
+    }
+}
+
+/// Takes the refusal back when it is dropped: other processes may have the same socket.
+struct Refusing<L: Listener>(Accepting<L>);
+
+impl<L: Listener> Drop for Refusing<L> {
+    fn drop(&mut self) {
+        self.0.listener.set_refuses_new(false);
     }
 }
 

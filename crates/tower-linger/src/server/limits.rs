@@ -40,13 +40,11 @@ pub struct Limits {
 
 impl Limits {
     /// Starts from the [defaults](Limits#defaults).
-    #[must_use]
     pub fn builder() -> LimitsBuilder {
         LimitsBuilder { limits: Self::default() }
     }
 
     /// Starts from these limits, so that one can be changed and the others stay.
-    #[must_use]
     pub fn to_builder(&self) -> LimitsBuilder {
         LimitsBuilder { limits: *self }
     }

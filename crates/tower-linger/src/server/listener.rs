@@ -47,12 +47,19 @@ pub trait Listener: Send + 'static {
     /// Those of accepting. The server survives them: see [`serve`](crate::serve()).
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Address)>>;
 
-    /// Lets no further client connect, while those whose handshake has begun still come in. Returns whether
-    /// the system can do that. The default cannot. A listener around another one passes it on.
+    /// Lets no further client connect while `refuses` is set; those whose handshake has begun still come in.
+    /// Returns whether the system can do that. The default cannot. A listener around another one passes it
+    /// on.
     ///
     /// A socket that is closed while it listens resets what the kernel has accepted and the server has not.
-    /// So the server calls this when it stops, and accepts what is left before it drops the listener.
-    fn refuse_new(&mut self) -> bool {
+    /// So the server sets this when it stops, accepts what is left, and takes it back before it drops the
+    /// listener.
+    ///
+    /// A socket that other processes listen on, too, as systemd's socket activation hands it out, is better
+    /// left alone: it is not closed with this process, and if the process were killed in between, it would
+    /// refuse clients for the others. Wrap such a socket in a listener that keeps this default.
+    fn set_refuses_new(&mut self, refuses: bool) -> bool {
+        let _ = refuses;
         false
     }
 }
@@ -70,8 +77,8 @@ impl Listener for TcpListener {
         Poll::Ready(Ok(accepted))
     }
 
-    fn refuse_new(&mut self) -> bool {
-        crate::transport::drop_new_handshakes(self)
+    fn set_refuses_new(&mut self, refuses: bool) -> bool {
+        crate::transport::drop_new_handshakes(self, refuses)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,12 +170,8 @@ where
             announcements: Arc::new(Announcements { shutdown: handle.clone(), keep_alive }),
             stage: stage.subscribe(),
         };
-        let accepting = Accepting {
-            listener: self.listener,
-            tracker: shutdown.tracker().clone(),
-            max_connections: self.limits.max_connections().map(NonZeroUsize::get),
-            stage: stage.clone(),
-        };
+        let (tracker, most) = (shutdown.tracker().clone(), self.limits.max_connections());
+        let accepting = Accepting::new(self.listener, tracker, most, stage.clone());
         #[cfg(feature = "rustls")]
         let tls = self.tls.map(|acceptor| linger.clone().tls(acceptor));
         let accepted = accepting.run(&handle, move |io, address| {

@@ -112,7 +112,8 @@ impl Shutdown {
     /// Outside of a tokio runtime, or in one without I/O.
     #[cfg(feature = "serve")]
     pub fn on_signals(self) -> io::Result<Self> {
-        signals::request_at_each(&self.handle)?;
+        let handle = self.handle();
+        signals::at_each(move || handle.request())?;
         Ok(self)
     }
 

@@ -2,31 +2,29 @@
 
 use std::io;
 
-use crate::tracker::shutdown::ShutdownHandle;
-
-/// Installs the handlers now, and requests the shutdown at each signal.
+/// Installs the handlers now, and calls `request` at each signal.
 #[cfg(unix)]
-pub(super) fn request_at_each(handle: &ShutdownHandle) -> io::Result<()> {
+pub(super) fn at_each(request: impl Fn() + Clone + Send + Sync + 'static) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let (mut signals, handle) = (signal(kind)?, handle.clone());
+        let (mut signals, request) = (signal(kind)?, request.clone());
         spawn(async move {
             while signals.recv().await.is_some() {
-                handle.request();
+                request();
             }
         });
     }
     Ok(())
 }
 
-/// Installs the handler now, and requests the shutdown at each Ctrl-C.
+/// Installs the handler now, and calls `request` at each Ctrl-C.
 #[cfg(windows)]
-pub(super) fn request_at_each(handle: &ShutdownHandle) -> io::Result<()> {
-    let (mut signals, handle) = (tokio::signal::windows::ctrl_c()?, handle.clone());
+pub(super) fn at_each(request: impl Fn() + Clone + Send + Sync + 'static) -> io::Result<()> {
+    let mut signals = tokio::signal::windows::ctrl_c()?;
     spawn(async move {
         while signals.recv().await.is_some() {
-            handle.request();
+            request();
         }
     });
     Ok(())

@@ -2,6 +2,8 @@
 //! the waiting closes wait for.
 
 use std::net::IpAddr;
+#[cfg(feature = "serve")]
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "serve")]
 use std::task::Poll;
@@ -32,7 +34,7 @@ pub(crate) struct State {
     deadline: Option<Instant>,
     /// Who waits until fewer connections than this are served.
     #[cfg(feature = "serve")]
-    room: Option<(usize, Waker)>,
+    room: Option<(NonZeroUsize, Waker)>,
     /// Where a connection was served last. A close that is dropped outside of any runtime goes on there.
     runtime: Option<Handle>,
     pub(super) ended: Summary,
@@ -78,7 +80,7 @@ impl State {
     /// Who has waited for room, if there is some now.
     fn has_room(&mut self) -> Option<Waker> {
         #[cfg(feature = "serve")]
-        return self.room.take_if(|(most, _)| self.served.len() < *most).map(|(_, waker)| waker);
+        return self.room.take_if(|(most, _)| self.served.len() < most.get()).map(|(_, waker)| waker);
         #[cfg(not(feature = "serve"))]
         None
     }
@@ -173,9 +175,9 @@ impl Inner {
     }
 
     #[cfg(feature = "serve")]
-    pub(super) fn poll_room(&self, most: usize, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_room(&self, most: NonZeroUsize, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.served.len() < most {
+        if state.served.len() < most.get() {
             return Poll::Ready(());
         }
         let replaced = state.room.replace((most, cx.waker().clone()));

@@ -176,7 +176,7 @@ impl Tracker {
 
     /// Completes when fewer than `most` connections are served. Only one task can wait for that.
     #[cfg(feature = "serve")]
-    pub(crate) fn poll_room(&self, most: usize, cx: &std::task::Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_room(&self, most: NonZeroUsize, cx: &std::task::Context<'_>) -> Poll<()> {
         self.inner.poll_room(most, cx)
     }
 

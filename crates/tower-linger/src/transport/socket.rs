@@ -75,10 +75,10 @@ pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
 }
 
 /// Lets no further client connect to this listener, where the system can do that without harm to those whose
-/// handshake has begun. Returns whether it can.
+/// handshake has begun, or lets them connect again. Returns whether it can.
 #[cfg(feature = "serve")]
-pub(crate) fn drop_new_handshakes(listener: &tokio::net::TcpListener) -> bool {
-    sys::drop_new_handshakes(&SockRef::from(listener))
+pub(crate) fn drop_new_handshakes(listener: &tokio::net::TcpListener, drops: bool) -> bool {
+    sys::drop_new_handshakes(&SockRef::from(listener), drops)
 }
 
 /// Corks the socket: what is written next waits for the FIN and leaves with it.

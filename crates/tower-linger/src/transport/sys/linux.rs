@@ -89,9 +89,12 @@ pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize>
 
 /// Has the kernel drop each SYN that reaches this listening socket, by a filter of classic BPF, which sees a
 /// TCP segment from its header on. Everything else passes, so that handshakes that have begun are completed.
-/// The client sends its SYN again after a second.
+/// The client sends its SYN again after a second. Without `drops` it takes the filter away.
 #[cfg(feature = "serve")]
-pub(crate) fn drop_new_handshakes(listener: &Socket) -> bool {
+pub(crate) fn drop_new_handshakes(listener: &Socket, drops: bool) -> bool {
+    if !drops {
+        return listener.detach_filter().is_ok();
+    }
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
     const SYN_OR_ACK: u32 = 0x12;

@@ -45,7 +45,7 @@ pub(crate) fn set_low_water(_: &Socket, _: u32) -> bool {
 
 /// Other systems have nothing for this that leaves the handshakes alone that have begun.
 #[cfg(feature = "serve")]
-pub(crate) fn drop_new_handshakes(_: &Socket) -> bool {
+pub(crate) fn drop_new_handshakes(_: &Socket, _: bool) -> bool {
     false
 }
 

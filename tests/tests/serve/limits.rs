@@ -1,0 +1,127 @@
+//! What a client may hold before and between its requests.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, put};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tower_linger::Limits;
+
+use crate::scene::{Running, SECOND, app};
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_nothing_is_closed_after_the_first_byte_timeout() {
+    let server = Running::limited(Limits::default());
+    let began = Instant::now();
+    let client = server.network.connect();
+    assert!(client.end().await.is_empty());
+    assert_eq!(began.elapsed(), 10 * SECOND);
+    server.tracker.wait().await;
+    assert_eq!(server.tracker.summary().to_string(), "1 closed: peer_closed 1");
+}
+
+/// Each byte of the head would begin the time anew, if it were an idle timeout.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_closed_after_the_header_read_timeout() {
+    let server = Running::limited(Limits::default());
+    let mut client = server.network.connect();
+    let began = Instant::now();
+    client.send("GET / HTTP/1.1\r\n").await;
+    for second in 1..30 {
+        sleep_until(began + second * SECOND).await;
+        client.send("a: b\r\n").await;
+    }
+    assert!(client.end().await.is_empty());
+    assert_eq!(began.elapsed(), 30 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_after_the_idle_timeout_counted_from_its_last_response() {
+    let server = Running::limited(Limits::default());
+    let mut client = server.network.connect();
+    let began = Instant::now();
+    let _hello = client.get().await;
+    sleep_until(began + 74 * SECOND).await;
+    let _hello = client.get().await;
+    assert!(client.end().await.is_empty());
+    assert_eq!(began.elapsed(), (74 + 75) * SECOND);
+}
+
+/// The header's time begins with the first byte of a request, not with the wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_has_the_whole_header_read_timeout_for_its_next_request() {
+    let server = Running::limited(Limits::default());
+    let mut client = server.network.connect();
+    let began = Instant::now();
+    let _hello = client.get().await;
+    sleep_until(began + 70 * SECOND).await;
+    client.send("GET / HTTP/1.1\r\n").await;
+    sleep_until(began + 99 * SECOND).await;
+    client.send("Host: a\r\n\r\n").await;
+    let _hello = client.answer().await;
+    client.send("GET").await;
+    assert!(client.end().await.is_empty());
+    assert_eq!(began.elapsed(), (99 + 30) * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_long_is_not_timed_out() {
+    let done = Arc::new(Notify::new());
+    let (slow, upload) = (
+        done.clone(),
+        put(async |body: Body| axum::body::to_bytes(body, 9).await.map_or("cut", |_| "hello")),
+    );
+    let app = Router::new()
+        .route(
+            "/slow",
+            get(async move || {
+                slow.notified().await;
+                "hello"
+            }),
+        )
+        .route("/upload", upload);
+    let server = Running::start(app, Limits::default(), Duration::ZERO, 10 * SECOND);
+    let mut client = server.network.connect();
+    let hour = Instant::now() + 3600 * SECOND;
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    sleep_until(hour).await;
+    done.notify_one();
+    let _hello = client.answer().await;
+    client.send("PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na").await;
+    sleep_until(hour + 3600 * SECOND).await;
+    client.send("b").await;
+    let _hello = client.answer().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keep_alive_hint_is_sent_where_the_connection_stays() {
+    let limits = Limits::builder().keep_alive_hint(70 * SECOND).build().expect("it makes sense");
+    let server = Running::limited(limits);
+    let mut client = server.network.connect();
+    assert!(client.get().await.contains("\r\nkeep-alive: timeout=70\r\n"));
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    assert!(!client.answer().await.contains("keep-alive"));
+    let server = Running::limited(Limits::default());
+    assert!(!server.network.connect().get().await.contains("keep-alive"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_beyond_the_bound_waits_until_another_is_not_served_any_more() {
+    let two = NonZeroUsize::new(2).expect("it is not zero");
+    let limits = Limits::builder().max_connections(two).build().expect("it makes sense");
+    let server = Running::start(app(), limits, Duration::ZERO, 10 * SECOND);
+    let (mut first, mut second) = (server.network.connect(), server.network.connect());
+    let _hellos = (first.get().await, second.get().await);
+    let mut third = server.network.connect();
+    third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(timeout(SECOND, third.answer()).await.is_err(), "it is served beyond the bound");
+    assert_eq!(server.tracker.served(), 2);
+    // The first has got everything. It lingers, because its client does not close, and does not count.
+    first.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let _hellos = (first.answer().await, third.answer().await);
+    assert_eq!((server.tracker.served(), server.tracker.closing()), (2, 1));
+}
