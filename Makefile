@@ -63,6 +63,7 @@ portable: ## The code for systems other than Linux, tested on Linux
 examples: ## Each example server is started, used by curl and stopped: needs curl, openssl and strace
 	cargo build --workspace --all-features --examples
 	sh tests/examples.sh
+	python3 -B tests/reference_server.py
 
 foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
 	$(SUITES) --test foreign --test behind_nginx

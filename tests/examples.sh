@@ -12,10 +12,12 @@ stop() {
 }
 trap stop EXIT
 
-start() { # NAME
+start() { # NAME ARGUMENT...
     : >"$log"
+    name=$1
+    shift
     # In the foreground: else timeout passes a signal on twice, and a second one cuts what is being served.
-    timeout --foreground 60 "${CARGO_TARGET_DIR:-target}/debug/examples/$1" 127.0.0.1:0 >"$log" 2>&1 &
+    timeout --foreground 60 "${CARGO_TARGET_DIR:-target}/debug/examples/$name" 127.0.0.1:0 "$@" >"$log" 2>&1 &
     server=$!
     tries=0
     until grep -q '^listening on ' "$log"; do
@@ -218,6 +220,79 @@ grep -qx 'slow, but whole' "$answer.slow" && grep -qx 'too large, said the handl
 grep -qx '2 closed: peer_closed 2' "$log" || { echo 'graceful_shutdown lost count'; cat "$log"; exit 1; }
 rm "$answer" "$answer.slow"
 echo 'graceful_shutdown: ok'
+
+# A policy from a file and the environment, read again at SIGHUP; a bad file keeps the old one.
+config=$(mktemp)
+hang_up() { # TEXT that the server prints then
+    kill -HUP "$(pgrep -P "$server")"
+    await "$1" "$log"
+}
+silent_client() { # reads the answer and its end, and stays until the server releases the connection
+    timeout 20 python3 - "$address" "$log" <<'PYTHON'
+import socket, sys, time
+host, port = sys.argv[1].split(":")
+closes = lambda: sum(" drained=" in line for line in open(sys.argv[2]))
+before = closes()
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+while client.recv(65536):
+    pass
+while closes() == before:
+    time.sleep(0.05)
+PYTHON
+}
+cat >"$config" <<'TOML'
+drain_limit = "10s"
+drain_idle_timeout = "200ms"
+early_release = 3
+TOML
+export LINGER_DRAIN_LIMIT_BYTES=64MiB LINGER_EARLY_RELEASE=off
+start config --config "$config"
+bounds='flush_idle_timeout 10s, flush_limit 60s, drain_idle_timeout 200ms, drain_limit 10s'
+await "^policy: $bounds, drain_limit_bytes 64MiB$" "$log"
+silent_client
+await '^Id-- drained=0' "$log"
+printf 'drain_limit = "10s"\n\nwithout_drian = true\n' >"$config"
+hang_up "^error: $config:3: there is no setting \"without_drian\": use one of .* (the policy stays as it was)$"
+silent_client
+[ "$(grep -c '^Id-- drained=0' "$log")" -eq 2 ] || { echo 'a bad file changed the policy'; cat "$log"; exit 1; }
+echo 'without_drain = true' >"$config"
+hang_up '^policy: .*, drain_limit_bytes 64MiB, without_drain$'
+silent_client
+await '^Nd-- drained=0' "$log"
+kill -INT "$server"
+wait "$server"
+server=
+unset LINGER_DRAIN_LIMIT_BYTES LINGER_EARLY_RELEASE
+echo 'config: ok'
+
+# Bad configuration: one line that names the place, the key and the fix.
+refused() { # MESSAGE, of what is in the file
+    if timeout 20 "${CARGO_TARGET_DIR:-target}/debug/examples/config" 127.0.0.1:0 --config "$config" >"$log" 2>&1; then
+        echo "accepted: $(cat "$config")"
+        exit 1
+    fi
+    [ "$(cat "$log")" = "error: $1" ] || { echo "instead of: error: $1"; cat "$log"; exit 1; }
+}
+keys='flush_idle_timeout, flush_limit, drain_idle_timeout, drain_limit, drain_limit_bytes, drain_min_rate'
+keys="$keys, await_close_notify, peer_closes_first, without_half_close, without_drain, early_release, at_limit"
+keys="$keys, orphan_timeout, write_idle_timeout"
+duration='give it a duration with its unit, such as "30s" or "500ms"'
+printf '# A comment.\ndrain_limt = "10s"\n' >"$config"
+refused "$config:2: there is no setting \"drain_limt\": use one of $keys"
+printf '\n\ndrain_limit = 10\n' >"$config"
+refused "$config:3: drain_limit is \"10\": $duration"
+echo 'drain_limit_bytes = "plenty"' >"$config"
+refused "$config:1: drain_limit_bytes is \"plenty\": give it a size, such as \"64MiB\", or a number of bytes"
+echo 'drain_idle_timeout = "40s"' >"$config"
+refused "$config: drain_idle_timeout (40s) is over drain_limit (30s): lower drain_idle_timeout or raise drain_limit"
+export LINGER_DRAIN_LIMIT=60
+echo 'drain_idle_timeout = "20s"' >"$config"
+refused "environment: drain_limit is \"60\": $duration"
+unset LINGER_DRAIN_LIMIT
+rm "$config"
+refused "cannot read $config: No such file or directory (os error 2)"
+echo 'bad configuration: ok'
 
 # Bad input: one line and a non-zero status, no backtrace.
 for wrong in 'axum 192.0.2.1:80' 'axum_tls --cert /nonexistent --key /nonexistent' \

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! The lingering close of a connection as a sans-I/O state machine.
 //!
 //! A server that closes a TCP socket while bytes from its peer are unread, or still arriving, makes its
@@ -32,6 +33,11 @@
 //! assert_eq!(report.bytes_drained, 1_200);
 //! ```
 //!
+//! # Features
+//!
+//! `serde`, which is off by default, reads a policy from configuration and writes it: see
+//! [`ClosePolicy`](ClosePolicy#configuration-from-outside). Without it the crate depends on no other.
+//!
 //! # Modules of the source
 //!
 //! | file | purpose |
@@ -40,7 +46,8 @@
 //! | `phase.rs` | [`Phase`], [`Action`], [`Event`]: what machine and driver exchange |
 //! | `budget.rs` | total deadline and idle timeout of one stretch of the close |
 //! | `rare.rs` | state of few closes: reading through a session, settling, a shutdown's deadline |
-//! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks |
+//! | `policy.rs` | [`ClosePolicy`]: settings, defaults, getters; `policy/`: its builder, its checks, its words |
+//! | `settings.rs` | [`settings`]: settings as words, for `Display` and for configuration |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
 //! | `report.rs` | [`CloseReport`], and its stable line |
@@ -53,6 +60,7 @@ mod phase;
 mod policy;
 mod rare;
 mod report;
+pub mod settings;
 
 pub use config_error::ConfigError;
 pub use machine::CloseMachine;

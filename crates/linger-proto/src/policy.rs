@@ -1,12 +1,12 @@
 //! The bounds of a connection's end: the settings, their defaults, and how they are read.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::outcome::Release;
 
 mod builder;
 mod check;
+mod words;
 
 pub use builder::ClosePolicyBuilder;
 
@@ -50,8 +50,8 @@ pub use builder::ClosePolicyBuilder;
 /// # Display
 ///
 /// One line: the five bounds that are always there, then each option that differs from its default, in the
-/// order of the table. Times and sizes have their unit. Order and words are stable; later versions may add
-/// options.
+/// order of the table. Times and sizes have their unit and are exact. Order and words are stable; later
+/// versions may add options.
 ///
 /// ```
 /// # use linger_proto::ClosePolicy;
@@ -63,6 +63,64 @@ pub use builder::ClosePolicyBuilder;
 /// );
 /// # Ok::<(), linger_proto::ConfigError>(())
 /// ```
+///
+/// # Configuration from outside
+///
+/// With the feature `serde` a policy is read from every format that tells what stands in it, as TOML, JSON
+/// and YAML do. It is a map, with a key for each setting and the words of `Display` as its values. The line
+/// of `Display` is read as well, by serde and by [`FromStr`](std::str::FromStr): that is for one environment
+/// variable, or one argument. A key or a setting that is left out has its default. What is read is checked
+/// as the builder checks it. A key that does not exist, and one that is there twice, are errors.
+///
+/// | key | value | or |
+/// |---|---|---|
+/// | `flush_idle_timeout` | `"10s"` | |
+/// | `flush_limit` | `"60s"` | |
+/// | `drain_idle_timeout` | `"5s"` | |
+/// | `drain_limit` | `"30s"` | |
+/// | `drain_limit_bytes` | `"1GiB"` | `1073741824` |
+/// | `drain_min_rate` | `"64KiB/s after 5s"` | `"off"` |
+/// | `await_close_notify` | `"5s and 64KiB"` | `"off"` |
+/// | `peer_closes_first` | `"2s"` | `"off"` |
+/// | `without_half_close` | `true` | `false`, `"off"` |
+/// | `without_drain` | `true` | `false`, `"off"` |
+/// | `early_release` | `"3 round trips"` | `3`, `"off"` |
+/// | `at_limit` | `"Abort"` | `"Close"` |
+/// | `orphan_timeout` | `"10s"` | `"off"` |
+/// | `write_idle_timeout` | `"60s"` | `"off"` |
+///
+/// A duration has a unit, and may have several: `"500ms"`, `"1.5s"`, `"1min 30s"`, `"1h"` (as the crate
+/// `humantime` reads them). `KiB`, `MiB` and `GiB` are powers of 1024; `k`, `kB`, `M`, `MB`, `G` and `GB` are
+/// powers of 1000, unlike nginx's `k` and `m`. A number without a unit is bytes (as the crate `bytesize` reads
+/// them). In a line, `without_drain` and `without_half_close` stand alone.
+///
+/// Errors are one line that names the key and the fix:
+///
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// use std::time::Duration;
+/// use linger_proto::ClosePolicy;
+///
+/// let policy: ClosePolicy = toml::from_str(
+///     r#"
+///         drain_limit = "10s"
+///         drain_limit_bytes = "64MiB"
+///         write_idle_timeout = "1min"
+///     "#,
+/// )?;
+/// assert_eq!(policy.drain_limit(), Duration::from_secs(10));
+/// assert_eq!(policy.to_string().parse(), Ok(policy));
+///
+/// let variable = "drain_limit 10s, drain_limit_bytes 64MiB, write_idle_timeout 60s";
+/// assert_eq!(variable.parse(), Ok(policy));
+///
+/// let error = "drain_limit 10".parse::<ClosePolicy>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"drain_limit is "10": give it a duration with its unit, such as "30s" or "500ms""#
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosePolicy {
     pub(crate) flush_idle_timeout: Duration,
@@ -70,11 +128,11 @@ pub struct ClosePolicy {
     pub(crate) drain_idle_timeout: Duration,
     pub(crate) drain_limit: Duration,
     pub(crate) drain_limit_bytes: u64,
-    pub(crate) drain_min_rate: Option<MinRate>,
-    pub(crate) await_close_notify: Option<AwaitNotify>,
+    pub(crate) drain_min_rate: Option<(u64, Duration)>,
+    pub(crate) await_close_notify: Option<(Duration, u64)>,
     pub(crate) peer_closes_first: Option<Duration>,
-    pub(crate) half_closes: bool,
-    pub(crate) drains: bool,
+    pub(crate) without_half_close: bool,
+    pub(crate) without_drain: bool,
     pub(crate) early_release: Option<u32>,
     pub(crate) at_limit: Release,
     pub(crate) orphan_timeout: Option<Duration>,
@@ -97,7 +155,7 @@ impl ClosePolicy {
     /// until the last descriptor is closed.
     #[must_use]
     pub const fn holds_fin_back(&self) -> bool {
-        !self.half_closes || self.peer_closes_first.is_some()
+        self.without_half_close || self.peer_closes_first.is_some()
     }
 
     /// The longest that a close by this policy can take, everything together. The time before the close,
@@ -144,20 +202,14 @@ impl ClosePolicy {
     /// is off.
     #[must_use]
     pub const fn drain_min_rate(&self) -> Option<(u64, Duration)> {
-        match self.drain_min_rate {
-            Some(MinRate { bytes_per_second, grace }) => Some((bytes_per_second, grace)),
-            None => None,
-        }
+        self.drain_min_rate
     }
 
     /// The bounds, in time and in decrypted bytes, of the wait for the peer's `close_notify`; `None` where
     /// there is no wait.
     #[must_use]
     pub const fn await_close_notify(&self) -> Option<(Duration, u64)> {
-        match self.await_close_notify {
-            Some(AwaitNotify { limit, limit_bytes }) => Some((limit, limit_bytes)),
-            None => None,
-        }
+        self.await_close_notify
     }
 
     /// How long the peer has to close first; `None` where it is not waited for.
@@ -169,13 +221,13 @@ impl ClosePolicy {
     /// Whether the FIN is left to whoever closes the connection's last descriptor.
     #[must_use]
     pub const fn without_half_close(&self) -> bool {
-        !self.half_closes
+        self.without_half_close
     }
 
     /// Whether the socket is released right after the FIN.
     #[must_use]
     pub const fn without_drain(&self) -> bool {
-        !self.drains
+        self.without_drain
     }
 
     /// The quiet round trips after which the socket is released early; `None` where it is not.
@@ -212,8 +264,8 @@ impl ClosePolicy {
         drain_min_rate: None,
         await_close_notify: None,
         peer_closes_first: None,
-        half_closes: true,
-        drains: true,
+        without_half_close: false,
+        without_drain: false,
         early_release: None,
         at_limit: Release::Close,
         orphan_timeout: None,
@@ -228,71 +280,6 @@ impl Default for ClosePolicy {
     }
 }
 
-impl fmt::Display for ClosePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "flush_idle_timeout {:?}, flush_limit {:?}", self.flush_idle_timeout, self.flush_limit)?;
-        write!(f, ", drain_idle_timeout {:?}, drain_limit {:?}", self.drain_idle_timeout, self.drain_limit)?;
-        write!(f, ", drain_limit_bytes {}", Bytes(self.drain_limit_bytes))?;
-        if let Some(MinRate { bytes_per_second, grace }) = self.drain_min_rate {
-            write!(f, ", drain_min_rate {}/s after {grace:?}", Bytes(bytes_per_second))?;
-        }
-        if let Some(AwaitNotify { limit, limit_bytes }) = self.await_close_notify {
-            write!(f, ", await_close_notify {limit:?} and {}", Bytes(limit_bytes))?;
-        }
-        if let Some(grace) = self.peer_closes_first {
-            write!(f, ", peer_closes_first {grace:?}")?;
-        }
-        if !self.half_closes {
-            f.write_str(", without_half_close")?;
-        }
-        if !self.drains {
-            f.write_str(", without_drain")?;
-        }
-        if let Some(quiet_round_trips) = self.early_release {
-            write!(f, ", early_release {quiet_round_trips} round trips")?;
-        }
-        match self.at_limit {
-            Release::Close => {}
-            Release::Abort => f.write_str(", at_limit Abort")?,
-        }
-        if let Some(timeout) = self.orphan_timeout {
-            write!(f, ", orphan_timeout {timeout:?}")?;
-        }
-        if let Some(timeout) = self.write_idle_timeout {
-            write!(f, ", write_idle_timeout {timeout:?}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A minimum rate, and the time before it counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MinRate {
-    pub(crate) bytes_per_second: u64,
-    pub(crate) grace: Duration,
-}
-
-/// Bounds of the wait for the peer's `close_notify`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AwaitNotify {
-    pub(crate) limit: Duration,
-    pub(crate) limit_bytes: u64,
-}
-
 /// Longest time that any setting takes: a day. Longer is a mistake in the unit, and could overflow a
 /// deadline.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A size in the largest unit that shows it exactly.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-        let exact = |(shift, _): &(u32, &str)| self.0 > 0 && self.0.trailing_zeros() >= *shift;
-        match units.into_iter().find(exact) {
-            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
-            None => write!(f, "{}B", self.0),
-        }
-    }
-}

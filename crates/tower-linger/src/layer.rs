@@ -21,7 +21,8 @@ use crate::transport::Transport;
 /// It is also the one place where the closing is configured: the adapters for loops that a framework owns
 /// take a clone of it. Clones share everything, the tracker included. A method that configures changes only
 /// the layer that it returns, and no clone that was made before. So configure first, then clone, and then ask
-/// for the [`tracker`](Self::tracker).
+/// for the [`tracker`](Self::tracker). The policy is the exception: [`set_policy`](Self::set_policy) swaps it
+/// in all clones, at any time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -134,10 +135,33 @@ impl LingerLayer {
         &self.settings.tracker
     }
 
-    /// The bounds of each close.
+    /// The bounds of each close that begins now.
     #[must_use]
-    pub fn policy(&self) -> &ClosePolicy {
-        &self.settings.policy
+    pub fn policy(&self) -> ClosePolicy {
+        *self.settings.policy.get()
+    }
+
+    /// Swaps the policy while the server runs: for this layer, for its clones, and for the adapters and
+    /// services that were made of them.
+    ///
+    /// Closes that begin afterwards are done by the new policy, also those of connections that were accepted
+    /// before. A close that is under way keeps the policy that it began with. `write_idle_timeout`, the one
+    /// setting for connections that are served, holds for those that are accepted afterwards.
+    ///
+    /// What was given a policy of its own keeps it: by [`CloseHandle::set_policy`](crate::CloseHandle), by
+    /// [`Ending::GracefulBy`](crate::Ending::GracefulBy), or by `TlsAcceptLayer::with_failure_policy`.
+    ///
+    /// ```
+    /// use tower_linger::{ClosePolicy, LingerLayer};
+    ///
+    /// let linger = LingerLayer::default();
+    /// let served_by = linger.clone();
+    /// linger.set_policy(ClosePolicy::builder().drain_limit_bytes(64 << 20).build()?);
+    /// assert_eq!(served_by.policy().drain_limit_bytes(), 64 << 20);
+    /// # Ok::<(), tower_linger::ConfigError>(())
+    /// ```
+    pub fn set_policy(&self, policy: ClosePolicy) {
+        self.settings.policy.set(policy);
     }
 
     #[cfg(feature = "rustls")]

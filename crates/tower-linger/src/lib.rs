@@ -89,6 +89,7 @@
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
+//! | `serde` | [`ClosePolicy`] and `Limits` [from configuration](ClosePolicy#configuration-from-outside): files, environment variables |
 //! | `serve` | [`serve()`], a whole server for axum and any other service of requests |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
 //! | `tracing` | the events |
@@ -126,6 +127,8 @@ pub use classify::HyperErrors;
 pub use classify::{AlwaysGraceful, BySight, Classify, Ending};
 pub use close::driver::{Close, close};
 pub use layer::{ClassifyLayer, LingerLayer};
+#[cfg(feature = "serde")]
+pub use linger_proto::settings::SettingsError;
 pub use linger_proto::{
     ClosePolicy, ClosePolicyBuilder, CloseReport, ConfigError, Failure, Notified, Outcome, Phase, Release,
 };

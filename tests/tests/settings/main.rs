@@ -7,3 +7,4 @@ mod flush;
 mod held_back;
 mod scene;
 mod serving;
+mod swap;

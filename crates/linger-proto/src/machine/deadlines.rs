@@ -84,9 +84,10 @@ impl CloseMachine {
 
     /// When the peer is too slow, unless it sends more until then.
     fn rate_deadline(&self) -> Option<Instant> {
-        let rate = self.policy.drain_min_rate.filter(|_| self.phase == Phase::Drain)?;
-        let from = self.entered_at + rate.grace;
-        let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(rate.bytes_per_second);
+        let rate = self.policy.drain_min_rate;
+        let (bytes_per_second, grace) = rate.filter(|_| self.phase == Phase::Drain)?;
+        let from = self.entered_at + grace;
+        let nanos = u128::from(self.drained) * 1_000_000_000 / u128::from(bytes_per_second);
         // On overflow it is centuries away: the drain's own deadline is earlier.
         Some(from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }

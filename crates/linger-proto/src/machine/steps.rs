@@ -51,7 +51,7 @@ impl CloseMachine {
     fn flushed(&mut self, now: Instant) {
         match self.start.half_closed {
             Some(sent) => self.notified_and_closed(sent, now),
-            None if !self.policy.half_closes => {
+            None if self.policy.without_half_close => {
                 self.enter(Phase::Notify, now);
                 self.finish(Outcome::LeftOpen, now);
             }
@@ -116,19 +116,21 @@ impl CloseMachine {
         if self.peer_fin {
             return self.finish(Outcome::PeerClosed { close_notify: false }, now);
         }
-        if !self.policy.drains {
+        if self.policy.without_drain {
             return self.finish(Outcome::Undrained, now);
         }
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
-        let Some(wait) = self.policy.await_close_notify.filter(|_| self.sent.includes_close_notify()) else {
+        let Some((limit, limit_bytes)) =
+            self.policy.await_close_notify.filter(|_| self.sent.includes_close_notify())
+        else {
             return;
         };
         if self.start.peer_ended {
             self.finish(Outcome::PeerClosed { close_notify: true }, now);
         } else {
-            let read = SessionRead { deadline: now + wait.limit, left: wait.limit_bytes };
+            let read = SessionRead { deadline: now + limit, left: limit_bytes };
             self.rare_mut().session = Some(read);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::ClosePolicy;
 use super::check::check;
-use super::{AwaitNotify, ClosePolicy, MinRate};
 use crate::config_error::ConfigError;
 use crate::outcome::Release;
 
@@ -63,7 +63,7 @@ impl ClosePolicyBuilder {
     /// `bytes_per_second` for all the time since. Rate more than zero; grace more than zero and at most
     /// `drain_limit`.
     pub const fn drain_min_rate(mut self, bytes_per_second: u64, grace: Duration) -> Self {
-        self.policy.drain_min_rate = Some(MinRate { bytes_per_second, grace });
+        self.policy.drain_min_rate = Some((bytes_per_second, grace));
         self
     }
 
@@ -81,7 +81,7 @@ impl ClosePolicyBuilder {
     /// reference to it; by default the FIN is sent by `shutdown`, whoever else holds a descriptor. There is
     /// no `close_notify` and no drain then.
     pub const fn without_half_close(mut self) -> Self {
-        self.policy.half_closes = false;
+        self.policy.without_half_close = true;
         self
     }
 
@@ -89,7 +89,7 @@ impl ClosePolicyBuilder {
     /// close do: for abusive clients, for example. What has arrived by then is discarded; what comes
     /// later is answered by a RST.
     pub const fn without_drain(mut self) -> Self {
-        self.policy.drains = false;
+        self.policy.without_drain = true;
         self
     }
 
@@ -131,7 +131,7 @@ impl ClosePolicyBuilder {
     /// than zero); when either is reached the session is dropped and the drain goes on below TLS. On plain
     /// transports it has no effect.
     pub const fn await_close_notify(mut self, limit: Duration, limit_bytes: u64) -> Self {
-        self.policy.await_close_notify = Some(AwaitNotify { limit, limit_bytes });
+        self.policy.await_close_notify = Some((limit, limit_bytes));
         self
     }
 

@@ -31,8 +31,8 @@ fn check_times_and_bytes(policy: &ClosePolicy) -> Result<(), ConfigError> {
         (flush.0, Some(flush.1), None),
         ("drain_idle_timeout", Some(policy.drain_idle_timeout), Some(drain)),
         (drain.0, Some(drain.1), None),
-        ("drain_min_rate.grace", rate.map(|rate| rate.grace), Some(drain)),
-        ("await_close_notify.limit", wait.map(|wait| wait.limit), Some(drain)),
+        ("drain_min_rate.grace", rate.map(|(_, grace)| grace), Some(drain)),
+        ("await_close_notify.limit", wait.map(|(limit, _)| limit), Some(drain)),
         ("peer_closes_first", policy.peer_closes_first, Some(drain)),
         ("orphan_timeout", policy.orphan_timeout, None),
         ("write_idle_timeout", policy.write_idle_timeout, None),
@@ -46,8 +46,8 @@ fn check_times_and_bytes(policy: &ClosePolicy) -> Result<(), ConfigError> {
     }
     let bytes = [
         ("drain_limit_bytes", Some(policy.drain_limit_bytes)),
-        ("drain_min_rate.bytes_per_second", rate.map(|rate| rate.bytes_per_second)),
-        ("await_close_notify.limit_bytes", wait.map(|wait| wait.limit_bytes)),
+        ("drain_min_rate.bytes_per_second", rate.map(|(bytes_per_second, _)| bytes_per_second)),
+        ("await_close_notify.limit_bytes", wait.map(|(_, limit_bytes)| limit_bytes)),
     ];
     if let Some((field, _)) = bytes.into_iter().find(|(_, limit)| *limit == Some(0)) {
         return Err(ConfigError::ZeroBytes { field });
@@ -64,8 +64,8 @@ fn check_times_and_bytes(policy: &ClosePolicy) -> Result<(), ConfigError> {
 
 /// Rejects an option together with one that makes it meaningless, instead of ignoring it.
 fn check_exclusive(policy: &ClosePolicy) -> Result<(), ConfigError> {
-    let without_half_close = ("without_half_close", !policy.half_closes);
-    let without_drain = ("without_drain", !policy.drains);
+    let without_half_close = ("without_half_close", policy.without_half_close);
+    let without_drain = ("without_drain", policy.without_drain);
     let early_release = ("early_release", policy.early_release.is_some());
     let await_notify = ("await_close_notify", policy.await_close_notify.is_some());
     let min_rate = ("drain_min_rate", policy.drain_min_rate.is_some());

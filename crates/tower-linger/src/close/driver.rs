@@ -62,8 +62,8 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
     // They share the timer that a tracker has for each runtime, and its limit.
     static TRACKER: OnceLock<Tracker> = OnceLock::new();
     let tracker = TRACKER.get_or_init(Tracker::new).clone();
-    let policy = Arc::new(*policy);
-    Close::of_unserved(io, Arc::new(Settings { policy, tracker, wants_report: true, ..Settings::default() }))
+    let settings = Settings { tracker, wants_report: true, ..Settings::new(*policy) };
+    Close::of_unserved(io, Arc::new(settings))
 }
 
 /// A close that its owner awaits; made by [`close()`] and [`LingerLayer::close`](crate::LingerLayer::close).
@@ -98,7 +98,7 @@ impl<T: Transport> Close<T> {
 
     /// Closes a connection that was never served through a [`LingerIo`](crate::LingerIo).
     pub(crate) fn of_unserved(io: T, settings: Arc<Settings>) -> Self {
-        let policy = settings.policy.clone();
+        let policy = settings.policy.get();
         Self::new(io, Start::default(), Verdict::WHOLE, policy, Ticket::of_unknown(settings))
     }
 

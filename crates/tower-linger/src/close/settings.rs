@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use linger_proto::{ClosePolicy, CloseReport};
 
@@ -10,7 +10,7 @@ use crate::tracker::tracker::Tracker;
 
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
-    pub(crate) policy: Arc<ClosePolicy>,
+    pub(crate) policy: Current,
     pub(crate) tracker: Tracker,
     pub(crate) on_close: Option<Arc<Observer>>,
     pub(crate) detaches_upgrades: bool,
@@ -22,7 +22,7 @@ pub(crate) type Observer = dyn Fn(&CloseReport) + Send + Sync;
 
 impl Settings {
     pub(crate) fn new(policy: ClosePolicy) -> Self {
-        Self { policy: Arc::new(policy), ..Self::default() }
+        Self { policy: Current::new(policy), ..Self::default() }
     }
 
     /// Tells the observer. If it panics, the service's result and the count are kept, and a process that is
@@ -31,6 +31,31 @@ impl Settings {
         if let Some(observer) = &self.on_close {
             let _ = catch_unwind(AssertUnwindSafe(|| observer(report)));
         }
+    }
+}
+
+/// The policy that holds now. Clones share it, so that it can be swapped for all of them.
+#[derive(Clone, Default)]
+pub(crate) struct Current(Arc<RwLock<Arc<ClosePolicy>>>);
+
+impl Current {
+    pub(crate) fn new(policy: ClosePolicy) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(policy))))
+    }
+
+    /// Takes a lock, so it is not for every read or write.
+    pub(crate) fn get(&self) -> Arc<ClosePolicy> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, policy: ClosePolicy) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
     }
 }
 

@@ -41,10 +41,9 @@ impl<T: Transport> Loan<T> {
     }
 
     fn holds_fin_back(&self) -> bool {
-        let wanted = self.served.connection().wanted();
-        let policy = match &wanted {
+        let policy = match self.served.connection().wanted() {
             Override::Policy(policy) => policy,
-            Override::None | Override::Abort | Override::Reset => &self.served.settings().policy,
+            Override::None | Override::Abort | Override::Reset => self.served.settings().policy.get(),
         };
         policy.holds_fin_back() && !self.observed.is_upgraded() || self.must_not_notify()
     }

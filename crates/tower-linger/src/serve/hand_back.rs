@@ -36,7 +36,7 @@ impl<T: Transport> HandBack<T> {
         let ticket = served.begin_close();
         let policy = match wanted {
             Override::Policy(policy) => policy,
-            Override::None | Override::Abort | Override::Reset => ticket.settings().policy.clone(),
+            Override::None | Override::Abort | Override::Reset => ticket.settings().policy.get(),
         };
         let close = Close::new(io, observed.start, verdict, policy, ticket);
         let undelivered = match self.future {

@@ -208,9 +208,9 @@ impl<T: Transport> Loan<T> {
 
     /// Completes when the peer has taken nothing for as long as the policy allows.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let settings = self.served.settings();
-        let limit = settings.policy.write_idle_timeout();
-        ready!(self.stall.poll(limit, &settings.tracker, cx, || transport::unacked(&self.io)));
+        let limit = self.served.write_idle_timeout();
+        let tracker = &self.served.settings().tracker;
+        ready!(self.stall.poll(limit, tracker, cx, || transport::unacked(&self.io)));
         self.observed.writes = Writes::TimedOut;
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }

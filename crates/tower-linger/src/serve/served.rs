@@ -1,6 +1,8 @@
 //! A connection's place in the tracker, from its accept to the beginning of its close.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::close::settings::Settings;
 use crate::close::ticket::Ticket;
@@ -11,6 +13,9 @@ use crate::tracker::state::ServedId;
 pub(crate) struct Served {
     settings: Arc<Settings>,
     connection: Arc<Connection>,
+    /// The policy's, as it was when the connection was accepted: a write that waits takes no lock. In
+    /// milliseconds, of which a day fits into four bytes.
+    write_idle_timeout_ms: Option<NonZeroU32>,
     id: Option<ServedId>,
 }
 
@@ -18,7 +23,8 @@ impl Served {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let connection = Arc::new(Connection::new());
         let id = settings.tracker.inner().serve(&connection);
-        Self { settings, connection, id: Some(id) }
+        let write_idle_timeout_ms = settings.policy.get().write_idle_timeout().map(in_milliseconds);
+        Self { settings, connection, write_idle_timeout_ms, id: Some(id) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -27,6 +33,10 @@ impl Served {
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    pub(crate) fn write_idle_timeout(&self) -> Option<Duration> {
+        self.write_idle_timeout_ms.map(|millis| Duration::from_millis(millis.get().into()))
     }
 
     /// The close begins: the connection is counted as closing from now on, without a gap.
@@ -55,4 +65,10 @@ impl Drop for Served {
             self.settings.tracker.inner().forget_served(id);
         }
     }
+}
+
+/// Rounded up: a part of a millisecond is no reason to end a connection at once.
+fn in_milliseconds(time: Duration) -> NonZeroU32 {
+    let millis = u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+    NonZeroU32::new(millis).unwrap_or(NonZeroU32::MIN)
 }

@@ -8,6 +8,8 @@ use linger_proto::ConfigError;
 use crate::clock::checked_time;
 use crate::transport::descriptor_limit;
 
+mod words;
+
 /// What a client may hold of a [`serve`](crate::serve()) before and between its requests. What it may hold
 /// while its connection closes is the [`ClosePolicy`](crate::ClosePolicy)'s.
 ///
@@ -29,6 +31,26 @@ use crate::transport::descriptor_limit;
 /// | `header_read_timeout` | 30 s | hyper's own; nginx's `client_header_timeout` is 60 s |
 /// | `idle_timeout` | 75 s | nginx's `keepalive_timeout`, and longer than the 60 s of AWS's balancers and of nginx as a proxy |
 /// | `keep_alive_hint` | off | nginx's default, too; a client that does not read it gains nothing |
+///
+/// # Display, and configuration from outside
+///
+/// They are shown in one line. With feature `serde` they are read from that line or from a map, as a
+/// [`ClosePolicy`](crate::ClosePolicy#configuration-from-outside) is.
+///
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// use tower_linger::Limits;
+///
+/// let line = "max_connections 1000, first_byte_timeout 5s, header_read_timeout 30s, idle_timeout 620s";
+/// let limits: Limits = line.parse()?;
+/// assert_eq!(limits.to_string(), line);
+/// let error = "idle_timeout 620".parse::<Limits>().unwrap_err().to_string();
+/// assert_eq!(
+///     error,
+///     r#"idle_timeout is "620": give it a duration with its unit, such as "30s" or "500ms""#
+/// );
+/// # Ok::<(), tower_linger::SettingsError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     max_connections: Option<NonZeroUsize>,
@@ -199,6 +221,31 @@ mod tests {
         for (builder, message) in cases {
             let error = builder.build().expect_err(message).to_string();
             assert!(error.starts_with(message), "{error:?} does not start with {message:?}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn each_setting_is_read_as_it_is_shown() {
+        let build = Limits::builder;
+        let second = Duration::from_secs(1);
+        let changed = [
+            build(),
+            build().unlimited_connections(),
+            build().max_connections(NonZeroUsize::MIN),
+            build().first_byte_timeout(second / 3),
+            build().header_read_timeout(second / 7),
+            build().idle_timeout(600 * second),
+            build().keep_alive_hint(5 * second),
+        ];
+        for builder in changed {
+            let limits = builder.build().expect("it makes sense");
+            assert_eq!(limits.to_string().parse(), Ok(limits), "{limits}");
+        }
+        let errors = ["max_connections 0", "first_byte_timeout 5", "idle 5s", "idle_timeout 0s"];
+        for line in errors {
+            let error = line.parse::<Limits>().expect_err(line).to_string();
+            assert!(error.contains(line.split(' ').next().unwrap_or(line)), "{error}");
         }
     }
 

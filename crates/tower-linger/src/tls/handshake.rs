@@ -31,13 +31,13 @@ pub(crate) struct Handshakes {
     acceptor: TlsAcceptor,
     pub(super) timeout: Duration,
     pub(super) linger: LingerLayer,
-    pub(super) failure_policy: Arc<ClosePolicy>,
+    /// `None`: the layer's.
+    pub(super) failure_policy: Option<Arc<ClosePolicy>>,
 }
 
 impl Handshakes {
     pub(super) fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
-        let failure_policy = linger.settings().policy.clone();
-        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy }
+        Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy: None }
     }
 
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
@@ -123,7 +123,8 @@ impl<T: Transport> Handshake<T> {
         let error = HandshakeError::Failed(error);
         log::failed_handshake(&error);
         let close = this.served.take().map(|served| {
-            let policy = this.handshakes.failure_policy.clone();
+            let own = this.handshakes.failure_policy.clone();
+            let policy = own.unwrap_or_else(|| served.settings().policy.get());
             Close::new(io, start, Verdict::WHOLE, policy, served.begin_close())
         });
         FailedHandshake { error, close }

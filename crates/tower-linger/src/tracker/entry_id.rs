@@ -1,8 +1,8 @@
-//! The id of a close that waits: what timers and eviction share.
+//! The id of a close that waits, which timers and eviction share, or of a connection that is served.
 
 use std::num::NonZeroU32;
 
-/// The entry of one close, for as long as it exists. Ids are used again.
+/// The entry of one close or connection, for as long as it exists. Ids are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EntryId(NonZeroU32);
 

@@ -48,7 +48,7 @@ pub(crate) trait Tracked: Send + Sync {
 
 /// A served connection's place.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ServedId(usize);
+pub(crate) struct ServedId(EntryId);
 
 /// The place of a close, or of another task, that waits; none before its first wait.
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl Inner {
     pub(crate) fn serve(&self, connection: &Arc<impl Tracked + 'static>) -> ServedId {
         let runtime = Handle::try_current().ok();
         let mut state = self.lock();
-        let id = ServedId(state.served.insert(connection.clone()));
+        let id = ServedId(EntryId::of(state.served.insert(connection.clone())));
         let is_late = state.deadline.is_some_and(|deadline| deadline <= crate::clock::now());
         let replaced = match (&state.runtime, runtime) {
             (_, None) => None,
@@ -134,7 +134,7 @@ impl Inner {
 
     pub(crate) fn begin_close(&self, id: ServedId) {
         let mut state = self.lock();
-        let connection = state.served.remove(id.0);
+        let connection = state.served.remove(id.0.index());
         let room = state.has_room();
         state.closing += 1;
         drop(state);
@@ -148,7 +148,7 @@ impl Inner {
 
     pub(crate) fn forget_served(&self, id: ServedId) {
         let mut state = self.lock();
-        let connection = state.served.remove(id.0);
+        let connection = state.served.remove(id.0.index());
         let room = state.has_room();
         let is_over = state.is_over();
         drop(state);
