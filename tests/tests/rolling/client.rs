@@ -85,7 +85,15 @@ impl Door {
             Arc::new(config)
         });
         let next = AtomicUsize::new(0);
-        Arc::new(Self { name, addresses, next, tls, http, kept: Mutex::default(), shared: Default::default() })
+        Arc::new(Self {
+            name,
+            addresses,
+            next,
+            tls,
+            http,
+            kept: Mutex::default(),
+            shared: Default::default(),
+        })
     }
 
     /// One request, from its beginning to its answer, is written into the tally.
@@ -173,8 +181,9 @@ impl Door {
         };
         if !is_usable {
             let wire = TokioIo::new(self.connect().await.map_err(lost)?);
-            let (sender, connection) =
-                http2::handshake(TokioExecutor::new(), wire).await.map_err(|error| lost(io::Error::other(error)))?;
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), wire)
+                .await
+                .map_err(|error| lost(io::Error::other(error)))?;
             tokio::spawn(async move { drop(connection.await) });
             *shared = Some(Shared { sender, requests: 0 });
         }

@@ -1,9 +1,9 @@
 //! A real HAProxy in front of the replicas. It asks each of them whether it is ready.
 
-use std::fs::File;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,6 +31,15 @@ pub(super) struct Line {
     /// `--` if nothing ended before its time: chapter 8.5 of HAProxy's manual.
     pub(super) termination: String,
     pub(super) text: String,
+}
+
+impl Line {
+    /// Whether this request has no whole answer. An upload that was refused may end as `CD`: its client has
+    /// the answer, and sends no more.
+    pub(super) fn is_loss(&self) -> bool {
+        let is_whole = self.termination == "--" || (self.termination == "CD" && self.status == 413);
+        self.status >= 500 || !is_whole
+    }
 }
 
 impl HaProxy {
@@ -87,8 +96,10 @@ impl HaProxy {
 fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
     let (folder, pem) = (folder.display(), replicas.folder().display());
     let tls = if replicas.is_tls() {
-        format!("ssl verify required ca-file {pem}/authority verifyhost localhost sni str(localhost) \
-             alpn http/1.1")
+        format!(
+            "ssl verify required ca-file {pem}/authority verifyhost localhost sni str(localhost) \
+             alpn http/1.1"
+        )
     } else {
         String::new()
     };

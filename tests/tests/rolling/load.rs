@@ -47,7 +47,13 @@ impl Load {
     }
 }
 
-async fn requests(door: Arc<Door>, traffic: Traffic, rate: u32, tally: Tally, mut stop: watch::Receiver<bool>) {
+async fn requests(
+    door: Arc<Door>,
+    traffic: Traffic,
+    rate: u32,
+    tally: Tally,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut due = interval(Duration::from_secs(1) / rate);
     // What this machine was too busy for is begun as soon as it can be.
     due.set_missed_tick_behavior(MissedTickBehavior::Burst);

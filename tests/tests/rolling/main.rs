@@ -1,4 +1,14 @@
-//! Rolling restarts under load, behind a real HAProxy and a real nginx.
+//! Rolling restarts without a lost request: replicas, each a process of its own on an address of its own
+//! (127.0.0.2 and following, in the test's network namespace), are ended by SIGTERM and started again, one by
+//! one, behind a real HAProxy and a real nginx. Meanwhile clients begin requests at fixed times, whether or not
+//! earlier ones are answered: GET, POST, uploads that are refused, messages on `WebSocket`s; over HTTP/1 and
+//! HTTP/2, plain and TLS.
+//!
+//! With `tower_linger::serve` and a notice nothing may be lost, as the clients see it and as the balancer's
+//! log tells it. A bare `axum::serve` has to lose something, so that it is known that the tests see losses.
+//!
+//! Run it by `make rolling`: it needs HAProxy and nginx, which `make needs` installs on Debian.
+
 #[cfg(target_os = "linux")]
 mod client;
 #[cfg(target_os = "linux")]
@@ -18,47 +28,18 @@ mod socket;
 #[cfg(target_os = "linux")]
 mod tally;
 
-use replicas::Kind;
-async fn nginx_bare() { let (t, l) = rounds::behind_nginx(Kind::Bare, false).await; println!("nginx_bare {t}\n{}", l.join("\n")); }
-async fn nginx_layered() { let (t, l) = rounds::behind_nginx(Kind::Layered, false).await; println!("nginx_layered {t}\n{}", l.join("\n")); }
-async fn nginx_serve() { let (t, l) = rounds::behind_nginx(Kind::Serve, false).await; println!("nginx_serve {t}\n{}", l.join("\n")); }
-async fn nginx_tls_bare() { let (t, l) = rounds::behind_nginx(Kind::Bare, true).await; println!("nginx_tls_bare {t}\n{}", l.join("\n")); }
-async fn nginx_tls_layered() { let (t, l) = rounds::behind_nginx(Kind::Layered, true).await; println!("nginx_tls_layered {t}\n{}", l.join("\n")); }
-async fn nginx_tls_serve() { let (t, l) = rounds::behind_nginx(Kind::Serve, true).await; println!("nginx_tls_serve {t}\n{}", l.join("\n")); }
-async fn haproxy_bare() { let (t, l) = rounds::behind_haproxy(Kind::Bare, false).await; println!("haproxy_bare {t}\n{}", l.join("\n")); }
-async fn haproxy_layered() { let (t, l) = rounds::behind_haproxy(Kind::Layered, false).await; println!("haproxy_layered {t}\n{}", l.join("\n")); }
-async fn haproxy_serve() { let (t, l) = rounds::behind_haproxy(Kind::Serve, false).await; println!("haproxy_serve {t}\n{}", l.join("\n")); }
-async fn haproxy_tls_bare() { let (t, l) = rounds::behind_haproxy(Kind::Bare, true).await; println!("haproxy_tls_bare {t}\n{}", l.join("\n")); }
-async fn haproxy_tls_layered() { let (t, l) = rounds::behind_haproxy(Kind::Layered, true).await; println!("haproxy_tls_layered {t}\n{}", l.join("\n")); }
-async fn haproxy_tls_serve() { let (t, l) = rounds::behind_haproxy(Kind::Serve, true).await; println!("haproxy_tls_serve {t}\n{}", l.join("\n")); }
-async fn direct_bare() { let t = rounds::direct(Kind::Bare, false).await; println!("direct_bare {t}"); }
-async fn direct_layered() { let t = rounds::direct(Kind::Layered, false).await; println!("direct_layered {t}"); }
-async fn direct_serve() { let t = rounds::direct(Kind::Serve, false).await; println!("direct_serve {t}"); }
-async fn direct_tls_bare() { let t = rounds::direct(Kind::Bare, true).await; println!("direct_tls_bare {t}"); }
-async fn direct_tls_layered() { let t = rounds::direct(Kind::Layered, true).await; println!("direct_tls_layered {t}"); }
-async fn direct_tls_serve() { let t = rounds::direct(Kind::Serve, true).await; println!("direct_tls_serve {t}"); }
-
 #[cfg(target_os = "linux")]
 tower_linger_tests::wire_tests! {
     async fn one_signal::a_restart_costs_no_post_if_there_is_a_notice;
-    async fn nginx_bare;
-    async fn nginx_layered;
-    async fn nginx_serve;
-    async fn nginx_tls_bare;
-    async fn nginx_tls_layered;
-    async fn nginx_tls_serve;
-    async fn haproxy_bare;
-    async fn haproxy_layered;
-    async fn haproxy_serve;
-    async fn haproxy_tls_bare;
-    async fn haproxy_tls_layered;
-    async fn haproxy_tls_serve;
-    async fn direct_bare;
-    async fn direct_layered;
-    async fn direct_serve;
-    async fn direct_tls_bare;
-    async fn direct_tls_layered;
-    async fn direct_tls_serve;
+    async fn rounds::nothing_is_lost_behind_haproxy;
+    async fn rounds::nothing_is_lost_behind_haproxy_over_tls;
+    async fn rounds::nothing_is_lost_behind_nginx;
+    async fn rounds::nothing_is_lost_behind_nginx_over_tls;
+    async fn rounds::clients_of_http2_that_choose_the_replica_lose_nothing;
+    async fn rounds::a_bare_server_loses_behind_haproxy;
+    async fn rounds::a_bare_server_loses_behind_haproxy_over_tls;
+    async fn rounds::a_bare_server_loses_behind_nginx;
+    async fn rounds::a_bare_server_loses_behind_nginx_over_tls;
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -62,7 +62,8 @@ pub(super) async fn start(replicas: &Replicas, failed: &str) -> Nginx {
 /// The access log.
 pub(super) fn lines(nginx: &Nginx) -> Vec<Line> {
     let log = std::fs::read_to_string(nginx.file("access")).expect("it is there");
-    let parse = |line: &str| Some(Line { status: line.split(' ').next()?.parse().ok()?, text: line.to_owned() });
+    let parse =
+        |line: &str| Some(Line { status: line.split(' ').next()?.parse().ok()?, text: line.to_owned() });
     log.lines().filter_map(parse).collect()
 }
 

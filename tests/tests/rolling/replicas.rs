@@ -46,8 +46,12 @@ impl Replicas {
     pub(super) async fn start(kind: Kind, notice: Duration, is_tls: bool, count: usize) -> Self {
         let (certs, folder) = (Certs::make(), tempfile::tempdir().expect("a temporary folder"));
         let (certificate, key) = certs.server_pem();
-        let files = [("certificate", certificate.to_owned()), ("key", key.to_owned()),
-            ("both", format!("{certificate}{key}")), ("authority", certs.authority_pem().to_owned())];
+        let files = [
+            ("certificate", certificate.to_owned()),
+            ("key", key.to_owned()),
+            ("both", format!("{certificate}{key}")),
+            ("authority", certs.authority_pem().to_owned()),
+        ];
         for (name, contents) in files {
             std::fs::write(folder.path().join(name), contents).expect("a temporary folder takes it");
         }
@@ -64,11 +68,11 @@ impl Replicas {
         (0..self.running.len()).map(address).collect()
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
+    /// Their process ids.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        self.running.iter().map(|process| process.id().expect("it has not ended")).collect()
     }
 
-    pub(super) fn id(&self, index: usize) -> u32 { self.running[index].id().expect("runs") }
     pub(super) fn is_tls(&self) -> bool {
         self.is_tls
     }

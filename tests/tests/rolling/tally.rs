@@ -70,26 +70,30 @@ impl Tally {
     /// If it does not within 30 seconds.
     pub(super) async fn answered_by(&self, replica: u32, times: usize) {
         let mut replicas = self.replicas.subscribe();
-        let has_answered = |replicas: &HashMap<u32, usize>| replicas.get(&replica).copied().unwrap_or(0) >= times;
+        let has_answered =
+            |replicas: &HashMap<u32, usize>| replicas.get(&replica).copied().unwrap_or(0) >= times;
         let answered = timeout(PATIENCE, replicas.wait_for(has_answered)).await;
         drop(answered.unwrap_or_else(|_| panic!("process {replica} answers nothing: {self}")));
     }
 
     pub(super) fn total(&self) -> Count {
-        let mut total = Count::default();
-        for count in self.counts().values() {
-            total.begun += count.begun;
-            total.answered += count.answered;
-            total.moved += count.moved;
-            total.lost.extend(count.lost.iter().cloned());
-        }
-        total
+        self.sum(|_| true)
     }
 
-    /// How many of this kind were lost, through whatever door.
-    pub(super) fn lost_of(&self, traffic: Traffic) -> usize {
-        let counts = self.counts();
-        counts.iter().filter(|((_, of), _)| *of == traffic).map(|(_, count)| count.lost.len()).sum()
+    /// One kind of traffic, through whatever door.
+    pub(super) fn count(&self, traffic: Traffic) -> Count {
+        self.sum(|of| of == traffic)
+    }
+
+    fn sum(&self, counts: impl Fn(Traffic) -> bool) -> Count {
+        let mut sum = Count::default();
+        for (_, count) in self.counts().iter().filter(|((_, traffic), _)| counts(*traffic)) {
+            sum.begun += count.begun;
+            sum.answered += count.answered;
+            sum.moved += count.moved;
+            sum.lost.extend(count.lost.iter().cloned());
+        }
+        sum
     }
 
     fn counts(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Traffic), Count>> {
