@@ -1,5 +1,5 @@
-//! A client that keeps its connections, by hyper. It sends nothing a second time unless hyper gives the
-//! request back unsent.
+//! A client that keeps its connections, by hyper. It sends a request again only if the server has not got it:
+//! hyper gives it back unsent, or the server's GOAWAY says so, as reqwest and others do.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::http::{Method, Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -25,10 +25,9 @@ use super::tally::{Tally, Traffic};
 
 /// No answer takes as long, unless it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Fewer than the replicas would be an even share for each of them.
 const HTTP2_CONNECTIONS: usize = 4;
 /// Then the client opens a new connection, so that some are new at any time.
-const HTTP2_REQUESTS: usize = 100;
+const HTTP2_REQUESTS: usize = 50;
 /// More than the buffers between a client and a replica hold.
 const UPLOAD: usize = 1 << 20;
 
@@ -67,8 +66,7 @@ struct Shared {
 
 /// How a request ended that has no answer.
 enum Failed {
-    /// hyper gave it back.
-    Unsent(Box<Request<Body>>),
+    Unsent,
     Lost(String),
 }
 
@@ -127,18 +125,15 @@ impl Door {
         if self.http == Http::One {
             request = request.header(header::HOST, "localhost");
         }
-        let mut request = request.body(Full::new(body)).expect("it is valid");
+        let request = request.body(Full::new(body)).expect("it is valid");
         let response = loop {
             let sent = match self.http {
-                Http::One => self.over_http1(request).await,
-                Http::Two => self.over_http2(number, request).await,
+                Http::One => self.over_http1(request.clone()).await,
+                Http::Two => self.over_http2(number, request.clone()).await,
             };
             match sent {
                 Ok(response) => break response,
-                Err(Failed::Unsent(unsent)) => {
-                    tally.moved(self.name, traffic);
-                    request = *unsent;
-                }
+                Err(Failed::Unsent) => tally.moved(self.name, traffic),
                 Err(Failed::Lost(how)) => return Err(how),
             }
         };
@@ -226,11 +221,19 @@ async fn answer(response: axum::http::Response<hyper::body::Incoming>) -> hyper:
     Ok((status, replica, response.into_body().collect().await?.to_bytes()))
 }
 
-fn failed(mut error: hyper::client::conn::TrySendError<Request<Body>>) -> Failed {
-    match error.take_message() {
-        Some(unsent) => Failed::Unsent(Box::new(unsent)),
-        None => lost(error.into_error()),
-    }
+fn failed(error: TrySendError<Request<Body>>) -> Failed {
+    let is_unsent = error.message().is_some();
+    let error = error.into_error();
+    if is_unsent || is_beyond_goaway(&error) { Failed::Unsent } else { lost(error) }
+}
+
+/// Whether the server has not processed this request, and never will (RFC 9113 §6.8). h2 fails only the
+/// streams with this error that are above the last one in the GOAWAY.
+fn is_beyond_goaway(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR)
+    })
 }
 
 /// With all causes of the error.

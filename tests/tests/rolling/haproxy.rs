@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,6 +15,9 @@ use super::replicas::Replicas;
 /// The front's ports on 127.0.0.1.
 pub(super) const PLAIN: u16 = 8080;
 pub(super) const TLS: u16 = 8443;
+
+/// Far longer than it takes to start.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
 #[derive(Debug)]
@@ -52,7 +54,8 @@ impl HaProxy {
         let process = Command::new("haproxy")
             .args(["-db", "-f"])
             .arg(path.join("haproxy.cfg"))
-            .stdout(Stdio::from(log))
+            .stdout(log.try_clone().expect("a file"))
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("HAProxy does not start ({error}): `make needs` installs it"));
@@ -60,7 +63,8 @@ impl HaProxy {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", TLS)).await.is_err() {
             let ended = haproxy.process.try_wait().expect("it is ours");
-            assert!(ended.is_none() && begun.elapsed().as_secs() < 30, "HAProxy does not listen: {ended:?}");
+            let is_late = begun.elapsed() > PATIENCE;
+            assert!(ended.is_none() && !is_late, "HAProxy does not listen: {ended:?}\n{}", haproxy.log());
             yield_now().await;
         }
         haproxy
@@ -68,13 +72,16 @@ impl HaProxy {
 
     /// What it has logged of requests.
     pub(super) fn lines(&self) -> Vec<Line> {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).expect("it is there");
         let parse = |line: &str| {
             let mut words = line.split_once("request ")?.1.split(' ');
             let (status, termination) = (words.next()?.parse().ok()?, words.next()?.to_owned());
             Some(Line { status, termination, text: line.to_owned() })
         };
-        log.lines().filter_map(parse).collect()
+        self.log().lines().filter_map(parse).collect()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("it is there")
     }
 
     /// Its counts of failed connections to the replicas, and of responses that failed.
@@ -93,6 +100,8 @@ impl HaProxy {
     }
 }
 
+/// `inter` bounds a check's handshake, too, which takes long on a busy machine. So six checks have to fail, and
+/// those that are answered by 503 follow each other quickly.
 fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
     let (folder, pem) = (folder.display(), replicas.folder().display());
     let tls = if replicas.is_tls() {
@@ -116,7 +125,7 @@ fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
 defaults
     mode http
     log global
-    log-format \"request %ST %ts %HM %HP %HV %s retries:%rc %Tr/%Ta %bi:%bp at %tr\"
+    log-format \"request %ST %ts %HM %HP %HV %s retries:%rc %Tr/%Ta\"
     timeout connect 5s
     timeout client 60s
     timeout server 60s
@@ -131,7 +140,7 @@ backend replicas
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
-    default-server check inter 1s fastinter 200ms fall 3 rise 1
+    default-server check inter 1s fastinter 100ms downinter 200ms fall 6 rise 1
 {servers}"
     )
 }

@@ -36,6 +36,7 @@ tower_linger_tests::wire_tests! {
     async fn rounds::nothing_is_lost_behind_nginx;
     async fn rounds::nothing_is_lost_behind_nginx_over_tls;
     async fn rounds::clients_of_http2_that_choose_the_replica_lose_nothing;
+    async fn rounds::clients_of_http2_over_tls_that_choose_the_replica_lose_nothing;
     async fn rounds::a_bare_server_loses_behind_haproxy;
     async fn rounds::a_bare_server_loses_behind_haproxy_over_tls;
     async fn rounds::a_bare_server_loses_behind_nginx;

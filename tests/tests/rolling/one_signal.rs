@@ -42,7 +42,7 @@ async fn costly_restarts(kind: Kind) -> usize {
         costly += usize::from(lost(&load.tally) > before);
     }
     let tally = load.finish().await;
-    println!("{kind:?}: {tally}");
+    tally.print(&format!("{RESTARTS} restarts, {kind:?}"));
     let errors = nginx::errors(&nginx);
     assert!(kind != Kind::Serve || errors.is_empty(), "{errors:#?}");
     costly

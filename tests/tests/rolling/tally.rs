@@ -85,6 +85,12 @@ impl Tally {
         self.sum(|of| of == traffic)
     }
 
+    /// In one piece, because tests print at the same time.
+    pub(super) fn print(&self, title: &str) {
+        let text = format!("{title}:{self}\n");
+        print!("{text}");
+    }
+
     fn sum(&self, counts: impl Fn(Traffic) -> bool) -> Count {
         let mut sum = Count::default();
         for (_, count) in self.counts().iter().filter(|((_, traffic), _)| counts(*traffic)) {
