@@ -21,8 +21,8 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc test portable examples counts wire foreign rolling page nginx compare
-.PHONY: $(RECIPES) ci recipes demo semver deny zoo windows table needs packages tools
+RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
+.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows table needs packages tools
 
 ci: $(RECIPES)
 
@@ -65,6 +65,10 @@ examples: ## Each example server is started, used by curl and stopped: needs cur
 	sh tests/examples.sh
 	python3 -B tests/reference_server.py
 
+prometheus: ## A real Prometheus scrapes the example server; the dashboard's queries and the alert rules: needs prometheus and promtool
+	cargo build --workspace --all-features --example metrics
+	python3 -B tests/prometheus/run.py
+
 foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
 	$(SUITES) --test foreign --test behind_nginx
 
@@ -83,11 +87,20 @@ nginx: ## The probe against nginx: needs nginx
 compare: ## The probe starts servers of all kinds and compares them: needs Apache, Go, HAProxy, lighttpd and nginx
 	$(SUITES) --test compare
 
+publish: ## Could the published crates be published? Their packages are built and read, and their documentation as on docs.rs. Uploads nothing
+	python3 -B tests/publish.py $(PUBLISHED)
+
+manifests: ## The manifests of deploy/ and the templates of .github, against their schemas; do the values fit together? Needs haproxy
+	sh deploy/check.sh
+
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
 	python3 benches/counts.py
 
 demo: ## The same server bare and layered, side by side: fails if a layered row is not complete
 	cargo run --release -p linger-probe -- demo
+
+licences: ## Counts the licences of all dependencies anew, in docs/dependencies.md
+	python3 -B tests/licences.py
 
 zoo: ## Debian's, PyPI's and npm's servers under the probe and under other clients; writes the table in tests/zoo/README.md. Installs what it needs (Debian, as root); takes half an hour
 	cargo build --release -p linger-probe
@@ -107,7 +120,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps python3 python3-requests strace valgrind
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps prometheus python3 python3-requests python3-venv strace valgrind
 
 # cargo-deny and cargo-semver-checks compile for several minutes each, so they are not in here: `cargo install` them by hand.
 tools: install-cargo-hack install-gungraun-runner

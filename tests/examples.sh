@@ -102,6 +102,19 @@ start axum_server
 upload "http://$address/upload"
 finish axum_server
 
+start metrics --metrics 127.0.0.1:0
+upload "https://$address/upload"
+await '^metrics on ' "$log"
+series='tower_linger_closes_total{listener="public",outcome="peer_closed",phase="drain",reason="none"} 5'
+scrape() { curl -sS -m 20 "http://$(sed -n 's/^metrics on //p' "$log")/metrics"; }
+tries=0
+until scrape | grep -qxF "$series"; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || { echo "no $series in:"; scrape; exit 1; }
+    sleep 0.1
+done
+finish metrics
+
 # A client whose request is not complete when the server is asked to end: its connection is counted, and not forgotten.
 start axum_server
 mark=$(mktemp)

@@ -29,13 +29,14 @@ TRUST_ALL.verify_mode = ssl.CERT_NONE
 class Server:
     """A running server. It ends with the `with` block, if it has not before."""
 
-    def __init__(self, *args, inherits=None):
+    def __init__(self, *args, inherits=None, descriptors=None):
         self.lines = []
-        env = dict(os.environ)
         command = [SERVER, "127.0.0.1:0", "--admin", "127.0.0.1:0", *args]
         if inherits is not None:
             # systemd's protocol: descriptors from 3 on, for the process of this id.
             command = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"', *command]
+        if descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$0" "$@"', *command]
         with contextlib.ExitStack() as stack:
             if inherits is not None:
                 if inherits.fileno() != 3:
@@ -46,7 +47,7 @@ class Server:
                     os.dup2(inherits.fileno(), 3)
                 os.set_inheritable(3, True)
             self.process = subprocess.Popen(
-                command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 pass_fds=[3] if inherits is not None else [])
         threading.Thread(target=self.read, daemon=True).start()
         self.admin = self.await_lines("listening on ", 1)[0]
@@ -253,6 +254,18 @@ def hands_over_an_inherited_socket():
     assert counts["lost"] == 0, counts
 
 
+def survives_a_lack_of_descriptors():
+    with tempfile.TemporaryDirectory() as folder:
+        config = write(os.path.join(folder, "config.toml"), '[limits]\nmax_connections = "off"\n')
+        with Server("--config", config, descriptors=64) as server:
+            idle = [socket.create_connection(server.address, timeout=BOUND) for _ in range(100)]
+            used = f"/proc/{server.process.pid}/fd"
+            until("all descriptors are in use", lambda: len(os.listdir(used)) == 64, server)
+            for client in idle:
+                client.close()
+            assert ask(connect(server))[0].startswith("http/1.1 200")
+
+
 def says_what_is_wrong():
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as taken:
         cert, _ = make_certificate(folder, "first")
@@ -274,6 +287,7 @@ def says_what_is_wrong():
             assert len(lines) == 1 and lines[0].startswith("error: ") and why in lines[0], (args, ran.stderr)
 
 
-for check in [answers_clients, reloads, ends_with_a_notice, hands_over_an_inherited_socket, says_what_is_wrong]:
+for check in [answers_clients, reloads, ends_with_a_notice, hands_over_an_inherited_socket,
+              survives_a_lack_of_descriptors, says_what_is_wrong]:
     check()
     print(f"reference_server, {check.__name__.replace('_', ' ')}: ok")

@@ -11,7 +11,7 @@
 //! pkill -TERM -x reference_serve # /ready fails for 10 s; then it stops, and takes 20 s at most
 //! ```
 //!
-//! Each argument can be an environment variable of the same name. The file for `--config` has a table for
+//! Each argument can be an environment variable: `SERVER_NOTICE=10s`. The file for `--config` has a table for
 //! how connections close and one for what clients may hold:
 //!
 //! ```toml
@@ -48,21 +48,24 @@ use tower_linger_examples::{Result, TlsFiles, exit, listen, tls_config};
 #[derive(Parser)]
 struct Args {
     /// Address to listen on. systemd's socket activation comes before it.
-    #[arg(env, default_value = "127.0.0.1:3443")]
+    #[arg(env = "SERVER_LISTEN", default_value = "127.0.0.1:3443")]
     listen: SocketAddr,
     /// Address of the probes, over plain HTTP: `/live` and `/ready`. It should not be public.
-    #[arg(long, env, default_value = "127.0.0.1:9443")]
+    #[arg(long, env = "SERVER_ADMIN", default_value = "127.0.0.1:9443")]
     admin: SocketAddr,
+    /// Serve without TLS: for a balancer that does TLS.
+    #[arg(long, env = "SERVER_PLAIN")]
+    plain: bool,
     #[command(flatten)]
     tls: TlsFiles,
     /// How long the server still accepts after SIGTERM, while its readiness probe fails.
-    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "SERVER_NOTICE", default_value = "10s", value_parser = humantime::parse_duration)]
     notice: Duration,
     /// How long its requests and connections may take to end after that.
-    #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "SERVER_LIMIT", default_value = "20s", value_parser = humantime::parse_duration)]
     limit: Duration,
     /// TOML file with the tables `close` and `limits`.
-    #[arg(long, env)]
+    #[arg(long, env = "SERVER_CONFIG")]
     config: Option<PathBuf>,
 }
 
@@ -97,11 +100,8 @@ async fn run(args: Args) -> Result<()> {
         .route("/ws", any(upgrade))
         .with_state(handle);
     let socket = Socket::inherited_or(args.listen).await?;
-    let public = serve(socket, app)
-        .linger(linger.clone())
-        .limits(config.limits)
-        .tls(tls_config(certificate.clone())?)
-        .graceful(shutdown);
+    let public = serve(socket, app).linger(linger.clone()).limits(config.limits).graceful(shutdown);
+    let public = if args.plain { public } else { public.tls(tls_config(certificate.clone())?) };
     reload_at_hangup(args, linger, certificate)?;
     tokio::select! {
         summary = public => println!("{summary}"),

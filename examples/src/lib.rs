@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tower_linger::Shutdown;
 
+#[cfg(doctest)]
+mod guide;
 mod tls;
 
 pub use tls::{TlsFiles, config as tls_config};

@@ -19,10 +19,10 @@ use crate::{Result, because};
 #[derive(Debug, Clone, clap::Args)]
 pub struct TlsFiles {
     /// Certificate chain, PEM. Without it a certificate for localhost is made.
-    #[arg(long, env, requires = "key")]
+    #[arg(long, env = "SERVER_CERT", requires = "key")]
     cert: Option<PathBuf>,
     /// Private key, PEM.
-    #[arg(long, env, requires = "cert")]
+    #[arg(long, env = "SERVER_KEY", requires = "cert")]
     key: Option<PathBuf>,
 }
 

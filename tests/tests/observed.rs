@@ -1,5 +1,6 @@
-//! The events that a log gets. The only test of its binary: `tracing` asks once whether anybody wants an
-//! event, and a test without a subscriber that ran beside this one could be asked first.
+//! The events that a log gets, inside the span of their close. The only test of its binary: `tracing` asks
+//! once whether anybody wants an event, and a test without a subscriber that ran beside this one could be
+//! asked first.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -44,12 +45,13 @@ async fn each_phase_change_and_each_outcome_is_one_event() {
     assert_eq!(
         lines,
         [
-            r#"TRACE tower_linger: phase from="flush" to="notify""#,
-            r#"TRACE tower_linger: phase from="notify" to="half_close""#,
-            r#"TRACE tower_linger: phase from="half_close" to="drain""#,
-            r#"TRACE tower_linger: phase from="drain" to="done""#,
+            r#"TRACE close{listener="default"}: tower_linger: phase from="flush" to="notify""#,
+            r#"TRACE close{listener="default"}: tower_linger: phase from="notify" to="half_close""#,
+            r#"TRACE close{listener="default"}: tower_linger: phase from="half_close" to="drain""#,
+            r#"TRACE close{listener="default"}: tower_linger: phase from="drain" to="done""#,
             concat!(
-                r#"DEBUG tower_linger: closed outcome="peer_closed" ended_in="drain" bytes_drained=7 "#,
+                r#"DEBUG close{listener="default"}: tower_linger: closed outcome="peer_closed" "#,
+                r#"ended_in="drain" bytes_drained=7 "#,
                 "sent_close_notify=true flush_us=0 drain_us=0 total_us=0"
             ),
         ]

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Judges how an HTTP server ends its connections.
 //!
 //! A [`scenario`] is data: it says what a client does, and what must become of it. The [`battery`] is the

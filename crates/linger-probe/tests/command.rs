@@ -138,6 +138,7 @@ async fn what_cannot_be_judged_is_one_line_and_status_2() {
         (vec!["--path", "here"], "begins with /"),
         (vec!["--cert", "file"], "--key"),
         (vec!["--report", "/nonexistent/page.html"], "--report /nonexistent/page.html"),
+        (vec!["--ladders", "/dev/null/pictures"], "--ladders /dev/null/pictures"),
     ];
     for (options, line) in wrong {
         assert_refused(&[&["check", &url][..], &options].concat(), line).await;

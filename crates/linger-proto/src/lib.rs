@@ -50,10 +50,12 @@
 //! | `settings.rs` | [`settings`]: settings as words, for `Display` and for configuration |
 //! | `config_error.rs` | [`ConfigError`] |
 //! | `outcome.rs` | [`Outcome`], [`Failure`], [`Release`]: how a close ended |
+//! | `failure_name.rs` | the names of failures, for logs and metrics |
 //! | `report.rs` | [`CloseReport`], and its stable line |
 
 mod budget;
 mod config_error;
+mod failure_name;
 mod machine;
 mod outcome;
 mod phase;

@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! What a test can see of TCP connections on the wire: captures the segments of one server port and describes
 //! them line by line as a [`Transcript`]. It recognises TLS records, so that `close_notify` and alerts have
 //! lines too.

@@ -1,5 +1,6 @@
 //! The layer: how connections are closed, and who observes it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use linger_proto::{ClosePolicy, CloseReport};
@@ -60,6 +61,16 @@ impl LingerLayer {
     #[must_use]
     pub fn new(policy: ClosePolicy) -> Self {
         Self { settings: Arc::new(Settings::new(policy)) }
+    }
+
+    /// Names the listener whose connections these are, `public` or `admin` for example. Metrics and spans
+    /// have the name as `listener`; without one, it is `default`. A program should have few names, because
+    /// each has time series of its own, for as long as the process lives. Clones made before keep the old
+    /// name.
+    #[must_use]
+    pub fn named(mut self, listener: impl Into<Cow<'static, str>>) -> Self {
+        Arc::make_mut(&mut self.settings).name(listener.into());
+        self
     }
 
     /// Counts its connections in this tracker, which several layers can share. Clones made before, and a

@@ -2,6 +2,8 @@
 //! Ends server connections so that the client always gets the last response, or the last TLS alert, instead
 //! of a reset.
 //!
+//! The [`guide`] leads from the failure to the fix, stack by stack, and to every setting.
+//!
 //! # The problem
 //!
 //! A server that closes a TCP socket while bytes from the client are unread, or still arriving, makes its
@@ -43,8 +45,8 @@
 //! [`LingerLayer`] wraps an accepted connection in a [`LingerIo`] and lends it to the service. When the
 //! service drops it, for whatever reason, the connection comes back. It is then flushed, notified
 //! (`close_notify`), half-closed (FIN), drained and released, each step within the bounds of the
-//! [`ClosePolicy`]. One [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), and as a
-//! `tracing` event.
+//! [`ClosePolicy`]. One [`CloseReport`] says how it went: to [`on_close`](LingerLayer::on_close), to
+//! `tracing`, and in metrics.
 //!
 //! A connection that is dropped **busy** has failed: a request is unanswered, or a response is incomplete.
 //! Such a connection must not look complete to its client. It ends without `close_notify`. Where only the end
@@ -71,12 +73,41 @@
 //! [`Tracker`] knows each connection from its accept to its release, upgraded ones too. It waits for them,
 //! and cuts what is still served at its deadline. Use both: [`Shutdown`] puts them under one deadline.
 //!
-//! # Events
+//! # Metrics
 //!
-//! With feature `tracing`, target `tower_linger`. At `TRACE`, one event per phase change: `from`, `to`. At
-//! `DEBUG`, one per finished close: `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`,
-//! `drain_us`, `total_us` (microseconds) and, where there was one, `failure`; and one per failed TLS
-//! handshake: `error`.
+//! With feature `metrics`: gauges of served and lingering connections, counters of closes by outcome, phase
+//! and reason, and histograms of their times and bytes. The module `metrics` lists the names and units.
+//!
+//! # Spans and events
+//!
+//! With feature `tracing`, target `tower_linger`. A log has everything at `DEBUG`, but for the phases.
+//!
+//! | what | level | fields |
+//! |---|---|---|
+//! | span `close`: one close, from its beginning to its end | `DEBUG` | see below |
+//! | event `closed`: a finished close | `DEBUG` | `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us` (microseconds) and, where there was one, `failure` |
+//! | event `phase`: a close goes on to its next phase | `TRACE` | `from`, `to` |
+//! | event `handshake`: a TLS handshake has failed | `DEBUG` | `error` |
+//!
+//! The events of a close are inside its span. Where OpenTelemetry's [semantic conventions] have a name for a
+//! field, the span uses it. What does not apply is absent:
+//!
+//! | field of `close` | what it is |
+//! |---|---|
+//! | `listener` | the name given by [`LingerLayer::named`] |
+//! | `network.transport` | `tcp` or `unix` |
+//! | `network.peer.address`, `network.peer.port`, `network.local.address`, `network.local.port` | the ends of a TCP connection |
+//! | `outcome`, `ended_in`, `bytes_drained` | as in the event; set at the end |
+//! | `bytes_unacked` | what the peer had not acknowledged at the end, where that was asked for ([`CloseReport::unacked`]) |
+//! | `error.type`, `otel.status_code` | where there was a failure: its name ([`Failure::as_str`]), and `ERROR` |
+//! | `left_out` | how many closes before this one had no span |
+//!
+//! In a flood, a layer makes at most 100 spans in a second, counted from its first close. That is what
+//! OpenTelemetry's batch processor exports in one go by default: 512 in 5 s. The closes that have no span are
+//! counted, and the next span says how many they were. Events are never left out. Where no subscriber wants
+//! the span, the socket is not asked for its addresses, and nothing is counted.
+//!
+//! [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/registry/attributes/network/
 //!
 //! # Features
 //!
@@ -88,11 +119,12 @@
 //! | `axum-server` | the adapters for axum-server |
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
+//! | `metrics` | gauges, counters and histograms of connections and closes: the module `metrics` |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
 //! | `serde` | [`ClosePolicy`] and `Limits` [from configuration](ClosePolicy#configuration-from-outside): files, environment variables |
 //! | `serve` | [`serve()`], a whole server for axum and any other service of requests |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
-//! | `tracing` | the events |
+//! | `tracing` | the spans and events |
 //! | `full` | all of them |
 //!
 //! # Minimum Rust version
@@ -103,9 +135,12 @@ mod adapter;
 mod classify;
 mod clock;
 mod close;
+pub mod guide;
 #[cfg(feature = "http")]
 mod http;
 mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod serve;
 #[cfg(feature = "serve")]
 mod server;

@@ -18,7 +18,8 @@ pub use plain::{Plain, PlainSocket};
 #[cfg(feature = "serve")]
 pub(crate) use socket::drop_new_handshakes;
 pub(crate) use socket::{
-    abort, bound_orphan, discard_arrived, discard_now, last_received, peer, set_low_water, unacked,
+    Ends, abort, bound_orphan, discard_arrived, discard_now, ends, last_received, peer, set_low_water,
+    unacked,
 };
 pub(crate) use sys::descriptor_limit;
 pub(crate) use transport::poll_half_close;

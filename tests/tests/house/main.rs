@@ -1,10 +1,12 @@
 //! What this repository says about itself: where a module stands, which tests and items its pages name, which
-//! features there are.
+//! features there are, and whether its guides are complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod dependencies;
 mod features;
+mod guide;
 mod pages;
 mod rooms;
 

@@ -11,13 +11,17 @@ use super::tally::{Tally, Traffic};
 
 const RESTARTS: usize = 30;
 const NOTICE: Duration = Duration::from_millis(400);
-const POSTS_PER_SECOND: u32 = 300;
+const POSTS_PER_SECOND: u32 = 400;
 /// So many POSTs the new process answers before it gets its signal.
 const ANSWERS: usize = 30;
 
+/// A bare server loses a POST in some of its restarts, and sometimes in none of so many. Then it is tried again,
+/// at most this often.
+const TRIES: usize = 10;
+
 /// How many of the restarts have cost a POST, for each kind of server.
 pub(super) async fn a_restart_costs_no_post_if_there_is_a_notice() {
-    let bare = costly_restarts(Kind::Bare).await;
+    let mut bare = costly_restarts(Kind::Bare).await;
     let layered = costly_restarts(Kind::Layered).await;
     let noticed = costly_restarts(Kind::Serve).await;
     println!(
@@ -25,6 +29,11 @@ pub(super) async fn a_restart_costs_no_post_if_there_is_a_notice() {
          tower_linger::serve and a notice {noticed}"
     );
     assert_eq!(noticed, 0);
+    for _ in 1..TRIES {
+        if bare == 0 {
+            bare = costly_restarts(Kind::Bare).await;
+        }
+    }
     assert!(bare > 0, "a bare server loses POSTs, or this test sees nothing");
 }
 

@@ -14,6 +14,7 @@ use linger_probe::target::{Options, Target};
 
 use self::gate::GateArgs;
 use self::judging::Judging;
+use self::pictures::PictureArgs;
 use super::descriptors;
 use super::options::{Found, TargetArgs, names, path, progress};
 use super::output::OutputArgs;
@@ -21,6 +22,7 @@ use super::{CommandError, seconds, size};
 
 mod gate;
 mod judging;
+mod pictures;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -34,6 +36,8 @@ pub(crate) struct CheckArgs {
     /// `Server` header tells the kind.
     #[arg(long = "for", value_name = "SERVER", value_parser = gate::server(), help_heading = "Output")]
     server: Option<Server>,
+    #[command(flatten)]
+    pictures: PictureArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -101,6 +105,7 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let baseline = args.gate.baseline()?;
     args.battery.prepare()?;
     args.output.prepare()?;
+    args.pictures.prepare()?;
     // The scenarios that mostly wait run at the same time.
     let waiting = scenarios.iter().filter(|scenario| scenario.mostly_waits()).count();
     descriptors::ensure(options.repetitions, u32::try_from(waiting).unwrap_or(u32::MAX), "--repetitions")?;
@@ -122,6 +127,7 @@ pub(crate) async fn main(args: &CheckArgs) -> Result<bool, CommandError> {
     let gate = args.gate.gate(baseline, &report.targets);
     let passed = gate.lets_pass(&report.targets);
     report.gate = Some(gate);
+    args.pictures.draw(&report)?;
     args.output.tell(&report)?;
     match super::troubles(&report) {
         none if none.is_empty() => Ok(passed),

@@ -13,8 +13,14 @@ mod gate;
 mod histogram;
 mod ladder;
 mod load;
+mod picture;
 mod restart;
 mod scenario;
+
+pub use picture::picture;
+
+/// The colours, and how a ladder is drawn.
+const DRAWING: &str = include_str!("html/drawing.css");
 
 /// The whole page.
 #[must_use]
@@ -30,7 +36,7 @@ pub fn page(report: &Report) -> String {
                 // Without this, a browser asks the server for an icon.
                 link rel="icon" href="data:,";
                 title { (title) }
-                style { (PreEscaped(include_str!("html/style.css"))) }
+                style { (PreEscaped(DRAWING)) (PreEscaped(include_str!("html/style.css"))) }
             }
             body {
                 header {

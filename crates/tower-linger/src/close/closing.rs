@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::classify::Ending;
 use crate::clock::now;
-use crate::close::log;
+use crate::close::meter::Meter;
 use crate::close::progress::Progress;
 use crate::close::stream::Stream;
 use crate::close::ticket::Ticket;
@@ -29,10 +29,6 @@ pub(crate) struct Closing<T: Transport> {
     /// How many bytes of the peer have to be there to wake us.
     woken_at: NonZeroU32,
     verdict: Verdict,
-    /// Whether it runs in a task of its own already.
-    pub(super) is_detached: bool,
-    /// Set while the transport is called. If it is set at any other time, the transport has panicked.
-    is_performing: bool,
 }
 
 /// Most steps in one poll: one close discards at most this many times 1 MiB before it lets other tasks run.
@@ -44,18 +40,18 @@ impl<T: Transport> Closing<T> {
         mut start: Start,
         verdict: Verdict,
         policy: Arc<ClosePolicy>,
-        ticket: Ticket,
+        mut ticket: Ticket,
     ) -> Self {
         start.cut = verdict.cut();
+        let stream = Stream::Session(Box::new(io));
+        ticket.begin_span(|| stream.ends());
         Self {
             machine: CloseMachine::new(policy, start, now()),
-            stream: Stream::Session(Box::new(io)),
+            stream,
             ticket,
             progress: Progress::default(),
             woken_at: NonZeroU32::MIN,
             verdict,
-            is_detached: false,
-            is_performing: false,
         }
     }
 
@@ -79,7 +75,16 @@ impl<T: Transport> Closing<T> {
 
     /// Whether the transport panicked when it was asked for something.
     pub(super) fn has_panicked(&self) -> bool {
-        self.is_performing
+        self.ticket.is_performing
+    }
+
+    /// Whether it runs in a task of its own already.
+    pub(super) fn is_detached(&self) -> bool {
+        self.ticket.is_detached
+    }
+
+    pub(super) fn set_detached(&mut self) {
+        self.ticket.is_detached = true;
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReport> {
@@ -112,7 +117,7 @@ impl<T: Transport> Closing<T> {
     /// Asks the transport for one action, and remembers whether it is the transport that wakes us while our
     /// own bytes are written.
     fn perform(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<Event> {
-        self.is_performing = true;
+        self.ticket.is_performing = true;
         let writes = matches!(action, Action::Flush | Action::Notify | Action::HalfClose { .. });
         let polled = if writes {
             let stream = &mut self.stream;
@@ -120,7 +125,7 @@ impl<T: Transport> Closing<T> {
         } else {
             self.stream.perform(action, cx)
         };
-        self.is_performing = false;
+        self.ticket.is_performing = false;
         polled
     }
 
@@ -201,7 +206,7 @@ impl<T: Transport> Closing<T> {
         let after = self.machine.phase();
         if before != after {
             self.progress = Progress::default();
-            log::phase(before, after);
+            self.ticket.span().phase(before, after);
         }
     }
 
@@ -243,11 +248,11 @@ impl<T: Transport> Closing<T> {
                 report.bytes_drained += stream.discard_arrived(machine.bytes_left());
             }
         }
-        if ticket.settings().wants_report {
+        if ticket.settings().wants_report || Meter::wants_unacked(&report) {
             report.unacked = stream.unacked();
         }
         drop(stream);
-        Self::tell(ticket, &report);
+        ticket.end(&report);
         report
     }
 
@@ -257,13 +262,7 @@ impl<T: Transport> Closing<T> {
         let Self { machine, stream, ticket, .. } = self;
         drop(stream);
         if let Some(report) = machine.report() {
-            Self::tell(ticket, &report);
+            ticket.end(&report);
         }
-    }
-
-    fn tell(ticket: Ticket, report: &CloseReport) {
-        log::outcome(report);
-        ticket.settings().report(report);
-        ticket.end(report.outcome);
     }
 }

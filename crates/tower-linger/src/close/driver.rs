@@ -10,17 +10,16 @@ use linger_proto::{ClosePolicy, CloseReport, Start};
 
 use crate::classify::Ending;
 use crate::close::closing::Closing;
-use crate::close::settings::Settings;
+use crate::close::settings::{Current, Settings};
 use crate::close::ticket::Ticket;
 use crate::close::verdict::Verdict;
-use crate::tracker::tracker::Tracker;
 use crate::transport::Transport;
 
 /// Closes one connection properly, where there is no service and no layer: flush, `close_notify`, FIN,
 /// bounded drain, release.
 ///
-/// Only its caller can wait for it, by awaiting the [`Close`]: no [`Tracker`] that a shutdown waits for
-/// counts it. A server that closes connections by hand calls
+/// Only its caller can wait for it, by awaiting the [`Close`]: no [`Tracker`](crate::Tracker) that a shutdown
+/// waits for counts it. A server that closes connections by hand calls
 /// [`LingerLayer::close`](crate::LingerLayer::close).
 ///
 /// # Cancel safety
@@ -37,9 +36,9 @@ use crate::transport::Transport;
 ///
 /// # How many
 ///
-/// All of these closes share one tracker, made by [`Tracker::new`]. So at most half as many of them wait for
-/// their peers at once as the process may have descriptors. For one more, the oldest ends as
-/// [`Evicted`](crate::Outcome::Evicted).
+/// All of these closes share one tracker, made by [`Tracker::new`](crate::Tracker::new). So at most half as
+/// many of them wait for their peers at once as the process may have descriptors. For one more, the oldest
+/// ends as [`Evicted`](crate::Outcome::Evicted).
 ///
 /// # Examples
 ///
@@ -59,11 +58,11 @@ use crate::transport::Transport;
 /// # Ok(()) }
 /// ```
 pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
-    // They share the timer that a tracker has for each runtime, and its limit.
-    static TRACKER: OnceLock<Tracker> = OnceLock::new();
-    let tracker = TRACKER.get_or_init(Tracker::new).clone();
-    let settings = Settings { tracker, wants_report: true, ..Settings::new(*policy) };
-    Close::of_unserved(io, Arc::new(settings))
+    // They share a tracker, which has a timer for each runtime and a limit, and the spans of a second.
+    static SHARED: OnceLock<Settings> = OnceLock::new();
+    let shared = SHARED.get_or_init(Settings::default).clone();
+    let policy = Current::new(*policy);
+    Close::of_unserved(io, Arc::new(Settings { policy, wants_report: true, ..shared }))
 }
 
 /// A close that its owner awaits; made by [`close()`] and [`LingerLayer::close`](crate::LingerLayer::close).
@@ -78,7 +77,7 @@ impl<T: Transport> Drop for Close<T> {
         match self.closing.take() {
             // If it panicked once more while the thread unwinds, the process would abort.
             Some(closing) if closing.has_panicked() => closing.give_up(),
-            Some(closing) if closing.is_detached => closing.abandon(),
+            Some(closing) if closing.is_detached() => closing.abandon(),
             Some(closing) => Self { closing: Some(closing) }.detach(),
             None => {}
         }
@@ -118,7 +117,7 @@ impl<T: Transport> Close<T> {
     )]
     pub fn detach(mut self) {
         let Some(closing) = &mut self.closing else { return };
-        closing.is_detached = true;
+        closing.set_detached();
         // A runtime that is shutting down drops the task at once, which makes the best effort.
         if let Some(runtime) = closing.runtime() {
             drop(runtime.spawn(self));

@@ -1,7 +1,14 @@
-//! What a log sees of a close (feature `tracing`): the events that the crate's documentation lists.
-#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without it nothing is logged"))]
+//! What a log sees of a close (feature `tracing`): the span and the events that the crate's documentation
+//! lists.
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(unused_variables, clippy::unused_self, reason = "without it nothing is logged")
+)]
 
 use linger_proto::{CloseReport, Phase};
+
+use crate::close::settings::Settings;
+use crate::transport::Ends;
 
 /// An event of `tracing`. Without that feature it is nothing, and its fields are not evaluated.
 macro_rules! event {
@@ -11,11 +18,91 @@ macro_rules! event {
     };
 }
 
-pub(crate) fn phase(from: Phase, to: Phase) {
-    event!(trace, from = from.as_str(), to = to.as_str(), "phase");
+/// The span of one close: none where nobody wants it, or where there are too many of them. Boxed, because
+/// most closes have none, and ten thousand wait at once.
+#[derive(Default)]
+pub(crate) struct CloseSpan {
+    #[cfg(feature = "tracing")]
+    span: Option<Box<tracing::Span>>,
 }
 
-pub(crate) fn outcome(report: &CloseReport) {
+impl CloseSpan {
+    /// Begins the span. `ends` is asked only if there is one: it takes system calls.
+    pub(crate) fn begin(settings: &Settings, ends: impl FnOnce() -> Ends) -> Self {
+        #[cfg(feature = "tracing")]
+        if tracing::span_enabled!(target: "tower_linger", tracing::Level::DEBUG, "close") {
+            if let Some(left_out) = settings.sampler.take(crate::clock::now()) {
+                return Self { span: Some(Box::new(span(settings, &ends(), left_out))) };
+            }
+        }
+        Self::default()
+    }
+
+    pub(crate) fn phase(&self, from: Phase, to: Phase) {
+        self.enter(|| {
+            event!(trace, from = from.as_str(), to = to.as_str(), "phase");
+        });
+    }
+
+    /// The close is over. The span itself ends when it is dropped.
+    pub(crate) fn outcome(&self, report: &CloseReport) {
+        self.enter(|| outcome(report));
+        // After the event, whose line would have everything twice otherwise.
+        #[cfg(feature = "tracing")]
+        if let Some(span) = &self.span {
+            record(span, report);
+        }
+    }
+
+    fn enter(&self, log: impl FnOnce()) {
+        #[cfg(feature = "tracing")]
+        if let Some(span) = &self.span {
+            return span.in_scope(log);
+        }
+        log();
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn span(settings: &Settings, ends: &Ends, left_out: u64) -> tracing::Span {
+    use tracing::field::{Empty, display};
+    let ip = |address: Option<std::net::SocketAddr>| address.map(|address| display(address.ip()));
+    let port = |address: Option<std::net::SocketAddr>| address.map(|address| address.port());
+    tracing::debug_span!(
+        target: "tower_linger",
+        "close",
+        listener = &*settings.listener,
+        network.transport = ends.transport,
+        network.peer.address = ip(ends.peer),
+        network.peer.port = port(ends.peer),
+        network.local.address = ip(ends.local),
+        network.local.port = port(ends.local),
+        left_out = (left_out > 0).then_some(left_out),
+        outcome = Empty,
+        ended_in = Empty,
+        bytes_drained = Empty,
+        bytes_unacked = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+#[cfg(feature = "tracing")]
+fn record(span: &tracing::Span, report: &CloseReport) {
+    span.record("outcome", report.outcome.as_str());
+    span.record("ended_in", report.ended_in.as_str());
+    span.record("bytes_drained", report.bytes_drained);
+    if let Some(unacked) = report.unacked {
+        span.record("bytes_unacked", unacked);
+    }
+    if let Some(failure) = report.failure {
+        span.record("error.type", failure.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// The event of a finished close.
+fn outcome(report: &CloseReport) {
     let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     event!(
         debug,

@@ -1,15 +1,22 @@
 //! How the connections of a layer are closed, and who gets the reports. The layer's clones share it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use linger_proto::{ClosePolicy, CloseReport};
 
+use crate::close::meter::Meter;
 use crate::tracker::tracker::Tracker;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Settings {
+    /// What metrics and spans call the listener.
+    pub(crate) listener: Cow<'static, str>,
+    pub(crate) meter: Meter,
+    #[cfg(feature = "tracing")]
+    pub(crate) sampler: Arc<crate::close::sampling::Sampler>,
     pub(crate) policy: Current,
     pub(crate) tracker: Tracker,
     pub(crate) on_close: Option<Arc<Observer>>,
@@ -18,11 +25,35 @@ pub(crate) struct Settings {
     pub(crate) wants_report: bool,
 }
 
+/// The name of a listener that was given none.
+const DEFAULT_LISTENER: &str = "default";
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listener: DEFAULT_LISTENER.into(),
+            meter: Meter::named(DEFAULT_LISTENER),
+            #[cfg(feature = "tracing")]
+            sampler: Arc::default(),
+            policy: Current::default(),
+            tracker: Tracker::default(),
+            on_close: None,
+            detaches_upgrades: false,
+            wants_report: false,
+        }
+    }
+}
+
 pub(crate) type Observer = dyn Fn(&CloseReport) + Send + Sync;
 
 impl Settings {
     pub(crate) fn new(policy: ClosePolicy) -> Self {
         Self { policy: Current::new(policy), ..Self::default() }
+    }
+
+    pub(crate) fn name(&mut self, listener: Cow<'static, str>) {
+        self.meter = Meter::named(&listener);
+        self.listener = listener;
     }
 
     /// Tells the observer. If it panics, the service's result and the count are kept, and a process that is
@@ -62,6 +93,7 @@ impl fmt::Debug for Current {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
+            .field("listener", &self.listener)
             .field("policy", &self.policy)
             .field("tracker", &self.tracker)
             .field("detaches_upgrades", &self.detaches_upgrades)

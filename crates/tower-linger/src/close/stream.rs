@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use linger_proto::{Action, Event, Failure};
 
-use crate::transport::{self, Transport};
+use crate::transport::{self, Ends, Transport};
 
 /// The connection, before and after its session is dropped. Performs one action of the machine.
 pub(crate) enum Stream<T: Transport> {
@@ -119,6 +119,15 @@ impl<T: Transport> Stream<T> {
             Self::Session(io) => transport::bound_orphan(&**io, timeout),
             Self::Raw(io) => transport::bound_orphan(io, timeout),
             Self::Moving => {}
+        }
+    }
+
+    /// Which sockets it is between.
+    pub(crate) fn ends(&self) -> Ends {
+        match self {
+            Self::Session(io) => transport::ends(&**io),
+            Self::Raw(io) => transport::ends(io),
+            Self::Moving => Ends::default(),
         }
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-use linger_proto::{Event, Outcome};
+use linger_proto::{CloseReport, Event, Outcome};
 use tokio::runtime::Handle;
 
+use crate::close::log::CloseSpan;
 use crate::close::settings::Settings;
 use crate::tracker::state::{Place, Waited};
+use crate::transport::Ends;
 
 /// One running close: counted until it is dropped.
 pub(crate) struct Ticket {
@@ -17,18 +19,41 @@ pub(crate) struct Ticket {
     /// Once it has to wait.
     place: Place,
     outcome: Option<Outcome>,
+    span: CloseSpan,
+    /// Whether the close runs in a task of its own already. This and the next stand here, and not in
+    /// `Closing`, because they need no memory here.
+    pub(super) is_detached: bool,
+    /// Set while the transport is called. If it is set at any other time, the transport has panicked.
+    pub(super) is_performing: bool,
 }
 
 impl Ticket {
-    /// For a close that the tracker counts already.
+    /// For a close that is counted already.
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, place: Place::default(), outcome: None }
+        Self {
+            settings,
+            place: Place::default(),
+            outcome: None,
+            span: CloseSpan::default(),
+            is_detached: false,
+            is_performing: false,
+        }
     }
 
     /// For a close of a connection that the tracker did not know.
     pub(crate) fn of_unknown(settings: Arc<Settings>) -> Self {
         settings.tracker.inner().begin_unknown_close();
+        settings.meter.close_begins(settings.tracker.inner().limit());
         Self::new(settings)
+    }
+
+    /// Begins the span of the close, if it gets one.
+    pub(crate) fn begin_span(&mut self, ends: impl FnOnce() -> Ends) {
+        self.span = CloseSpan::begin(&self.settings, ends);
+    }
+
+    pub(crate) fn span(&self) -> &CloseSpan {
+        &self.span
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -56,14 +81,19 @@ impl Ticket {
         }
     }
 
-    /// Counts how the close ended.
-    pub(crate) fn end(mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
+    /// Tells everyone how the close ended, and counts it: the one place that does.
+    pub(crate) fn end(mut self, report: &CloseReport) {
+        self.span.outcome(report);
+        self.settings.meter.closed(report);
+        self.settings.report(report);
+        self.outcome = Some(report.outcome);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        // Before the tracker: when that is empty, so are the gauges.
+        self.settings.meter.released();
         self.settings.tracker.inner().end_close(&mut self.place, self.outcome);
     }
 }

@@ -23,6 +23,7 @@ impl Served {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let connection = Arc::new(Connection::new());
         let id = settings.tracker.inner().serve(&connection);
+        settings.meter.accepted();
         let write_idle_timeout_ms = settings.policy.get().write_idle_timeout().map(in_milliseconds);
         Self { settings, connection, write_idle_timeout_ms, id: Some(id) }
     }
@@ -43,7 +44,9 @@ impl Served {
     pub(crate) fn begin_close(mut self) -> Ticket {
         self.connection.end();
         if let Some(id) = self.id.take() {
-            self.settings.tracker.inner().begin_close(id);
+            let tracker = self.settings.tracker.inner();
+            tracker.begin_close(id);
+            self.settings.meter.handed_back(tracker.limit());
         }
         Ticket::new(self.settings.clone())
     }
@@ -51,10 +54,7 @@ impl Served {
     /// The connection ended without a close, because nothing was left to deliver.
     #[cfg(feature = "rustls")]
     pub(crate) fn end_without_close(self, outcome: linger_proto::Outcome) {
-        let report = linger_proto::CloseReport::without_close(outcome);
-        crate::close::log::outcome(&report);
-        self.settings.report(&report);
-        self.begin_close().end(outcome);
+        self.begin_close().end(&linger_proto::CloseReport::without_close(outcome));
     }
 }
 
@@ -62,6 +62,8 @@ impl Drop for Served {
     /// The connection was taken by `into_inner`, or something else counts it now.
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
+            // Before the tracker: when that is empty, so are the gauges.
+            self.settings.meter.taken_away();
             self.settings.tracker.inner().forget_served(id);
         }
     }

@@ -5,6 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use linger_proto::Failure;
+use tokio_rustls::rustls::Error as TlsError;
+
 /// Why a TLS handshake did not succeed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -15,6 +18,26 @@ pub enum HandshakeError {
     TimedOut(Duration),
     /// The server's shutdown deadline came first.
     Cut,
+}
+
+impl HandshakeError {
+    /// A name for the reason, from a fixed list, for metrics: the table in `metrics.rs` has them all.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "timed_out",
+            Self::Cut => "shutdown_cut",
+            Self::Failed(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(TlsError::AlertReceived(_)) => "alert_received",
+                Some(TlsError::InvalidCertificate(_)) => "invalid_certificate",
+                Some(TlsError::InvalidMessage(_)) => "invalid_message",
+                Some(TlsError::NoApplicationProtocol) => "no_application_protocol",
+                Some(TlsError::NoCertificatesPresented) => "no_certificate",
+                Some(TlsError::PeerIncompatible(_)) => "incompatible",
+                Some(_) => "tls",
+                None => Failure::from(error).as_str(),
+            },
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {

@@ -40,6 +40,11 @@ impl Handshakes {
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy: None }
     }
 
+    fn note_failure(&self, error: &HandshakeError) {
+        log::failed_handshake(error);
+        self.linger.settings().meter.handshake_failed(error.reason());
+    }
+
     pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
         Handshake {
             accept: Some(self.acceptor.accept(io).into_fallible()),
@@ -103,7 +108,7 @@ impl<T: Transport> Future for Handshake<T> {
                 (HandshakeError::TimedOut(this.handshakes.timeout), Outcome::HandshakeTimeout)
             }
         };
-        log::failed_handshake(&error);
+        this.handshakes.note_failure(&error);
         self.give_up(outcome);
         Poll::Ready(Err(FailedHandshake { error, close: None }))
     }
@@ -121,7 +126,7 @@ impl<T: Transport> Handshake<T> {
         let this = self.project();
         let start = Observed::failed_handshake(&error).start;
         let error = HandshakeError::Failed(error);
-        log::failed_handshake(&error);
+        this.handshakes.note_failure(&error);
         let close = this.served.take().map(|served| {
             let own = this.handshakes.failure_policy.clone();
             let policy = own.unwrap_or_else(|| served.settings().policy.get());

@@ -22,6 +22,7 @@ use crate::tracker::timer_task::{self, LockTimers};
 use crate::tracker::timers::{Timer, Timers};
 
 pub(crate) struct Inner {
+    limits: Limits,
     state: Mutex<State>,
     pub(super) all_done: Notify,
 }
@@ -105,7 +106,12 @@ impl Inner {
             runtime: None,
             ended: Summary::default(),
         };
-        Self { state: Mutex::new(state), all_done: Notify::new() }
+        Self { limits, state: Mutex::new(state), all_done: Notify::new() }
+    }
+
+    /// How many closes may wait at once.
+    pub(crate) fn limit(&self) -> Option<NonZeroUsize> {
+        self.limits.all
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,7 +2,7 @@
 //! be released.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -79,6 +79,31 @@ pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
 #[cfg(feature = "serve")]
 pub(crate) fn drop_new_handshakes(listener: &tokio::net::TcpListener, drops: bool) -> bool {
     sys::drop_new_handshakes(&SockRef::from(listener), drops)
+}
+
+/// Which sockets a connection is between.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "only a span tells"))]
+pub(crate) struct Ends {
+    /// `tcp` or `unix`, as OpenTelemetry calls them; none where there is no socket.
+    pub(crate) transport: Option<&'static str>,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+/// Asks the system which sockets a connection is between.
+pub(crate) fn ends(stream: &impl Transport) -> Ends {
+    let ends = with_socket(stream, |socket| {
+        let local = socket.local_addr().ok();
+        let is_unix = local.as_ref().is_some_and(socket2::SockAddr::is_unix);
+        let ip = |address: socket2::SockAddr| {
+            address.as_socket().map(|it| SocketAddr::new(it.ip().to_canonical(), it.port()))
+        };
+        let (local, peer) = (local.and_then(ip), socket.peer_addr().ok().and_then(ip));
+        let transport = if is_unix { Some("unix") } else { local.map(|_| "tcp") };
+        Ends { transport, local, peer }
+    });
+    ends.unwrap_or_default()
 }
 
 /// Corks the socket: what is written next waits for the FIN and leaves with it.

@@ -12,7 +12,7 @@ use crate::report::words;
 pub(super) const LONG: Duration = Duration::from_millis(100);
 
 // In pixels of the drawing, which is as wide as a telephone's screen without the page's margins.
-const WIDTH: f64 = 360.0;
+pub(super) const WIDTH: f64 = 360.0;
 const CLIENT: f64 = 86.0;
 const SERVER: f64 = 328.0;
 const TOP: f64 = 28.0;
@@ -36,12 +36,7 @@ struct Step<'a> {
 
 /// The drawing, with a caption that says where its times come from.
 pub(super) fn figure(row: &Row, id: &str, ladders: Ladders) -> Markup {
-    let steps = steps(&row.ladder);
-    let height = steps.last().map_or(TOP, |step| step.y) + PITCH;
-    let seen_by = match ladders {
-        Ladders::SocketEvents => "From socket events: what the probe wrote and read.",
-        Ladders::Packets => "From packets, as they left.",
-    };
+    let Drawing { lines, height } = drawing(&row.ladder, ladders);
     html! {
         figure.ladder {
             h3 { "Who sent what" }
@@ -49,27 +44,50 @@ pub(super) fn figure(row: &Row, id: &str, ladders: Ladders) -> Markup {
                 aria-labelledby={ (id) "-ladder-title " (id) "-ladder-text" } {
                 title id={ (id) "-ladder-title" } { "Ladder diagram: " (row.title) }
                 desc id={ (id) "-ladder-text" } { (in_words(&row.ladder)) }
-                @for side in [Side::Client, Side::Server] {
-                    text.side x=(x(side)) y="14" text-anchor="middle" { (words::side(side)) }
-                    (lifeline(side, &steps, height - 6.0))
-                }
-                @for step in &steps {
-                    @if let Some(wait) = step.cut { (break_mark(step.y - CUT / 2.0, wait)) }
-                    g.event {
-                        title {
-                            (words::milliseconds(step.event.at)) ", " (words::side(step.event.side)) ": "
-                            (words::event(step.event))
-                        }
-                        text.time x="56" y=(px(step.y + 4.0)) text-anchor="end" {
-                            (words::milliseconds(step.event.at))
-                        }
-                        (event(step, ladders))
-                    }
-                }
+                (lines)
             }
-            figcaption { (seen_by) }
+            figcaption { (seen_by(ladders)) }
         }
     }
+}
+
+/// Where the times of a ladder come from.
+pub(super) fn seen_by(ladders: Ladders) -> &'static str {
+    match ladders {
+        Ladders::SocketEvents => "From socket events: what the probe wrote and read.",
+        Ladders::Packets => "From packets, as they left.",
+    }
+}
+
+/// The lines, arrows and labels of a ladder, from the top of a drawing that is [`WIDTH`] wide.
+pub(super) struct Drawing {
+    pub(super) lines: Markup,
+    pub(super) height: f64,
+}
+
+pub(super) fn drawing(events: &[Event], ladders: Ladders) -> Drawing {
+    let steps = steps(events);
+    let height = steps.last().map_or(TOP, |step| step.y) + PITCH;
+    let lines = html! {
+        @for side in [Side::Client, Side::Server] {
+            text.side x=(x(side)) y="14" text-anchor="middle" { (words::side(side)) }
+            (lifeline(side, &steps, height - 6.0))
+        }
+        @for step in &steps {
+            @if let Some(wait) = step.cut { (break_mark(step.y - CUT / 2.0, wait)) }
+            g.event {
+                title {
+                    (words::milliseconds(step.event.at)) ", " (words::side(step.event.side)) ": "
+                    (words::event(step.event))
+                }
+                text.time x="56" y=(px(step.y + 4.0)) text-anchor="end" {
+                    (words::milliseconds(step.event.at))
+                }
+                (event(step, ladders))
+            }
+        }
+    };
+    Drawing { lines, height }
 }
 
 fn x(side: Side) -> f64 {
@@ -94,7 +112,7 @@ fn steps(events: &[Event]) -> Vec<Step<'_>> {
 }
 
 /// The events as text, for readers who cannot see the drawing.
-fn in_words(events: &[Event]) -> String {
+pub(super) fn in_words(events: &[Event]) -> String {
     let line = |event: &Event| {
         format!("{}, {}: {}", words::milliseconds(event.at), words::side(event.side), words::event(event))
     };

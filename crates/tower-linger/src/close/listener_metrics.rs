@@ -1,0 +1,198 @@
+//! The metrics of one listener, and how a recorder is told of them.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use linger_proto::{CloseReport, Outcome};
+use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, with_recorder};
+
+use crate::metrics as names;
+
+/// One for each name in the process. The recorder is asked for each metric anew, because it may be installed
+/// at any time, and another one may be set for a while.
+pub(super) struct ListenerMetrics {
+    label: Label,
+    served: Gauge,
+    lingering: Gauge,
+    limit: Key,
+    duration: Key,
+    drained: Key,
+    is_described: AtomicBool,
+}
+
+const METADATA: Metadata<'_> = Metadata::new("tower_linger", Level::INFO, Some(module_path!()));
+
+impl ListenerMetrics {
+    /// The listener of this name, the same for all layers that have it: a gauge is set, so two that count for
+    /// themselves would overwrite each other.
+    pub(super) fn named(name: &str) -> Arc<Self> {
+        static LISTENERS: Mutex<BTreeMap<String, Arc<ListenerMetrics>>> = Mutex::new(BTreeMap::new());
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = listeners.get(name) {
+            return known.clone();
+        }
+        let listener = Arc::new(Self::new(name));
+        listeners.insert(name.to_owned(), listener.clone());
+        listener
+    }
+
+    fn new(name: &str) -> Self {
+        let label = Label::new("listener", SharedString::from_shared(name.into()));
+        let key = |metric: &'static str| Key::from_parts(metric, vec![label.clone()]);
+        Self {
+            served: Gauge::new(key(names::SERVED)),
+            lingering: Gauge::new(key(names::LINGERING)),
+            limit: key(names::LINGERING_LIMIT),
+            duration: key(names::CLOSE_DURATION),
+            drained: key(names::DRAINED),
+            is_described: AtomicBool::new(false),
+            label,
+        }
+    }
+
+    pub(super) fn accepted(&self) {
+        if !self.is_described.swap(true, Ordering::Relaxed) {
+            guard(names::describe);
+        }
+        self.served.add(1);
+    }
+
+    pub(super) fn taken_away(&self) {
+        self.served.subtract(1);
+    }
+
+    pub(super) fn close_begins(&self, limit: Option<NonZeroUsize>) {
+        self.lingering.add(1);
+        if let Some(limit) = limit {
+            tell(|recorder| recorder.register_gauge(&self.limit, &METADATA).set(float(limit.get() as u64)));
+        }
+    }
+
+    pub(super) fn released(&self) {
+        self.lingering.subtract(1);
+    }
+
+    pub(super) fn closed(&self, report: &CloseReport) {
+        let outcome = Label::from_static_parts("outcome", report.outcome.as_str());
+        let labels = vec![
+            self.label.clone(),
+            outcome.clone(),
+            Label::from_static_parts("phase", report.ended_in.as_str()),
+            Label::from_static_parts("reason", report.failure.map_or(NONE, |failure| failure.as_str())),
+        ];
+        let closes = Key::from_parts(names::CLOSES, labels);
+        let unacked =
+            is_cut_short(report).then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome]));
+        tell(|recorder| {
+            recorder.register_counter(&closes, &METADATA).increment(1);
+            let duration = recorder.register_histogram(&self.duration, &METADATA);
+            duration.record(report.total_time().as_secs_f64());
+            recorder.register_histogram(&self.drained, &METADATA).record(float(report.bytes_drained));
+            if let Some(unacked) = unacked {
+                recorder.register_counter(&unacked, &METADATA).increment(1);
+            }
+        });
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn handshake_failed(&self, reason: &'static str) {
+        let labels = vec![self.label.clone(), Label::from_static_parts("reason", reason)];
+        let failures = Key::from_parts(names::HANDSHAKE_FAILURES, labels);
+        tell(|recorder| recorder.register_counter(&failures, &METADATA).increment(1));
+    }
+}
+
+/// Whether the peer may have lost the end of what was sent. What a peer that closed by itself has not
+/// acknowledged is on its way. And many clients close as soon as they have the response, so that nobody is
+/// left to acknowledge our `close_notify`, which is no loss.
+fn is_cut_short(report: &CloseReport) -> bool {
+    let needless = if report.sent_close_notify { LONGEST_CLOSE_NOTIFY } else { 0 };
+    report.unacked.is_some_and(|bytes| bytes > needless)
+        && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen)
+}
+
+/// TLS 1.2 with AES-GCM has the longest record: header 5, nonce 8, alert 2, tag 16 (RFC 5246, RFC 5288). With
+/// TLS 1.3 it is 24 bytes.
+const LONGEST_CLOSE_NOTIFY: u64 = 31;
+
+/// The reason of what did not fail.
+const NONE: &str = "none";
+
+/// A gauge that a recorder always gets whole. If it were told only the changes, one that was installed after
+/// the first connection would go below zero.
+struct Gauge {
+    key: Key,
+    value: AtomicU64,
+}
+
+impl Gauge {
+    const fn new(key: Key) -> Self {
+        Self { key, value: AtomicU64::new(0) }
+    }
+
+    fn add(&self, count: u64) {
+        self.value.fetch_add(count, Ordering::Relaxed);
+        self.set();
+    }
+
+    fn subtract(&self, count: u64) {
+        self.value.fetch_sub(count, Ordering::Relaxed);
+        self.set();
+    }
+
+    /// Threads may come to the recorder in another order than they have counted. So each looks at the count
+    /// once more afterwards, and the last one to set the gauge has set it to what is counted. The fences put
+    /// what was counted before what is set, and what was set before that look, in one order for all threads.
+    fn set(&self) {
+        loop {
+            fence(Ordering::SeqCst);
+            let value = self.value.load(Ordering::Relaxed);
+            tell(|recorder| recorder.register_gauge(&self.key, &METADATA).set(float(value)));
+            fence(Ordering::SeqCst);
+            if self.value.load(Ordering::Relaxed) == value {
+                return;
+            }
+        }
+    }
+}
+
+/// Tells the recorder, without holding any lock.
+fn tell(what: impl FnOnce(&dyn Recorder)) {
+    guard(|| with_recorder(what));
+}
+
+/// If the recorder panics, the connection and its count go on, and a process that is unwinding already does
+/// not abort. The panic hook has printed the panic.
+fn guard(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and metrics are floating-point numbers")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_notify_that_nobody_acknowledged_is_no_loss() {
+        let closed = Outcome::PeerClosed { close_notify: false };
+        for (outcome, sent_close_notify, unacked, expected) in [
+            (Outcome::PeerReset, true, Some(24), false),
+            (Outcome::PeerReset, true, Some(32), true),
+            (Outcome::PeerReset, false, Some(1), true),
+            (Outcome::DrainDeadline, false, Some(0), false),
+            (Outcome::DrainDeadline, false, None, false),
+            (closed, false, Some(1000), false),
+        ] {
+            let mut report = CloseReport::without_close(outcome);
+            (report.sent_close_notify, report.unacked) = (sent_close_notify, unacked);
+            assert_eq!(is_cut_short(&report), expected, "{report:?}");
+        }
+    }
+}

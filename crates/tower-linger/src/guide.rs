@@ -1,0 +1,54 @@
+//! Guides for the people who run servers. Each page takes a few minutes.
+//!
+//! | to … | read |
+//! |---|---|
+//! | recognise the failure, fix it, and check that it is fixed | [`failure`] |
+//! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`tonic`] |
+//! | carry settings over from another server | [`coming_from`] nginx, Apache, HAProxy, Envoy and Go |
+//! | choose bounds, count descriptors, know the cost | [`defaults`] |
+//! | lose no request to an idle timeout | [`idle_timeouts`] and balancers |
+//! | lose no request to a deployment | [`rolling_restarts`] |
+//! | find an error message | [`faq`] |
+//! | look a setting up | [`settings`] |
+//! | look up what a report says | [`outcomes`] |
+
+// The blocks of these pages need crates that this one does not. They are compiled by tower-linger-examples.
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/failure.md"))]
+pub mod failure {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/serve.md"))]
+pub mod serve {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/axum.md"))]
+pub mod axum {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/axum_server.md"))]
+pub mod axum_server {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/hyper.md"))]
+pub mod hyper {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/tonic.md"))]
+pub mod tonic {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/coming_from.md"))]
+pub mod coming_from {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/defaults.md"))]
+pub mod defaults {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/idle_timeouts.md"))]
+pub mod idle_timeouts {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/rolling_restarts.md"))]
+pub mod rolling_restarts {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/faq.md"))]
+pub mod faq {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/settings.md"))]
+pub mod settings {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/outcomes.md"))]
+pub mod outcomes {}
