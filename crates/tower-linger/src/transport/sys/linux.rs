@@ -92,13 +92,13 @@ pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize>
 /// The client sends its SYN again after a second. Without `drops` it takes the filter away.
 #[cfg(feature = "serve")]
 pub(crate) fn drop_new_handshakes(listener: &Socket, drops: bool) -> bool {
-    if !drops {
-        return listener.detach_filter().is_ok();
-    }
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
     const SYN_OR_ACK: u32 = 0x12;
     const ALL: u32 = u32::MAX;
+    if !drops {
+        return listener.detach_filter().is_ok();
+    }
     // Flags of `linux/bpf_common.h`; `as` because libc has them in a wider type than the kernel.
     #[expect(clippy::cast_possible_truncation, reason = "they are 16 bits in `struct sock_filter`")]
     let code = |code: u32| code as u16;
