@@ -108,7 +108,7 @@ impl Door {
         let (method, path, body) = match traffic {
             Traffic::Get => (Method::GET, "/", Bytes::new()),
             Traffic::Post => (Method::POST, "/echo", Bytes::from(format!("number {number}"))),
-            Traffic::Upload => (Method::PUT, "/upload", Bytes::from_static(&[0; UPLOAD])),
+            Traffic::Upload => (Method::PUT, "/upload", Bytes::from(vec![0; UPLOAD])),
             Traffic::Message => unreachable!("messages have a client of their own"),
         };
         let (status, answer) = match traffic {
