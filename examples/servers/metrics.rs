@@ -8,7 +8,7 @@
 //! # → tower_linger_closes_total{listener="public",outcome="peer_closed",phase="drain",reason="none"} 1
 //! ```
 //!
-//! docs/metrics has alert rules for these metrics, and a dashboard.
+//! `examples/src/recorder.rs` has the recorder, and docs/metrics has alert rules for these metrics, and a dashboard.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,10 +19,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Router, serve};
 use clap::Parser;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{LingerLayer, RequestLayer, Shutdown, Tracker, metrics};
-use tower_linger_examples::{Result, TlsFiles, end_at_interrupt, exit, listen};
+use tower_linger::{LingerLayer, RequestLayer, Shutdown, Tracker};
+use tower_linger_examples::{Recorder, Result, TlsFiles, end_at_interrupt, exit, listen};
 
 /// An axum server over TLS, and its metrics.
 #[derive(Parser)]
@@ -47,7 +46,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<()> {
     // Before the first connection, so that everything is counted.
-    let recorder = install_recorder().map_err(|error| format!("cannot record metrics: {error}"))?;
+    let recorder = Recorder::install()?;
     let tracker = args.linger.map_or_else(Tracker::new, Tracker::with_limit);
     let linger = LingerLayer::default().with_tracker(tracker);
     // Ctrl-C ends the requests, then the connections, within 10 s together.
@@ -65,27 +64,12 @@ async fn run(args: &Args) -> Result<()> {
     tokio::spawn(async move {
         // They have a tracker of their own: what is public cannot use up the places of the scrapes.
         let listener = LingerListener::new(scrapes, LingerLayer::default().named("metrics"));
-        serve(listener, Router::new().route("/metrics", get(async move || scrape(&recorder)))).await
+        serve(listener, Router::new().route("/metrics", get(async move || recorder.scrape()))).await
     });
     let serve = serve(listener, app).with_graceful_shutdown(shutdown.requested());
     let (served, summary) = shutdown.finish(serve).await;
     println!("{summary}");
     served.unwrap_or(Ok(())).map_err(|error| error.to_string())
-}
-
-/// Buckets make histograms that Prometheus can add up; without them there would be summaries.
-fn install_recorder() -> std::result::Result<PrometheusHandle, BuildError> {
-    let full = |name: &str| Matcher::Full(name.to_owned());
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(full(metrics::CLOSE_DURATION), metrics::CLOSE_DURATION_BUCKETS)?
-        .set_buckets_for_metric(full(metrics::DRAINED), metrics::DRAINED_BUCKETS)?
-        .install_recorder()
-}
-
-fn scrape(recorder: &PrometheusHandle) -> String {
-    // The exporter wants this from time to time, and nobody else here does it.
-    recorder.run_upkeep();
-    recorder.render()
 }
 
 async fn listen_for_scrapes(address: SocketAddr) -> Result<tokio::net::TcpListener> {

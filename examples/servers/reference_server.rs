@@ -1,5 +1,5 @@
 //! A server as it could run in production: TLS whose certificate and close policy are reloaded, HTTP/1 and
-//! HTTP/2, WebSockets, probes, settings from a file, a socket from systemd, and an end that loses no request.
+//! HTTP/2, WebSockets, probes, metrics, settings from a file, a socket from systemd, and an end that loses no request.
 //!
 //! ```text
 //! cargo run --example reference_server -- --notice 10s --limit 20s
@@ -42,7 +42,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tower_linger::{ClosePolicy, Limits, LingerLayer, Listener, Shutdown, ShutdownHandle, serve};
-use tower_linger_examples::{Result, TlsFiles, exit, listen, tls_config};
+use tower_linger_examples::{Recorder, Result, TlsFiles, exit, listen, tls_config};
 
 /// A server as it could run in production.
 #[derive(Parser)]
@@ -50,7 +50,7 @@ struct Args {
     /// Address to listen on. systemd's socket activation comes before it.
     #[arg(env = "SERVER_LISTEN", default_value = "127.0.0.1:3443")]
     listen: SocketAddr,
-    /// Address of the probes, over plain HTTP: `/live` and `/ready`. It should not be public.
+    /// Address of `/live`, `/ready` and `/metrics`, over plain HTTP. It should not be public.
     #[arg(long, env = "SERVER_ADMIN", default_value = "127.0.0.1:9443")]
     admin: SocketAddr,
     /// Serve without TLS: for a balancer that does TLS.
@@ -82,9 +82,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
+    // Before the first connection, so that everything is counted.
+    let recorder = Recorder::install()?;
     let config = read_config(args.config.as_ref())?;
     let certificate = Arc::new(Certificate(RwLock::new(Arc::new(args.tls.certified_key()?))));
-    let linger = LingerLayer::new(config.close).on_close(|report| println!("{}", report.line()));
+    let linger =
+        LingerLayer::new(config.close).named("public").on_close(|report| println!("{}", report.line()));
     let shutdown = Shutdown::new(linger.tracker().clone(), args.limit).with_notice(args.notice);
     let (handle, shutdown) = (shutdown.handle(), shutdown.on_signals());
     let shutdown = shutdown.map_err(|error| format!("cannot wait for signals: {error}"))?;
@@ -92,8 +95,9 @@ async fn run(args: Args) -> Result<()> {
     let admin = Router::new()
         .route("/live", get(async || "live\n"))
         .route("/ready", get(ready))
+        .route("/metrics", get(async move || recorder.scrape()))
         .with_state(handle.clone());
-    let admin = serve(listen(args.admin).await?, admin);
+    let admin = serve(listen(args.admin).await?, admin).linger(LingerLayer::default().named("admin"));
     let app = Router::new()
         .route("/", get(async || "hello\n"))
         .route("/upload", put(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large, said the handler\n")))

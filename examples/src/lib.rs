@@ -9,8 +9,10 @@ use tower_linger::Shutdown;
 
 #[cfg(doctest)]
 mod guide;
+mod recorder;
 mod tls;
 
+pub use recorder::Recorder;
 pub use tls::{TlsFiles, config as tls_config};
 
 /// An error that is one clear line.

@@ -11,6 +11,7 @@
 //! | find an error message | [`faq`] |
 //! | look a setting up | [`settings`] |
 //! | look up what a report says | [`outcomes`] |
+//! | look a metric up | [`metrics`](crate::metrics) |
 
 // The blocks of these pages need crates that this one does not. They are compiled by tower-linger-examples.
 

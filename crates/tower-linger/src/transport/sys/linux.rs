@@ -92,6 +92,7 @@ pub(crate) fn discard(socket: &Socket, limit: NonZeroUsize) -> io::Result<usize>
 /// The client sends its SYN again after a second. Without `drops` it takes the filter away.
 #[cfg(feature = "serve")]
 pub(crate) fn drop_new_handshakes(listener: &Socket, drops: bool) -> bool {
+    // RFC 9293 §3.1: the byte of the flags, and two of them.
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
     const SYN_OR_ACK: u32 = 0x12;
