@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, Request, StatusCode, header};
 use bytes::Bytes;
@@ -97,9 +97,10 @@ impl Door {
     /// One request, from its beginning to its answer, is written into the tally.
     pub(super) async fn ask(&self, traffic: Traffic, number: usize, tally: &Tally) {
         tally.begin(self.name, traffic);
+        let begun = Instant::now();
         let asked = timeout(PATIENCE, self.try_ask(traffic, number, tally)).await;
         match asked.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}"))) {
-            Ok(replica) => tally.answered(self.name, traffic, Some(replica)),
+            Ok(replica) => tally.answered(self.name, traffic, begun, replica),
             Err(how) => tally.lost(self.name, traffic, how),
         }
     }

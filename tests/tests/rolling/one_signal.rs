@@ -17,7 +17,7 @@ const ANSWERS: usize = 30;
 
 /// A bare server loses a POST in some of its restarts, and sometimes in none of so many. Then it is tried again,
 /// at most this often.
-const TRIES: usize = 10;
+const TRIES: usize = 6;
 
 /// How many of the restarts have cost a POST, for each kind of server.
 pub(super) async fn a_restart_costs_no_post_if_there_is_a_notice() {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::SinkExt as _;
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 struct Messages {
     begun: u64,
-    unanswered: VecDeque<u64>,
+    unanswered: VecDeque<(u64, Instant)>,
 }
 
 /// Why a connection ended.
@@ -66,7 +66,7 @@ async fn connection(
     let upgraded = timeout(PATIENCE, client_async("ws://localhost/socket", wire)).await;
     let upgraded = upgraded.map_err(|_| "no upgrade".to_owned())?;
     let (mut socket, _) = upgraded.map_err(|error| format!("no upgrade: {error}"))?;
-    for number in &messages.unanswered {
+    for (number, _) in &messages.unanswered {
         send(&mut socket, *number).await?;
     }
     let mut due = interval(BETWEEN_MESSAGES);
@@ -79,11 +79,12 @@ async fn connection(
         tokio::select! {
             received = timeout(PATIENCE, socket.next()) => match received {
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    let expected = messages.unanswered.pop_front();
-                    if expected.map(|number| number.to_string()).as_deref() != Some(&text) {
-                        return Err(format!("{text} came back instead of {expected:?}"));
+                    match messages.unanswered.pop_front() {
+                        Some((number, begun)) if number.to_string() == text.as_str() => {
+                            tally.came_back(door.name, Traffic::Message, begun);
+                        }
+                        expected => return Err(format!("{text} came back instead of {expected:?}")),
                     }
-                    tally.answered(door.name, Traffic::Message, None);
                 }
                 Ok(Some(Ok(Message::Close(Some(frame))))) if frame.code == CloseCode::Away => {
                     return gone(socket).await;
@@ -94,7 +95,7 @@ async fn connection(
             },
             _ = due.tick(), if !is_stopped => {
                 messages.begun += 1;
-                messages.unanswered.push_back(messages.begun);
+                messages.unanswered.push_back((messages.begun, Instant::now()));
                 tally.begin(door.name, Traffic::Message);
                 send(&mut socket, messages.begun).await?;
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -32,6 +32,8 @@ pub(super) struct Count {
     pub(super) lost: Vec<String>,
     /// Requests that no server has got, sent once more on a new connection; `WebSocket`s that were told 1001.
     pub(super) moved: usize,
+    /// The longest that an answer took.
+    pub(super) slowest: Duration,
 }
 
 /// Clones are the same tally.
@@ -47,12 +49,18 @@ impl Tally {
         self.counts().entry((door, traffic)).or_default().begun += 1;
     }
 
-    /// An answer came, from this process.
-    pub(super) fn answered(&self, door: &'static str, traffic: Traffic, replica: Option<u32>) {
-        self.counts().entry((door, traffic)).or_default().answered += 1;
-        if let Some(replica) = replica {
-            self.replicas.send_modify(|replicas| *replicas.entry(replica).or_default() += 1);
-        }
+    /// A request that was begun then was answered by this process.
+    pub(super) fn answered(&self, door: &'static str, traffic: Traffic, begun: Instant, replica: u32) {
+        self.came_back(door, traffic, begun);
+        self.replicas.send_modify(|replicas| *replicas.entry(replica).or_default() += 1);
+    }
+
+    /// An answer came that does not tell whose it is.
+    pub(super) fn came_back(&self, door: &'static str, traffic: Traffic, begun: Instant) {
+        let mut counts = self.counts();
+        let count = counts.entry((door, traffic)).or_default();
+        count.answered += 1;
+        count.slowest = count.slowest.max(begun.elapsed());
     }
 
     pub(super) fn lost(&self, door: &'static str, traffic: Traffic, how: String) {
@@ -97,6 +105,7 @@ impl Tally {
             sum.begun += count.begun;
             sum.answered += count.answered;
             sum.moved += count.moved;
+            sum.slowest = sum.slowest.max(count.slowest);
             sum.lost.extend(count.lost.iter().cloned());
         }
         sum
@@ -111,9 +120,10 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for ((door, traffic), count) in self.counts().iter() {
-            let Count { begun, answered, lost, moved } = count;
+            let Count { begun, answered, lost, moved, slowest } = count;
             write!(f, "\n  {door:<10} {:<8}", format!("{traffic:?}"))?;
             write!(f, "{begun:6} begun {answered:6} answered {moved:4} moved {:4} lost", lost.len())?;
+            write!(f, ", slowest {} ms", slowest.as_millis())?;
             let mut ways = BTreeMap::new();
             for how in lost {
                 *ways.entry(how).or_insert(0) += 1;
