@@ -21,7 +21,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign page nginx compare publish manifests
+RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
 .PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows table needs packages tools
 
 ci: $(RECIPES)
@@ -71,6 +71,9 @@ prometheus: ## A real Prometheus scrapes the example server; the dashboard's que
 
 foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openssl and Python with `requests`
 	$(SUITES) --test foreign --test behind_nginx
+
+rolling: ## Servers restarted one by one under load, behind balancers, lose nothing: needs HAProxy and nginx
+	$(SUITES) --test rolling -- --nocapture
 
 wire: ## Each outcome, caused on a real network: needs nft and ss
 	$(SUITES) --test wire_outcomes

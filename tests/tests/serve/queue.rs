@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_linger::axum::LingerListener;
-use tower_linger::{LingerLayer, Listener, Shutdown, Tracker, serve};
+use tower_linger::{LingerLayer, Listener, SharedListener, Shutdown, Tracker, serve};
 use tower_linger_tests::server::listen;
 use tower_linger_tests::until::until;
 
@@ -39,20 +39,45 @@ async fn while_a_listener_refuses_nobody_connects_and_who_is_in_the_queue_is_acc
 }
 
 /// Another process may have the same socket: it must get its clients afterwards.
-#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_shared_socket_gets_clients_again_when_the_server_has_stopped() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("a socket");
-    let shared = TcpListener::from_std(listener.try_clone().expect("a descriptor")).expect("a listener");
+async fn a_shared_socket_gets_clients_when_one_of_its_servers_has_stopped() {
+    let (listener, shared) = twice().await;
     let address = shared.local_addr().expect("bound");
-    let shutdown = Shutdown::new(Tracker::new(), Duration::from_secs(10));
-    shutdown.handle().request();
-    let summary = serve(TcpListener::from_std(listener).expect("a listener"), app()).graceful(shutdown).await;
-    assert_eq!(summary.total(), 0);
+    stop_at_once(SharedListener(listener)).await;
     let meets = async { tokio::join!(TcpStream::connect(address), shared.accept()) };
     let (connected, accepted) = timeout(Duration::from_secs(60), meets).await.expect("it is not refused");
     assert!(connected.is_ok() && accepted.is_ok());
+}
+
+/// If it let clients in before it closes its socket, they would be reset. The second descriptor shows what
+/// the socket does at its last moment.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_stops_refuses_to_the_end_and_the_next_one_does_not() {
+    let (listener, next) = twice().await;
+    let address = next.local_addr().expect("bound");
+    stop_at_once(listener).await;
+    let late = tokio::spawn(TcpStream::connect(address));
+    until("the late client has sent its SYN", || has_sent_syn(address)).await;
+    assert!(timeout(Duration::ZERO, next.accept()).await.is_err(), "the SYN was answered");
+    let server = tokio::spawn(serve(next, app()).into_future());
+    let connected = timeout(Duration::from_secs(60), late).await.expect("a SYN is sent again");
+    ask(connected.expect("no panic").expect("it is served")).await.expect("an answer");
+    server.abort();
+}
+
+/// Two descriptors of one socket.
+async fn twice() -> (TcpListener, TcpListener) {
+    let listener = listen().await.into_std().expect("a socket");
+    let second = listener.try_clone().expect("a descriptor");
+    let tokio = |listener| TcpListener::from_std(listener).expect("a listener");
+    (tokio(listener), tokio(second))
+}
+
+async fn stop_at_once(listener: impl Listener) {
+    let shutdown = Shutdown::new(Tracker::new(), Duration::from_secs(10));
+    shutdown.handle().request();
+    assert_eq!(serve(listener, app()).graceful(shutdown).await.total(), 0);
 }
 
 /// A listener that is closed resets its queue: this is what the server has to prevent.

@@ -39,6 +39,8 @@ impl<L: Listener> Accepting<L> {
 
     /// Calls `spawn` with each connection, until the shutdown is requested and none is left in the queue.
     pub(super) async fn run(mut self, shutdown: &ShutdownHandle, mut spawn: impl FnMut(L::Io, L::Address)) {
+        // A server that had this socket before may have left it so.
+        self.listener.set_refuses_new(false);
         let mut noticed = pin!(shutdown.noticed());
         let mut requested = pin!(shutdown.requested());
         while let Some(accepted) = poll_fn(|cx| {
@@ -61,22 +63,24 @@ impl<L: Listener> Accepting<L> {
 
     /// Accepts what the kernel has accepted already. A client in the queue takes itself for connected, and
     /// may have sent its request.
-    async fn empty_queue(self, spawn: &mut impl FnMut(L::Io, L::Address)) {
-        let mut refusing = Refusing(self);
-        let refuses = refusing.0.listener.set_refuses_new(true);
+    ///
+    /// The listener is closed while it refuses: a client that connects between the last accept and the close
+    /// would be reset.
+    async fn empty_queue(mut self, spawn: &mut impl FnMut(L::Io, L::Address)) {
+        let refuses = self.listener.set_refuses_new(true);
         let wait = if refuses { LAST_HANDSHAKES } else { Duration::ZERO };
         let mut over = pin!(sleep_until(after(wait)));
         while let Some(accepted) = poll_fn(|cx| {
             // Until there is room nobody knows whether the queue is empty.
-            ready!(refusing.0.poll_room(cx));
-            match refusing.0.listener.poll_accept(cx) {
+            ready!(self.poll_room(cx));
+            match self.listener.poll_accept(cx) {
                 Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
                 Poll::Pending => over.as_mut().poll(cx).map(|()| None),
             }
         })
         .await
         {
-            refusing.0.take(accepted, spawn);
+            self.take(accepted, spawn);
         }
     }
 
@@ -99,15 +103,6 @@ impl<L: Listener> Accepting<L> {
                 self.pause = Some(Box::pin(sleep_until(after(PAUSE))));
             }
         }
-    }
-}
-
-/// Takes the refusal back when it is dropped: other processes may have the same socket.
-struct Refusing<L: Listener>(Accepting<L>);
-
-impl<L: Listener> Drop for Refusing<L> {
-    fn drop(&mut self) {
-        self.0.listener.set_refuses_new(false);
     }
 }
 

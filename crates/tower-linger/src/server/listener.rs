@@ -52,15 +52,30 @@ pub trait Listener: Send + 'static {
     /// on.
     ///
     /// A socket that is closed while it listens resets what the kernel has accepted and the server has not.
-    /// So the server sets this when it stops, accepts what is left, and takes it back before it drops the
-    /// listener.
+    /// So the server sets this when it stops, accepts what is left, and drops the listener. It never takes it
+    /// back at its end, because a client that connected in between would be reset. It takes it back when it
+    /// starts, in case that the socket was another server's before.
     ///
-    /// A socket that other processes listen on, too, as systemd's socket activation hands it out, is better
-    /// left alone: it is not closed with this process, and if the process were killed in between, it would
-    /// refuse clients for the others. Wrap such a socket in a listener that keeps this default.
+    /// A socket that other processes listen on, too, would refuse clients for the others: see
+    /// [`SharedListener`].
     fn set_refuses_new(&mut self, refuses: bool) -> bool {
         let _ = refuses;
         false
+    }
+}
+
+/// Around a listener whose socket other processes listen on, too: workers that are forked, systemd's socket
+/// activation, a successor that has inherited the descriptor. Such a socket goes on when this process closes
+/// it, with its queue, so it must not [refuse](Listener::set_refuses_new) clients.
+#[derive(Debug)]
+pub struct SharedListener<L>(pub L);
+
+impl<L: Listener> Listener for SharedListener<L> {
+    type Io = L::Io;
+    type Address = L::Address;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Address)>> {
+        self.0.poll_accept(cx)
     }
 }
 
