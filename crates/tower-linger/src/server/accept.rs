@@ -39,7 +39,7 @@ impl<L: Listener> Accepting<L> {
 
     /// Calls `spawn` with each connection, until the shutdown is requested and none is left in the queue.
     pub(super) async fn run(mut self, shutdown: &ShutdownHandle, mut spawn: impl FnMut(L::Io, L::Address)) {
-        // A server that had this socket before may have left it so.
+        // Who had this socket before may have been killed while it refused.
         self.listener.set_refuses_new(false);
         let mut noticed = pin!(shutdown.noticed());
         let mut requested = pin!(shutdown.requested());
@@ -63,24 +63,23 @@ impl<L: Listener> Accepting<L> {
 
     /// Accepts what the kernel has accepted already. A client in the queue takes itself for connected, and
     /// may have sent its request.
-    ///
-    /// The listener is closed while it refuses: a client that connects between the last accept and the close
-    /// would be reset.
-    async fn empty_queue(mut self, spawn: &mut impl FnMut(L::Io, L::Address)) {
-        let refuses = self.listener.set_refuses_new(true);
+    async fn empty_queue(self, spawn: &mut impl FnMut(L::Io, L::Address)) {
+        let mut refusing = Refusing(Some(self));
+        let refuses = refusing.accepting().listener.set_refuses_new(true);
         let wait = if refuses { LAST_HANDSHAKES } else { Duration::ZERO };
         let mut over = pin!(sleep_until(after(wait)));
         while let Some(accepted) = poll_fn(|cx| {
+            let accepting = refusing.accepting();
             // Until there is room nobody knows whether the queue is empty.
-            ready!(self.poll_room(cx));
-            match self.listener.poll_accept(cx) {
+            ready!(accepting.poll_room(cx));
+            match accepting.listener.poll_accept(cx) {
                 Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
                 Poll::Pending => over.as_mut().poll(cx).map(|()| None),
             }
         })
         .await
         {
-            self.take(accepted, spawn);
+            refusing.accepting().take(accepted, spawn);
         }
     }
 
@@ -102,6 +101,23 @@ impl<L: Listener> Accepting<L> {
                 log::failed_accept(&error);
                 self.pause = Some(Box::pin(sleep_until(after(PAUSE))));
             }
+        }
+    }
+}
+
+/// Closes the listener when it is dropped, so that it does not refuse for ever if others have its socket.
+struct Refusing<L: Listener>(Option<Accepting<L>>);
+
+impl<L: Listener> Refusing<L> {
+    fn accepting(&mut self) -> &mut Accepting<L> {
+        self.0.as_mut().expect("only dropping takes it")
+    }
+}
+
+impl<L: Listener> Drop for Refusing<L> {
+    fn drop(&mut self) {
+        if let Some(accepting) = self.0.take() {
+            accepting.listener.close();
         }
     }
 }

@@ -52,21 +52,28 @@ pub trait Listener: Send + 'static {
     /// on.
     ///
     /// A socket that is closed while it listens resets what the kernel has accepted and the server has not.
-    /// So the server sets this when it stops, accepts what is left, and drops the listener. It never takes it
-    /// back at its end, because a client that connected in between would be reset. It takes it back when it
-    /// starts, in case that the socket was another server's before.
-    ///
-    /// A socket that other processes listen on, too, would refuse clients for the others: see
-    /// [`SharedListener`].
+    /// So the server sets this when it stops, accepts what is left, and [closes](Self::close) the listener. It
+    /// takes it back when it starts, too: whoever had the socket before may have been killed in between.
     fn set_refuses_new(&mut self, refuses: bool) -> bool {
         let _ = refuses;
         false
+    }
+
+    /// Drops the listener, and lets clients connect again, for the case that other processes have the same
+    /// socket. A client that connects in between is reset if there are none, so there should be as little in
+    /// between as possible.
+    fn close(mut self)
+    where
+        Self: Sized,
+    {
+        self.set_refuses_new(false);
     }
 }
 
 /// Around a listener whose socket other processes listen on, too: workers that are forked, systemd's socket
 /// activation, a successor that has inherited the descriptor. Such a socket goes on when this process closes
-/// it, with its queue, so it must not [refuse](Listener::set_refuses_new) clients.
+/// it, with its queue, so it need not [refuse](Listener::set_refuses_new) clients, not even for the moment in
+/// which the server stops.
 #[derive(Debug)]
 pub struct SharedListener<L>(pub L);
 
@@ -94,6 +101,14 @@ impl Listener for TcpListener {
 
     fn set_refuses_new(&mut self, refuses: bool) -> bool {
         crate::transport::drop_new_handshakes(self, refuses)
+    }
+
+    /// The runtime forgets the socket first, because that takes longer than the two system calls that are
+    /// left.
+    fn close(self) {
+        if let Ok(listener) = self.into_std() {
+            crate::transport::drop_new_handshakes(&listener, false);
+        }
     }
 }
 

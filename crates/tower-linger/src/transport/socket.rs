@@ -77,7 +77,10 @@ pub(crate) fn peer(stream: &impl Transport) -> Option<IpAddr> {
 /// Lets no further client connect to this listener, where the system can do that without harm to those whose
 /// handshake has begun, or lets them connect again. Returns whether it can.
 #[cfg(feature = "serve")]
-pub(crate) fn drop_new_handshakes(listener: &tokio::net::TcpListener, drops: bool) -> bool {
+pub(crate) fn drop_new_handshakes<'a, L>(listener: &'a L, drops: bool) -> bool
+where
+    SockRef<'a>: From<&'a L>,
+{
     sys::drop_new_handshakes(&SockRef::from(listener), drops)
 }
 
