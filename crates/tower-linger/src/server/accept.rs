@@ -135,5 +135,5 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the clients whose handshake has begun when the server stops have to complete it. That is a round
-/// trip, and few are longer.
-const LAST_HANDSHAKES: Duration = Duration::from_millis(300);
+/// trip, and most are shorter. A client that begins in this time is delayed by a second, so it is no longer.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(100);

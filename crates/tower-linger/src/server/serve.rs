@@ -135,9 +135,13 @@ impl<L, S> Serve<L, S> {
     /// During the notice the server accepts and answers as before, but each response of HTTP/1 carries
     /// `Connection: close`, and connections of HTTP/2 get GOAWAY after their first request. So idle
     /// connections are not closed when a client may be writing: each has one more request. Then the
-    /// server accepts what is left in the queue, and no more. (On Linux, the kernel drops new SYNs meanwhile,
-    /// so that no client is connected and then reset.) Idle connections are closed, others after what they
-    /// are doing, and all that are left are cut at the deadline.
+    /// server accepts what is left in the queue, and no more. Idle connections are closed, others after what
+    /// they are doing, and all that are left are cut at the deadline.
+    ///
+    /// A listener that is closed resets the clients whose handshake is under way. On Linux the server
+    /// therefore drops new SYNs for the last 100 ms in which it accepts, so that nobody is connected and then
+    /// reset. A client that connects in that time sends its SYN again after a second, and is refused, or
+    /// accepted by another server on the same port.
     pub fn graceful(mut self, shutdown: Shutdown) -> Self {
         self.shutdown = Some(shutdown);
         self
