@@ -37,7 +37,7 @@ lint: ## clippy of every target, warnings denied
 	cargo clippy --workspace --all-features --test '*' -- -D warnings
 
 features: ## Every feature of the published crates alone, none, and every two of them: needs cargo-hack
-	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 -- -D warnings
+	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 --keep-going -- -D warnings
 
 msrv: ## Do the published libraries build with the oldest Rust that they promise? Needs rustup's, or Debian
 	sh tests/msrv.sh

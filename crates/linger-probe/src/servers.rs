@@ -36,6 +36,8 @@ pub(crate) enum Stack {
     Hyper,
     /// axum-server.
     AxumServer,
+    /// `tower_linger::serve`, which always has the layer.
+    Serve,
 }
 
 /// Size of the large response.
@@ -115,6 +117,7 @@ impl Stack {
             }
             Self::Hyper => hyper(tokio::net::TcpListener::from_std(listener)?, tls, linger, app).await,
             Self::AxumServer => axum_server(listener, tls, linger, app).await,
+            Self::Serve => serve(tokio::net::TcpListener::from_std(listener)?, tls, linger, app).await,
         }
     }
 }
@@ -156,6 +159,20 @@ async fn axum(
             axum::serve(tls, app).with_graceful_shutdown(shutdown).await
         }
     }
+}
+
+async fn serve(
+    listener: tokio::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    linger: Option<LingerLayer>,
+    app: Router,
+) -> io::Result<()> {
+    let server = tower_linger::serve(listener, app).linger(linger.unwrap_or_default());
+    match tls {
+        None => server.await,
+        Some(config) => server.tls(config).await,
+    };
+    Ok(())
 }
 
 async fn hyper(

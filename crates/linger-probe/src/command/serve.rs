@@ -14,7 +14,7 @@ use crate::servers::{Life, Stack, certs};
 pub(crate) struct ServeArgs {
     /// The library that owns the accept loop.
     stack: Stack,
-    /// Serves with tower-linger. By default, the server is bare.
+    /// Serves with tower-linger. By default, the server is bare, except for `serve`.
     #[arg(long)]
     layered: bool,
     /// Shuts down gracefully on SIGTERM or Ctrl-C: requests under way have up to 5 s to finish. By default,
@@ -53,7 +53,7 @@ pub(crate) async fn main(args: &ServeArgs) -> Result<bool, CommandError> {
     if args.graceful {
         match args.stack {
             Stack::Axum => {}
-            Stack::Hyper | Stack::AxumServer => {
+            Stack::Hyper | Stack::AxumServer | Stack::Serve => {
                 let why = "--graceful is for axum only: leave it out, or serve axum";
                 return Err(CommandError(why.to_owned()));
             }

@@ -46,6 +46,7 @@ pub(crate) const ALL: &[Server] = &[
     Server { name: "hyper layered", settings: &[("stack", || "hyper")], args: LAYERED, ..OURS },
     Server { name: "axum-server", settings: &[("stack", || "axum-server")], ..OURS },
     Server { name: "axum-server layered", settings: &[("stack", || "axum-server")], args: LAYERED, ..OURS },
+    Server { name: "serve layered", settings: &[("stack", || "serve")], args: LAYERED, ..OURS },
 ];
 
 const NGINX: Server = Server {

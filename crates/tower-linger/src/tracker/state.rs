@@ -2,7 +2,6 @@
 //! the waiting closes wait for.
 
 use std::net::IpAddr;
-#[cfg(feature = "serve")]
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "serve")]
@@ -34,7 +33,6 @@ pub(crate) struct State {
     eviction: Eviction,
     deadline: Option<Instant>,
     /// Who waits until fewer connections than this are served.
-    #[cfg(feature = "serve")]
     room: Option<(NonZeroUsize, Waker)>,
     /// Where a connection was served last. A close that is dropped outside of any runtime goes on there.
     runtime: Option<Handle>,
@@ -79,11 +77,8 @@ impl State {
     }
 
     /// Who has waited for room, if there is some now.
-    fn has_room(&mut self) -> Option<Waker> {
-        #[cfg(feature = "serve")]
-        return self.room.take_if(|(most, _)| self.served.len() < most.get()).map(|(_, waker)| waker);
-        #[cfg(not(feature = "serve"))]
-        None
+    fn take_waiter(&mut self) -> Option<Waker> {
+        self.room.take_if(|(most, _)| self.served.len() < most.get()).map(|(_, waker)| waker)
     }
 
     /// Forgets an entry. Its waker is to be dropped outside the lock.
@@ -101,7 +96,6 @@ impl Inner {
             timers: Timers::default(),
             eviction: Eviction::new(limits),
             deadline: None,
-            #[cfg(feature = "serve")]
             room: None,
             runtime: None,
             ended: Summary::default(),
@@ -141,7 +135,7 @@ impl Inner {
     pub(crate) fn begin_close(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0.index());
-        let room = state.has_room();
+        let room = state.take_waiter();
         state.closing += 1;
         drop(state);
         drop(connection);
@@ -155,7 +149,7 @@ impl Inner {
     pub(crate) fn forget_served(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0.index());
-        let room = state.has_room();
+        let room = state.take_waiter();
         let is_over = state.is_over();
         drop(state);
         drop(connection);
