@@ -14,7 +14,8 @@
 //!
 //! # The shortest example
 //!
-//! For `axum::serve`, with feature `axum`, see [`axum`](mod@axum). For an accept loop of your own:
+//! [`serve()`] (feature `serve`) is a whole server in one call. For `axum::serve`, with feature `axum`, see
+//! [`axum`](mod@axum). For an accept loop of your own:
 //!
 //! ```no_run
 //! use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +89,7 @@
 //! | event `closed`: a finished close | `DEBUG` | `outcome`, `ended_in`, `bytes_drained`, `sent_close_notify`, `flush_us`, `drain_us`, `total_us` (microseconds) and, where there was one, `failure` |
 //! | event `phase`: a close goes on to its next phase | `TRACE` | `from`, `to` |
 //! | event `handshake`: a TLS handshake has failed | `DEBUG` | `error` |
+//! | event `accept`: a [`serve()`] could not accept, and waits for a moment | `WARN` | `error` |
 //!
 //! The events of a close are inside its span. Where OpenTelemetry's [semantic conventions] have a name for a
 //! field, the span uses it. What does not apply is absent:
