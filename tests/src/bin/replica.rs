@@ -4,9 +4,9 @@
 //! replica KIND ADDRESS NOTICE_MILLISECONDS [CERTIFICATE_FILE KEY_FILE]
 //! ```
 //!
-//! `KIND` is `bare` (`axum::serve` with its graceful shutdown), `layered` (the same with the layer), or `serve`
-//! (`tower_linger::serve`, with this notice). Every answer carries the process's id in `x-replica`, so that a
-//! client knows who answered.
+//! `KIND` is `bare` (`axum::serve` with its graceful shutdown), `layered` (the same with the layer), or
+//! `serve` (`tower_linger::serve`, with this notice). Every answer carries the process's id in `x-replica`,
+//! so that a client knows who answered.
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {

@@ -106,42 +106,44 @@ impl Door {
     }
 
     async fn try_ask(&self, traffic: Traffic, number: usize, tally: &Tally) -> Result<u32, String> {
+        let (request, expected) = self.exchange(traffic, number);
+        let (status, replica, body) = loop {
+            let sent = match self.http {
+                Http::One => self.over_http1(request.clone()).await,
+                Http::Two => self.over_http2(number, request.clone()).await,
+            };
+            match sent {
+                Ok(answer) => break answer,
+                Err(Failed::Unsent) => tally.moved(self.name, traffic),
+                Err(Failed::Lost(how)) => return Err(how),
+            }
+        };
+        if (status, &body) != (expected.0, &expected.1) {
+            return Err(format!("{status}: {body:.60?}"));
+        }
+        replica.ok_or_else(|| "an answer without x-replica".to_owned())
+    }
+
+    /// A request, and the only right answer to it.
+    fn exchange(&self, traffic: Traffic, number: usize) -> (Request<Body>, (StatusCode, Bytes)) {
         let (method, path, body) = match traffic {
             Traffic::Get => (Method::GET, "/", Bytes::new()),
             Traffic::Post => (Method::POST, "/echo", Bytes::from(format!("number {number}"))),
             Traffic::Upload => (Method::PUT, "/upload", Bytes::from(vec![0; UPLOAD])),
             Traffic::Message => unreachable!("messages have a client of their own"),
         };
-        let (status, answer) = match traffic {
+        let answer = match traffic {
             Traffic::Get => (StatusCode::OK, Bytes::from("a".repeat(2000))),
             Traffic::Post => (StatusCode::OK, body.clone()),
             _ => (StatusCode::PAYLOAD_TOO_LARGE, Bytes::from_static(b"too large\n")),
         };
-        let uri = match self.http {
-            Http::One => path.to_owned(),
-            Http::Two if self.tls.is_some() => format!("https://localhost{path}"),
-            Http::Two => format!("http://localhost{path}"),
+        let request = Request::builder().method(method);
+        let request = match self.http {
+            Http::One => request.uri(path).header(header::HOST, "localhost"),
+            Http::Two if self.tls.is_some() => request.uri(format!("https://localhost{path}")),
+            Http::Two => request.uri(format!("http://localhost{path}")),
         };
-        let mut request = Request::builder().method(method).uri(uri);
-        if self.http == Http::One {
-            request = request.header(header::HOST, "localhost");
-        }
-        let request = request.body(Full::new(body)).expect("it is valid");
-        let response = loop {
-            let sent = match self.http {
-                Http::One => self.over_http1(request.clone()).await,
-                Http::Two => self.over_http2(number, request.clone()).await,
-            };
-            match sent {
-                Ok(response) => break response,
-                Err(Failed::Unsent) => tally.moved(self.name, traffic),
-                Err(Failed::Lost(how)) => return Err(how),
-            }
-        };
-        if (response.0, &response.2) != (status, &answer) {
-            return Err(format!("{}: {:.60?}", response.0, response.2));
-        }
-        response.1.ok_or_else(|| "an answer without x-replica".to_owned())
+        (request.body(Full::new(body)).expect("it is valid"), answer)
     }
 
     async fn over_http1(&self, request: Request<Body>) -> Result<Answer, Failed> {

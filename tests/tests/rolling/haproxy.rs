@@ -100,8 +100,8 @@ impl HaProxy {
     }
 }
 
-/// `inter` bounds a check's handshake, too, which takes long on a busy machine. So six checks have to fail, and
-/// those that are answered by 503 follow each other quickly.
+/// `inter` bounds a check's handshake, too, which takes long on a busy machine. So six checks have to fail,
+/// and those that are answered by 503 follow each other quickly.
 fn config(folder: &std::path::Path, replicas: &Replicas) -> String {
     let (folder, pem) = (folder.display(), replicas.folder().display());
     let tls = if replicas.is_tls() {

@@ -1,8 +1,8 @@
 //! Rolling restarts without a lost request: replicas, each a process of its own on an address of its own
 //! (127.0.0.2 and following, in the test's network namespace), are ended by SIGTERM and started again, one by
-//! one, behind a real HAProxy and a real nginx. Meanwhile clients begin requests at fixed times, whether or not
-//! earlier ones are answered: GET, POST, uploads that are refused, messages on `WebSocket`s; over HTTP/1 and
-//! HTTP/2, plain and TLS.
+//! one, behind a real HAProxy and a real nginx. Meanwhile clients begin requests at fixed times, whether or
+//! not earlier ones are answered: GET, POST, uploads that are refused, messages on `WebSocket`s; over HTTP/1
+//! and HTTP/2, plain and TLS.
 //!
 //! With `tower_linger::serve` and a notice nothing may be lost, as the clients see it and as the balancer's
 //! log tells it. A bare `axum::serve` has to lose something, so that it is known that the tests see losses.

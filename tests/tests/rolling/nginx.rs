@@ -1,5 +1,5 @@
-//! A real nginx in front of the replicas, with kept upstream connections. It has only passive checks: it learns
-//! by a refused connection that a replica is gone.
+//! A real nginx in front of the replicas, with kept upstream connections. It has only passive checks: it
+//! learns by a refused connection that a replica is gone.
 
 use std::fmt::Write as _;
 

@@ -15,8 +15,8 @@ const POSTS_PER_SECOND: u32 = 400;
 /// So many POSTs the new process answers before it gets its signal.
 const ANSWERS: usize = 30;
 
-/// A bare server loses a POST in some of its restarts, and sometimes in none of so many. Then it is tried again,
-/// at most this often.
+/// A bare server loses a POST in some of its restarts, and sometimes in none of so many. Then it is tried
+/// again, at most this often.
 const TRIES: usize = 6;
 
 /// How many of the restarts have cost a POST, for each kind of server.

@@ -114,8 +114,8 @@ async fn direct(kind: Kind, is_tls: bool) -> Tally {
     tally
 }
 
-/// Over plain TCP by HTTP/1, over TLS by both. To the replicas HTTP/1 is spoken: nginx cannot do otherwise, and
-/// HAProxy 2.6 breaks HTTP/2 when it gets a GOAWAY while it uploads (it resets stream 0).
+/// Over plain TCP by HTTP/1, over TLS by both. To the replicas HTTP/1 is spoken: nginx cannot do otherwise,
+/// and HAProxy 2.6 breaks HTTP/2 when it gets a GOAWAY while it uploads (it resets stream 0).
 fn rates(replicas: &Replicas, plain: u16, tls: u16) -> Vec<Rate> {
     let address = |port| vec![([127, 0, 0, 1], port).into()];
     if replicas.is_tls() {
