@@ -51,6 +51,7 @@ async fn costly_restarts(kind: Kind) -> usize {
         costly += usize::from(lost(&load.tally) > before);
     }
     let tally = load.finish().await;
+    replicas.end().await;
     tally.print(&format!("{RESTARTS} restarts, {kind:?}"));
     let errors = nginx::errors(&nginx);
     assert!(kind != Kind::Serve || errors.is_empty(), "{errors:#?}");

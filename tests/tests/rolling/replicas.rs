@@ -104,6 +104,13 @@ impl Replicas {
         id
     }
 
+    /// Ends all of them, so that their addresses are free. Dropping them only begins that.
+    pub(super) async fn end(mut self) {
+        for process in &mut self.running {
+            process.kill().await.expect("it is ours");
+        }
+    }
+
     async fn spawn(&self, index: usize) -> Child {
         let kind = match self.kind {
             Kind::Bare => "bare",
