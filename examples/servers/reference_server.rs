@@ -41,7 +41,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
-use tower_linger::{ClosePolicy, Limits, LingerLayer, Listener, Shutdown, ShutdownHandle, serve};
+use tower_linger::{
+    ClosePolicy, ExclusiveListener, Limits, LingerLayer, Listener, SharedListener, Shutdown, ShutdownHandle,
+    serve,
+};
 use tower_linger_examples::{Recorder, Result, TlsFiles, exit, listen, tls_config};
 
 /// A server as it could run in production.
@@ -191,23 +194,23 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// A socket of our own, or one that systemd listens on as well. That one is left alone at the end: the next
-/// instance accepts what this one has not.
-struct Socket {
-    listener: TcpListener,
-    is_shared: bool,
+/// A socket that only this process has, or one that systemd listens on as well: what the next instance
+/// accepts need not be refused.
+enum Socket {
+    Own(ExclusiveListener<TcpListener>),
+    Inherited(SharedListener<TcpListener>),
 }
 
 impl Socket {
     async fn inherited_or(address: SocketAddr) -> Result<Self> {
         let because = |error: io::Error| format!("cannot use the inherited socket: {error}");
         let Some(socket) = ListenFd::from_env().take_tcp_listener(0).map_err(because)? else {
-            return Ok(Self { listener: listen(address).await?, is_shared: false });
+            return Ok(Self::Own(ExclusiveListener(listen(address).await?)));
         };
         socket.set_nonblocking(true).map_err(because)?;
         let listener = TcpListener::from_std(socket).map_err(because)?;
         println!("listening on {}", listener.local_addr().map_err(because)?);
-        Ok(Self { listener, is_shared: true })
+        Ok(Self::Inherited(SharedListener(listener)))
     }
 }
 
@@ -216,10 +219,23 @@ impl Listener for Socket {
     type Address = SocketAddr;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        Listener::poll_accept(&mut self.listener, cx)
+        match self {
+            Self::Own(listener) => listener.poll_accept(cx),
+            Self::Inherited(listener) => listener.poll_accept(cx),
+        }
     }
 
     fn set_refuses_new(&mut self, refuses: bool) -> bool {
-        !self.is_shared && self.listener.set_refuses_new(refuses)
+        match self {
+            Self::Own(listener) => listener.set_refuses_new(refuses),
+            Self::Inherited(listener) => listener.set_refuses_new(refuses),
+        }
+    }
+
+    fn close(self) {
+        match self {
+            Self::Own(listener) => listener.close(),
+            Self::Inherited(listener) => listener.close(),
+        }
     }
 }

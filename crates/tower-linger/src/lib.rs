@@ -174,7 +174,7 @@ pub use serve::io::LingerIo;
 #[cfg(any(feature = "axum", feature = "serve"))]
 pub use serve::peer::Peer;
 #[cfg(feature = "serve")]
-pub use server::{Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
+pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
 pub use service::{Linger, LingerFuture};
 #[cfg(feature = "rustls")]
 pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};

@@ -10,5 +10,5 @@ mod listener;
 mod serve;
 
 pub use limits::{Limits, LimitsBuilder};
-pub use listener::{Listener, SharedListener};
+pub use listener::{ExclusiveListener, Listener, SharedListener};
 pub use serve::{Serve, serve};

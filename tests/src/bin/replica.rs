@@ -45,7 +45,7 @@ mod unix {
     use tokio_rustls::rustls::pki_types::pem::PemObject as _;
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tower_linger::axum::{LingerListener, TlsLingerListener};
-    use tower_linger::{LingerLayer, RequestLayer, Shutdown, ShutdownHandle, Tracker};
+    use tower_linger::{ExclusiveListener, LingerLayer, RequestLayer, Shutdown, ShutdownHandle, Tracker};
 
     type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -154,7 +154,8 @@ mod unix {
     /// `tower_linger::serve`, with a notice that begins at the signal.
     async fn serve(tcp: TcpListener, tls: Option<ServerConfig>, notice: Duration) -> Result<()> {
         let shutdown = Shutdown::new(Tracker::new(), LIMIT).with_notice(notice).on_signals()?;
-        let mut serve = tower_linger::serve(tcp, app(Some(shutdown.handle()))).graceful(shutdown);
+        let mut serve =
+            tower_linger::serve(ExclusiveListener(tcp), app(Some(shutdown.handle()))).graceful(shutdown);
         if let Some(tls) = tls {
             serve = serve.tls(tls);
         }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_linger::axum::LingerListener;
-use tower_linger::{LingerLayer, Listener, SharedListener, Shutdown, Tracker, serve};
+use tower_linger::{ExclusiveListener, LingerLayer, Listener, SharedListener, Shutdown, Tracker, serve};
 use tower_linger_tests::server::listen;
 use tower_linger_tests::until::until;
 
@@ -68,6 +68,21 @@ async fn no_socket_refuses_for_longer_than_its_server_stops() {
     server.abort();
 }
 
+/// The second descriptor shows what the socket does at its last moment.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_exclusive_socket_refuses_to_its_end() {
+    let (listener, second) = twice().await;
+    let address = second.local_addr().expect("bound");
+    stop_at_once(ExclusiveListener(listener)).await;
+    let late = tokio::spawn(TcpStream::connect(address));
+    until("the late client has sent its SYN", || has_sent_syn(address)).await;
+    assert!(timeout(Duration::ZERO, second.accept()).await.is_err(), "the SYN was answered");
+    drop(second);
+    let refused = late.await.expect("no panic").expect_err("nobody listens");
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+}
+
 /// Two descriptors of one socket.
 async fn twice() -> (TcpListener, TcpListener) {
     let listener = listen().await.into_std().expect("a socket");
@@ -110,7 +125,8 @@ async fn no_client_that_connects_while_the_server_stops_is_lost() {
         let handle = shutdown.handle();
         let listener = listen().await;
         let address = listener.local_addr().expect("bound");
-        let ended = tokio::spawn(serve(listener, app()).graceful(shutdown).into_future());
+        let server = serve(ExclusiveListener(listener), app()).graceful(shutdown);
+        let ended = tokio::spawn(server.into_future());
         let (answered, lost) = connect_until_refused(address, || handle.request()).await;
         assert!(answered >= BEFORE);
         assert_eq!(lost, 0, "of {answered}");
