@@ -9,9 +9,10 @@ use axum::body::Body;
 use axum::routing::{get, put};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tower_linger::Limits;
+use tower_linger::{Limits, serve};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
-use crate::scene::{Running, SECOND, app};
+use crate::scene::{InMemory, Running, SECOND, app};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_nothing_is_closed_after_the_first_byte_timeout() {
@@ -22,6 +23,22 @@ async fn a_client_that_sends_nothing_is_closed_after_the_first_byte_timeout() {
     assert_eq!(began.elapsed(), 10 * SECOND);
     server.tracker.wait().await;
     assert_eq!(server.tracker.summary().to_string(), "1 closed: peer_closed 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_begins_no_handshake_is_closed_after_the_handshake_timeout() {
+    let certs = Certs::make();
+    for seconds in [10, 3] {
+        let limits = Limits::builder().handshake_timeout(seconds * SECOND).build().expect("it makes sense");
+        let (listener, network) = InMemory::new();
+        let server = serve(listener, app()).limits(limits);
+        let server = server.tls(certs.server(&Version::ALL, ClientAuth::None));
+        let running = tokio::spawn(server.into_future());
+        let began = Instant::now();
+        assert!(network.connect().end().await.is_empty());
+        assert_eq!(began.elapsed(), seconds * SECOND);
+        running.abort();
+    }
 }
 
 /// Each byte of the head would begin the time anew, if it were an idle timeout.

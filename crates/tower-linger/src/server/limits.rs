@@ -27,6 +27,7 @@ mod words;
 /// | setting | default | reason |
 /// |---|---|---|
 /// | `max_connections` | 7/16 of the descriptors | with the half that may linger, a sixteenth is left for everything else |
+/// | `handshake_timeout` | 10 s | as in axum-server and tls-listener |
 /// | `first_byte_timeout` | 10 s | the same as the TLS handshake: a client connects in order to ask |
 /// | `header_read_timeout` | 30 s | hyper's own; nginx's `client_header_timeout` is 60 s |
 /// | `idle_timeout` | 75 s | nginx's `keepalive_timeout`, and longer than the 60 s of AWS's balancers and of nginx as a proxy |
@@ -41,7 +42,8 @@ mod words;
 #[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use tower_linger::Limits;
 ///
-/// let line = "max_connections 1000, first_byte_timeout 5s, header_read_timeout 30s, idle_timeout 620s";
+/// let line = "max_connections 1000, handshake_timeout 10s, first_byte_timeout 5s, \
+///     header_read_timeout 30s, idle_timeout 620s";
 /// let limits: Limits = line.parse()?;
 /// assert_eq!(limits.to_string(), line);
 /// let error = "idle_timeout 620".parse::<Limits>().unwrap_err().to_string();
@@ -54,6 +56,7 @@ mod words;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     max_connections: Option<NonZeroUsize>,
+    handshake_timeout: Duration,
     first_byte_timeout: Duration,
     header_read_timeout: Duration,
     idle_timeout: Duration,
@@ -75,6 +78,12 @@ impl Limits {
     #[must_use]
     pub const fn max_connections(&self) -> Option<NonZeroUsize> {
         self.max_connections
+    }
+
+    /// Longest time for the TLS handshake.
+    #[must_use]
+    pub const fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
     }
 
     /// Longest time from the accept, or from the end of the TLS handshake, to the first byte.
@@ -108,6 +117,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: descriptor_limit().map(seven_sixteenths),
+            handshake_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(10),
             header_read_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
@@ -135,6 +145,12 @@ impl LimitsBuilder {
     /// Accepts any number of connections: where something in front of the server bounds them.
     pub const fn unlimited_connections(mut self) -> Self {
         self.limits.max_connections = None;
+        self
+    }
+
+    /// Longest time for the TLS handshake, from the accept on. More than zero, at most a day.
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.handshake_timeout = timeout;
         self
     }
 
@@ -175,6 +191,7 @@ impl LimitsBuilder {
     /// [`ConfigError`] names the first setting that makes no sense, and the fix.
     pub fn build(self) -> Result<Limits, ConfigError> {
         let limits = self.limits;
+        checked_time("handshake_timeout", limits.handshake_timeout)?;
         checked_time("first_byte_timeout", limits.first_byte_timeout)?;
         checked_time("header_read_timeout", limits.header_read_timeout)?;
         checked_time("idle_timeout", limits.idle_timeout)?;
@@ -206,6 +223,8 @@ mod tests {
         let build = Limits::builder;
         let second = Duration::from_secs(1);
         let cases = [
+            (build().handshake_timeout(Duration::ZERO), "handshake_timeout is zero: give it more than zero"),
+            (build().handshake_timeout(Duration::ZERO), "handshake_timeout is zero: give it more than zero"),
             (
                 build().first_byte_timeout(Duration::ZERO),
                 "first_byte_timeout is zero: give it more than zero",
@@ -233,6 +252,7 @@ mod tests {
             build(),
             build().unlimited_connections(),
             build().max_connections(NonZeroUsize::MIN),
+            build().handshake_timeout(second / 9),
             build().first_byte_timeout(second / 3),
             build().header_read_timeout(second / 7),
             build().idle_timeout(600 * second),

@@ -177,7 +177,11 @@ where
         let (tracker, most) = (shutdown.tracker().clone(), self.limits.max_connections());
         let accepting = Accepting::new(self.listener, tracker, most, stage.clone());
         #[cfg(feature = "rustls")]
-        let tls = self.tls.map(|acceptor| linger.clone().tls(acceptor));
+        let tls = self.tls.map(|acceptor| {
+            let tls = linger.clone().tls(acceptor);
+            tls.with_handshake_timeout(self.limits.handshake_timeout())
+                .expect("limits are checked when built")
+        });
         let accepted = accepting.run(&handle, move |io, address| {
             let one = http.one(address);
             #[cfg(feature = "rustls")]

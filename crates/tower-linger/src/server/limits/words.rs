@@ -18,6 +18,7 @@ impl Settings for LimitsBuilder {
     fn places(&mut self) -> Vec<(&'static str, Place<'_>)> {
         let Limits {
             max_connections,
+            handshake_timeout,
             first_byte_timeout,
             header_read_timeout,
             idle_timeout,
@@ -25,6 +26,7 @@ impl Settings for LimitsBuilder {
         } = &mut self.limits;
         vec![
             ("max_connections", Place::Count(max_connections)),
+            ("handshake_timeout", Place::Time(handshake_timeout)),
             ("first_byte_timeout", Place::Time(first_byte_timeout)),
             ("header_read_timeout", Place::Time(header_read_timeout)),
             ("idle_timeout", Place::Time(idle_timeout)),
