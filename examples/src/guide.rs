@@ -1,5 +1,5 @@
-//! The guides of tower-linger's documentation, and docs/stacks.md, only so that each block of code in them is
-//! compiled: they need crates that tower-linger does not.
+//! The guides of tower-linger's documentation, only so that each block of code in them is compiled: they need
+//! crates that tower-linger does not.
 
 macro_rules! pages {
     ($($page:ident)*) => {$(
@@ -12,6 +12,3 @@ pages! {
     failure serve axum axum_server hyper tonic
     coming_from defaults idle_timeouts rolling_restarts faq settings outcomes
 }
-
-#[doc = include_str!("../../docs/stacks.md")]
-mod stacks {}

@@ -9,6 +9,9 @@ use tower_linger::Shutdown;
 
 #[cfg(doctest)]
 mod guide;
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/stacks.md")]
+mod stacks {}
 mod recorder;
 mod tls;
 
