@@ -8,7 +8,8 @@
 //! # → tower_linger_closes_total{listener="public",outcome="peer_closed",phase="drain",reason="none"} 1
 //! ```
 //!
-//! `examples/src/recorder.rs` has the recorder, and docs/metrics has alert rules for these metrics, and a dashboard.
+//! `examples/src/recorder.rs` has the recorder, and docs/metrics has alert rules and a
+//! dashboard.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

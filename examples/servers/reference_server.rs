@@ -1,5 +1,6 @@
 //! A server as it could run in production: TLS whose certificate and close policy are reloaded, HTTP/1 and
-//! HTTP/2, WebSockets, probes, metrics, settings from a file, a socket from systemd, and an end that loses no request.
+//! HTTP/2, WebSockets, probes, metrics, settings from a file, a socket from systemd, and an end that loses
+//! no request.
 //!
 //! ```text
 //! cargo run --example reference_server -- --notice 10s --limit 20s

@@ -91,8 +91,8 @@ pub use builder::ClosePolicyBuilder;
 ///
 /// A duration has a unit, and may have several: `"500ms"`, `"1.5s"`, `"1min 30s"`, `"1h"` (as the crate
 /// `humantime` reads them). `KiB`, `MiB` and `GiB` are powers of 1024; `k`, `kB`, `M`, `MB`, `G` and `GB` are
-/// powers of 1000, unlike nginx's `k` and `m`. A number without a unit is bytes (as the crate `bytesize` reads
-/// them). In a line, `without_drain` and `without_half_close` stand alone.
+/// powers of 1000, unlike nginx's `k` and `m`. A number without a unit is bytes (as the crate `bytesize`
+/// reads them). In a line, `without_drain` and `without_half_close` stand alone.
 ///
 /// Errors are one line that names the key and the fix:
 ///

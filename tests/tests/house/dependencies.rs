@@ -12,8 +12,8 @@ struct Entry {
     licence: String,
 }
 
-/// cargo tells what the build of this system takes. So that is looked up in the table; only where all rows are
-/// for this system can a row be one too many.
+/// cargo tells what the build of this system takes. So that is looked up in the table; only where all rows
+/// are for this system can a row be one too many.
 #[test]
 fn every_default_dependency_has_its_reason_in_docs_dependencies() {
     let (compiled, table) = (compiled(), table());

@@ -74,7 +74,8 @@ fn every_setting_has_its_row() {
     }
 }
 
-/// The public functions of this block that return the type, or a `Result` of it, or a layer with a classifier.
+/// The public functions of this block that return the type, or a `Result` of it, or a layer with a
+/// classifier.
 fn settings(source: &str, block: &str) -> BTreeSet<String> {
     let from = source.find(block).unwrap_or_else(|| panic!("no {block:?}"));
     let block = source[from..].split("\n}\n").next().unwrap_or_default();

@@ -21,9 +21,9 @@
 //!
 //! # `ConnectInfo`
 //!
-//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`](crate::CloseHandle) for its connection. axum provides
-//! `ConnectInfo<SocketAddr>` for its own listeners only. To get it with this one, call `.tap_io(|_| ())` of
-//! axum's `ListenerExt`: see the `axum` example.
+//! `ConnectInfo<Peer>` has the peer's address and a [`CloseHandle`](crate::CloseHandle) for its connection.
+//! axum provides `ConnectInfo<SocketAddr>` for its own listeners only. To get it with this one, call
+//! `.tap_io(|_| ())` of axum's `ListenerExt`: see the `axum` example.
 //!
 //! # What this hook can see
 //!

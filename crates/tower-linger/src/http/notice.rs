@@ -26,7 +26,8 @@ use crate::tracker::shutdown::ShutdownHandle;
 /// use axum::{Router, routing::get};
 /// use tower_linger::{NoticeLayer, Shutdown, Tracker};
 ///
-/// let shutdown = Shutdown::new(Tracker::new(), Duration::from_secs(20)).with_notice(Duration::from_secs(10));
+/// let (limit, notice) = (Duration::from_secs(20), Duration::from_secs(10));
+/// let shutdown = Shutdown::new(Tracker::new(), limit).with_notice(notice);
 /// let app: Router = Router::new()
 ///     .route("/", get(async || "hello"))
 ///     .layer(NoticeLayer::new(shutdown.handle()));

@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::activity::{Activity, Due, Stage, Timer};
 use super::exchange::{Announcements, Exchange};
 use super::limits::Limits;
-use crate::clock::{after, now, sleep_until};
+use crate::clock::{now, sleep_until};
 use crate::http::{RequestBody, Requests};
 use crate::serve::io::LingerIo;
 use crate::serve::peer::Peer;
@@ -67,27 +67,26 @@ where
 
     fn call(&mut self, io: LingerIo<T>) -> Self::Future {
         let Self { http, address } = self.clone();
-        Box::pin(serve_one(http, io, address))
+        let activity = Activity::new(io.connection().clone());
+        let peer = Peer { address, close: io.close_handle() };
+        Box::pin(async move {
+            let exchange = Exchange::new(http.app, peer, activity.clone(), http.announcements);
+            let service = TowerToHyperService::new(Requests::new(exchange));
+            let serving = pin!(http.engine.serve_connection_with_upgrades(TokioIo::new(io), service));
+            let timer = Timer::new(activity, http.limits);
+            drive(serving, |serving| serving.graceful_shutdown(), timer, http.stage).await
+        })
     }
 }
 
-async fn serve_one<S, A, R, T>(http: Http<S>, io: LingerIo<T>, address: A) -> Result<(), BoxError>
-where
-    S: Service<Request<RequestBody<Incoming>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    R: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    A: Clone + Send + Sync + 'static,
-    T: Transport,
-{
-    let Http { app, engine, limits, announcements, mut stage } = http;
-    let activity = Activity::new(io.connection().clone());
-    let peer = Peer { address, close: io.close_handle() };
-    let requests = Requests::new(Exchange::new(app, peer, activity.clone(), announcements));
-    let service = TowerToHyperService::new(requests);
-    let mut serving = pin!(engine.serve_connection_with_upgrades(TokioIo::new(io), service));
-    let mut timer = Timer::new(activity, limits);
-    let mut alarm = pin!(sleep_until(after(limits.first_byte_timeout())));
+/// Drives a connection to its end, which `end` asks it for.
+async fn drive<C: Future<Output = Result<(), BoxError>>>(
+    mut serving: Pin<&mut C>,
+    end: impl Fn(Pin<&mut C>),
+    mut timer: Timer,
+    mut stage: watch::Receiver<Stage>,
+) -> Result<(), BoxError> {
+    let mut alarm = pin!(sleep_until(now()));
     let mut is_server_gone = false;
     loop {
         let now_at = *stage.borrow_and_update();
@@ -100,7 +99,7 @@ where
                 match timer.due(now_at, now()) {
                     Due::Drop => return Poll::Ready(Step::Over(Ok(()))),
                     Due::End => {
-                        serving.as_mut().graceful_shutdown();
+                        end(serving.as_mut());
                         continue;
                     }
                     Due::Later(None) => {}

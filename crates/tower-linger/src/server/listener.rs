@@ -52,8 +52,8 @@ pub trait Listener: Send + 'static {
     /// on.
     ///
     /// A socket that is closed while it listens resets what the kernel has accepted and the server has not.
-    /// So the server sets this when it stops, accepts what is left, and [closes](Self::close) the listener. It
-    /// takes it back when it starts, too: whoever had the socket before may have been killed in between.
+    /// So the server sets this when it stops, accepts what is left, and [closes](Self::close) the listener.
+    /// It takes it back when it starts, too: whoever had the socket before may have been killed in between.
     fn set_refuses_new(&mut self, refuses: bool) -> bool {
         let _ = refuses;
         false

@@ -148,55 +148,6 @@ impl<L, S> Serve<L, S> {
     }
 }
 
-impl<L, S, R> Serve<L, S>
-where
-    L: Listener,
-    S: Service<Request<RequestBody<Incoming>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    R: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    async fn run(mut self) -> Summary {
-        let shutdown = self
-            .shutdown
-            .take()
-            .unwrap_or_else(|| Shutdown::new(self.linger.tracker().clone(), Duration::ZERO));
-        let handle = shutdown.handle();
-        let linger = self.linger.with_tracker(shutdown.tracker().clone()).classify(HyperErrors);
-        self.engine.http1().half_close(true).header_read_timeout(None);
-        let stage = watch::Sender::new(Stage::Serving);
-        let keep_alive = self.limits.keep_alive_hint().map(|time| format!("timeout={}", time.as_secs()));
-        let keep_alive = keep_alive.and_then(|value| HeaderValue::try_from(value).ok());
-        let http = Http {
-            app: self.app,
-            engine: Arc::new(self.engine),
-            limits: self.limits,
-            announcements: Arc::new(Announcements { shutdown: handle.clone(), keep_alive }),
-            stage: stage.subscribe(),
-        };
-        let (tracker, most) = (shutdown.tracker().clone(), self.limits.max_connections());
-        let accepting = Accepting::new(self.listener, tracker, most, stage.clone());
-        #[cfg(feature = "rustls")]
-        let tls = self.tls.map(|acceptor| {
-            let tls = linger.clone().tls(acceptor);
-            tls.with_handshake_timeout(self.limits.handshake_timeout())
-                .expect("limits are checked when built")
-        });
-        let accepted = accepting.run(&handle, move |io, address| {
-            let one = http.one(address);
-            #[cfg(feature = "rustls")]
-            if let Some(tls) = &tls {
-                return spawn(tls.layer(one).call(io));
-            }
-            spawn(linger.layer(one).call(io));
-        });
-        // The stage outlives the accept loop, for the connections that outlive it.
-        let summary = shutdown.finish(accepted).await.1;
-        drop(stage);
-        summary
-    }
-}
-
 impl<L, S, R> IntoFuture for Serve<L, S>
 where
     L: Listener,
@@ -208,8 +159,46 @@ where
     type Output = Summary;
     type IntoFuture = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let shutdown = self
+                .shutdown
+                .take()
+                .unwrap_or_else(|| Shutdown::new(self.linger.tracker().clone(), Duration::ZERO));
+            let handle = shutdown.handle();
+            let linger = self.linger.with_tracker(shutdown.tracker().clone()).classify(HyperErrors);
+            self.engine.http1().half_close(true).header_read_timeout(None);
+            let stage = watch::Sender::new(Stage::Serving);
+            let keep_alive = self.limits.keep_alive_hint().map(|time| format!("timeout={}", time.as_secs()));
+            let keep_alive = keep_alive.and_then(|value| HeaderValue::try_from(value).ok());
+            let http = Http {
+                app: self.app,
+                engine: Arc::new(self.engine),
+                limits: self.limits,
+                announcements: Arc::new(Announcements { shutdown: handle.clone(), keep_alive }),
+                stage: stage.subscribe(),
+            };
+            let (tracker, most) = (shutdown.tracker().clone(), self.limits.max_connections());
+            let accepting = Accepting::new(self.listener, tracker, most, stage.clone());
+            #[cfg(feature = "rustls")]
+            let tls = self.tls.map(|acceptor| {
+                let tls = linger.clone().tls(acceptor);
+                tls.with_handshake_timeout(self.limits.handshake_timeout())
+                    .expect("limits are checked when built")
+            });
+            let accepted = accepting.run(&handle, move |io, address| {
+                let one = http.one(address);
+                #[cfg(feature = "rustls")]
+                if let Some(tls) = &tls {
+                    return spawn(tls.layer(one).call(io));
+                }
+                spawn(linger.layer(one).call(io));
+            });
+            // The stage outlives the accept loop, for the connections that outlive it.
+            let summary = shutdown.finish(accepted).await.1;
+            drop(stage);
+            summary
+        })
     }
 }
 

@@ -57,8 +57,8 @@ impl<C> TlsAcceptLayer<C> {
     }
 
     /// Closes the connections of failed handshakes by a policy of their own. By default the layer's policy
-    /// applies to them, too; a shorter one is enough for an alert. [`LingerLayer::set_policy`] does not change
-    /// this one.
+    /// applies to them, too; a shorter one is enough for an alert. [`LingerLayer::set_policy`] does not
+    /// change this one.
     #[must_use]
     pub fn with_failure_policy(mut self, policy: ClosePolicy) -> Self {
         self.handshakes.failure_policy = Some(Arc::new(policy));
