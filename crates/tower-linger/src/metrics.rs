@@ -57,8 +57,8 @@
 //!
 //! A read or a write costs nothing. A connection calls the recorder eight to ten times, on the task that
 //! serves or closes it, and no lock is held meanwhile. A panic in the recorder is caught: the panic hook
-//! prints it, and the connection goes on. A close that the peer has not ended asks the system for its unacknowledged
-//! bytes: one call.
+//! prints it, and the connection goes on. A close that the peer has not ended asks the system for its
+//! unacknowledged bytes: one call.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
