@@ -142,3 +142,58 @@ pub(crate) fn announce_end<R>(response: &mut Response<R>, version: Version, is_c
         say_close(response.headers_mut());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use http::StatusCode;
+    use http::header::CONNECTION;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::tracker::shutdown::Shutdown;
+    use crate::tracker::tracker::Tracker;
+
+    /// What the response says of its connection, whose status and own word are these.
+    async fn said(
+        layer: &NoticeLayer,
+        request: (Method, Version),
+        status: StatusCode,
+        own: Option<&'static str>,
+    ) -> Option<String> {
+        let service = layer.layer(service_fn(async |_| {
+            let mut response = Response::builder().status(status);
+            if let Some(own) = own {
+                response = response.header(CONNECTION, own);
+            }
+            Ok::<_, Infallible>(response.body(()).expect("well-formed"))
+        }));
+        let (method, version) = request;
+        let request = Request::builder().method(method).version(version).body(()).expect("well-formed");
+        let response = service.oneshot(request).await.unwrap_or_else(|never| match never {});
+        response.headers().get(CONNECTION).map(|value| value.to_str().expect("text").to_owned())
+    }
+
+    #[tokio::test]
+    async fn responses_say_close_from_the_notice_on_where_their_connection_ends_with_them() {
+        let shutdown = Shutdown::new(Tracker::new(), Duration::from_secs(1));
+        let layer = NoticeLayer::new(shutdown.handle());
+        let get = (Method::GET, Version::HTTP_11);
+        assert_eq!(said(&layer, get.clone(), StatusCode::OK, None).await, None);
+        shutdown.handle().request();
+        let close = Some("close".to_owned());
+        assert_eq!(said(&layer, get.clone(), StatusCode::OK, None).await, close);
+        assert_eq!(said(&layer, get.clone(), StatusCode::OK, Some("keep-alive")).await, close);
+        assert_eq!(
+            said(&layer, (Method::CONNECT, Version::HTTP_11), StatusCode::FORBIDDEN, None).await,
+            close
+        );
+        let upgrade = Some("upgrade".to_owned());
+        let switching = StatusCode::SWITCHING_PROTOCOLS;
+        assert_eq!(said(&layer, get, switching, Some("upgrade")).await, upgrade, "it goes on");
+        assert_eq!(said(&layer, (Method::CONNECT, Version::HTTP_11), StatusCode::OK, None).await, None);
+        assert_eq!(said(&layer, (Method::GET, Version::HTTP_2), StatusCode::OK, None).await, None);
+    }
+}
