@@ -165,7 +165,7 @@ def answers_clients():
             ["curl", "-sk", "-m", str(BOUND), "--http2", "-o", os.devnull, "-w", "%{http_version} %{http_code}",
              "https://%s:%d/" % server.address], capture_output=True, text=True, check=True).stdout
         assert versions == "2 200", versions
-        until("the closes are counted", lambda: 'outcome="peer_closed",phase="drain"' in server.get("/metrics")[1], server)
+        until("the closes are counted", lambda: 'tower_linger_closes_total{listener="public"' in server.get("/metrics")[1], server)
         assert (server.get("/live"), server.get("/ready")) == ((200, "live\n"), (200, "ready\n"))
 
 
