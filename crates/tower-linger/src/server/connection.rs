@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper_util::server::conn::auto::{self, UpgradeableConnection};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tower_service::Service;
@@ -74,7 +74,7 @@ where
             let service = TowerToHyperService::new(Requests::new(exchange));
             let serving = pin!(http.engine.serve_connection_with_upgrades(TokioIo::new(io), service));
             let timer = Timer::new(activity, http.limits);
-            drive(serving, |serving| serving.graceful_shutdown(), timer, http.stage).await
+            drive(serving, UpgradeableConnection::graceful_shutdown, timer, http.stage).await
         })
     }
 }
