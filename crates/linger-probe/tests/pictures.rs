@@ -68,8 +68,8 @@ mod pictures {
         assert!(svg.contains("The client saw: a failed write, no answer"), "{svg}");
     }
 
-    /// The server answers and sends its FIN, and the client goes on sending after the answer. One line stands for
-    /// a burst of the client's segments, and may begin right before the FIN.
+    /// The server answers and sends its FIN, and the client goes on sending after the answer. One line stands
+    /// for a burst of the client's segments, and may begin right before the FIN.
     fn shows_an_answer(svg: &str) {
         let (answer, fin) = (first(svg, "server: data"), first(svg, "server: FIN"));
         let story = element(svg, "desc");
