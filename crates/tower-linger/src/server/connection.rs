@@ -89,14 +89,14 @@ async fn drive<C: Future<Output = Result<(), BoxError>>>(
     let mut alarm = pin!(sleep_until(now()));
     let mut is_server_gone = false;
     loop {
-        let now_at = *stage.borrow_and_update();
+        let current = *stage.borrow_and_update();
         let mut changed = pin!(stage.changed());
         let step = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(served) = serving.as_mut().poll(cx) {
                     return Poll::Ready(Step::Over(served));
                 }
-                match timer.due(now_at, now()) {
+                match timer.due(current, now()) {
                     Due::Drop => return Poll::Ready(Step::Over(Ok(()))),
                     Due::End => {
                         end(serving.as_mut());

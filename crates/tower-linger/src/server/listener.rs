@@ -110,7 +110,8 @@ impl<L: Listener> Listener for ExclusiveListener<L> {
 }
 
 /// The connections get `TCP_NODELAY`, as nginx's do: a response that leaves in two parts must not wait for a
-/// delayed acknowledgement of the first.
+/// delayed acknowledgement of the first. On Linux the listener refuses by a socket filter
+/// (`SO_ATTACH_FILTER`), so a filter of your own on it is lost.
 impl Listener for TcpListener {
     type Io = tokio::net::TcpStream;
     type Address = std::net::SocketAddr;

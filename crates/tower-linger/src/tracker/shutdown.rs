@@ -69,14 +69,8 @@ pub struct ShutdownHandle {
     tracker: Tracker,
     notice: Duration,
     limit: Duration,
-    requested: watch::Sender<Option<Requested>>,
-}
-
-/// What follows from the first request, and from the second.
-#[derive(Debug, Clone, Copy)]
-struct Requested {
-    /// When the notice is over, and the server stops accepting.
-    stop_at: Instant,
+    /// When the notice is over and the server stops accepting; none before the first request.
+    stop_at: watch::Sender<Option<Instant>>,
 }
 
 impl Shutdown {
@@ -84,8 +78,8 @@ impl Shutdown {
     /// from the end of the notice.
     #[must_use]
     pub fn new(tracker: Tracker, limit: Duration) -> Self {
-        let requested = watch::Sender::new(None);
-        Self { handle: ShutdownHandle { tracker, notice: Duration::ZERO, limit, requested } }
+        let stop_at = watch::Sender::new(None);
+        Self { handle: ShutdownHandle { tracker, notice: Duration::ZERO, limit, stop_at } }
     }
 
     /// Lets the server accept and answer for `notice` after the first request, and say meanwhile that it is
@@ -165,11 +159,11 @@ impl ShutdownHandle {
     /// Asks the server to end; a second call cuts what is left of it. Calls may come from any thread, also at
     /// the same time: one of them is the first.
     pub fn request(&self) {
-        self.requested.send_modify(|requested| {
-            let notice = if requested.is_some() { Duration::ZERO } else { self.notice };
-            let limit = if requested.is_some() { Duration::ZERO } else { self.limit };
+        self.stop_at.send_modify(|stop_at| {
+            let is_first = stop_at.is_none();
+            let (notice, limit) = if is_first { (self.notice, self.limit) } else { Default::default() };
             self.tracker.set_deadline(clock::after(notice.saturating_add(limit)));
-            *requested = Some(Requested { stop_at: clock::after(notice) });
+            *stop_at = Some(clock::after(notice));
         });
     }
 
@@ -177,7 +171,7 @@ impl ShutdownHandle {
     /// then on.
     #[must_use]
     pub fn is_noticed(&self) -> bool {
-        self.requested.borrow().is_some()
+        self.stop_at.borrow().is_some()
     }
 
     /// Completes when the server is asked to end: its notice has begun, if it has one.
@@ -186,10 +180,10 @@ impl ShutdownHandle {
     ///
     /// Cancel safe.
     pub fn noticed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut requested = self.requested.subscribe();
+        let mut stop_at = self.stop_at.subscribe();
         async move {
             // It fails only when the `Shutdown` and all its handles are gone, which is an end, too.
-            let _ = requested.wait_for(Option::is_some).await;
+            let _ = stop_at.wait_for(Option::is_some).await;
         }
     }
 
@@ -201,15 +195,15 @@ impl ShutdownHandle {
     ///
     /// Cancel safe.
     pub fn requested(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut requested = self.requested.subscribe();
+        let mut stop_at = self.stop_at.subscribe();
         let mut alarm = self.tracker.wakeup();
         async move {
             // As above, an error is an end.
-            let Ok(Some(first)) = requested.wait_for(Option::is_some).await.map(|first| *first) else {
+            let Ok(Some(first)) = stop_at.wait_for(Option::is_some).await.map(|first| *first) else {
                 return;
             };
-            let mut second = pin!(requested.changed());
-            poll_fn(|cx| match alarm.poll_at(cx, first.stop_at, now()) {
+            let mut second = pin!(stop_at.changed());
+            poll_fn(|cx| match alarm.poll_at(cx, first, now()) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => second.as_mut().poll(cx).map(|_| ()),
             })
