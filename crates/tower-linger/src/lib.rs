@@ -178,7 +178,9 @@ pub use serve::peer::Peer;
 #[cfg(feature = "serve")]
 pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
 pub use service::{Linger, LingerFuture};
-pub use tls::{AcceptTls, HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
+pub use tls::{
+    AcceptTls, AwaitsCloseNotify, HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer,
+};
 pub use tracker::shutdown::{Shutdown, ShutdownHandle};
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;

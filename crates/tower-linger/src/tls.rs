@@ -17,4 +17,4 @@ mod s2n;
 pub use accept::{TlsAccept, TlsAcceptFuture};
 pub use error::{HandshakeError, TlsAcceptError};
 pub use layer::TlsAcceptLayer;
-pub use library::AcceptTls;
+pub use library::{AcceptTls, AwaitsCloseNotify};

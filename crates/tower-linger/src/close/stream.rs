@@ -186,6 +186,7 @@ fn poll_session<T: Transport>(
     // A session that panicked is dropped next, and nothing else of it is used.
     let polled = catch_unwind(AssertUnwindSafe(|| io.poll_discard(cx, limit)));
     match ready!(polled.unwrap_or_else(|_| Poll::Ready(Err(io::ErrorKind::InvalidData.into())))) {
+        Ok(0) if io.met_fin() => Poll::Ready(Ok(Event::PeerFin)),
         Ok(0) => Poll::Ready(Ok(Event::PeerEnded)),
         Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
         // A FIN without a closure alert.

@@ -86,7 +86,7 @@ impl<T: Transport> Loan<T> {
     ) -> Poll<io::Result<()>> {
         let room = buf.remaining();
         match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read::<T>(result, buf),
+            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read(&self.io, result, buf),
             polled => polled,
         }
     }

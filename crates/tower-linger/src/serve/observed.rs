@@ -138,11 +138,12 @@ impl Observed {
     #[inline(never)]
     pub(crate) fn note_read<T: Transport>(
         &mut self,
+        io: &T,
         result: io::Result<()>,
         into: &ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &result {
-            Ok(()) => self.start.peer_ended |= into.remaining() > 0,
+            Ok(()) => self.start.peer_ended |= into.remaining() > 0 && !io.met_fin(),
             Err(error) => self.note::<T>(error),
         }
         Poll::Ready(result)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use linger_proto::{ClosePolicy, ConfigError};
 
 use super::handshake::Handshakes;
-use super::library::AcceptTls;
+use super::library::{AcceptTls, AwaitsCloseNotify};
 use crate::classify::BySight;
 use crate::clock::checked_time;
 use crate::layer::{ClassifyLayer, LingerLayer};
@@ -86,15 +86,36 @@ impl LingerLayer {
     /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
     /// the connection lingers as well, so that the client reads the alert.
     #[must_use]
-    pub fn tls<A: AcceptTls>(self, acceptor: A) -> TlsAcceptLayer<A> {
+    pub fn tls<A: AwaitsCloseNotify>(self, acceptor: A) -> TlsAcceptLayer<A> {
         TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+
+    /// Like [`tls`](Self::tls), for a library that cannot do everything that a policy may ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if this layer's policy asks for what the library cannot do. A policy that is set later
+    /// is not checked: what the library cannot do has no effect.
+    pub fn try_tls<A: AcceptTls>(self, acceptor: A) -> Result<TlsAcceptLayer<A>, ConfigError> {
+        A::check(&self.policy())?;
+        Ok(TlsAcceptLayer::new(acceptor, self, BySight))
     }
 }
 
 impl<C> ClassifyLayer<C> {
     /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
     #[must_use]
-    pub fn tls<A: AcceptTls>(self, acceptor: A) -> TlsAcceptLayer<A, C> {
+    pub fn tls<A: AwaitsCloseNotify>(self, acceptor: A) -> TlsAcceptLayer<A, C> {
         TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+
+    /// Like [`tls`](Self::tls), for a library that cannot do everything that a policy may ask for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LingerLayer::try_tls`].
+    pub fn try_tls<A: AcceptTls>(self, acceptor: A) -> Result<TlsAcceptLayer<A, C>, ConfigError> {
+        A::check(&self.linger.policy())?;
+        Ok(TlsAcceptLayer::new(acceptor, self.linger, self.classifier))
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use linger_proto::Failure;
+use linger_proto::{ClosePolicy, ConfigError, Failure};
 use tokio::net::TcpStream;
 
 use crate::transport::Transport;
@@ -28,6 +28,16 @@ pub trait AcceptTls: Clone + Send + Sync + 'static {
     /// Begins the handshake.
     fn accept<T: Transport>(&self, io: T) -> Self::Handshake<T>;
 
+    /// Whether the library can do what this policy asks for. The default is that it can do everything.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::UnsupportedBy`] names the setting.
+    fn check(policy: &ClosePolicy) -> Result<(), ConfigError> {
+        let _ = policy;
+        Ok(())
+    }
+
     /// A name for the reason of a failed handshake, from a short list, for metrics. The default tells the
     /// peer's alert, other failures of TLS and those of the socket apart.
     #[must_use]
@@ -39,3 +49,11 @@ pub trait AcceptTls: Clone + Send + Sync + 'static {
         }
     }
 }
+
+/// A library that can do whatever a policy asks for: its sessions can be read after their own `close_notify`,
+/// so that the peer's can be awaited.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot do everything that a policy may ask for",
+    note = "`try_tls` checks whether it can do what this policy asks for"
+)]
+pub trait AwaitsCloseNotify: AcceptTls {}

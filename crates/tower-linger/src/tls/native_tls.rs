@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
+use linger_proto::{ClosePolicy, ConfigError};
 use tokio_native_tls::native_tls::Error;
 use tokio_native_tls::{TlsAcceptor, TlsStream};
 
@@ -18,7 +19,21 @@ impl AcceptTls for TlsAcceptor {
         let acceptor = self.clone();
         lend(io, |lent| async move { acceptor.accept(lent).await }, io_error)
     }
+
+    /// Only OpenSSL is known to read a session after its own `close_notify`.
+    fn check(policy: &ClosePolicy) -> Result<(), ConfigError> {
+        match policy.await_close_notify() {
+            Some(_) if cfg!(any(windows, target_vendor = "apple")) => Err(ConfigError::UnsupportedBy {
+                field: "await_close_notify",
+                library: "native-tls on this system",
+            }),
+            _ => Ok(()),
+        }
+    }
 }
+
+#[cfg(not(any(windows, target_vendor = "apple")))]
+impl super::library::AwaitsCloseNotify for TlsAcceptor {}
 
 /// The socket's own error, if that is inside.
 fn io_error(error: Error) -> io::Error {

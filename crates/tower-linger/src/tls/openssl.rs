@@ -6,7 +6,7 @@ use std::pin::Pin;
 use openssl::ssl::{Error, Ssl, SslAcceptor};
 use tokio_openssl::SslStream;
 
-use super::library::AcceptTls;
+use super::library::{AcceptTls, AwaitsCloseNotify};
 use crate::transport::Transport;
 use crate::transport::session::{BoxedHandshake, Lent, lend};
 
@@ -24,3 +24,5 @@ impl AcceptTls for SslAcceptor {
         lend(io, accept, |error: Error| error.into_io_error().unwrap_or_else(io::Error::other))
     }
 }
+
+impl AwaitsCloseNotify for SslAcceptor {}

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::Error as TlsError;
 use tokio_rustls::server::{FallibleAccept, TlsStream};
 
-use super::library::AcceptTls;
+use super::library::{AcceptTls, AwaitsCloseNotify};
 use crate::transport::Transport;
 
 impl AcceptTls for TlsAcceptor {
@@ -34,6 +34,8 @@ impl AcceptTls for TlsAcceptor {
         }
     }
 }
+
+impl AwaitsCloseNotify for TlsAcceptor {}
 
 /// A handshake of rustls.
 pub struct RustlsHandshake<T>(FallibleAccept<T>);

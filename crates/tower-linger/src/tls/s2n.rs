@@ -2,6 +2,7 @@
 
 use std::io;
 
+use linger_proto::{ClosePolicy, ConfigError};
 use s2n_tls::error::Error;
 use s2n_tls_tokio::{TlsAcceptor, TlsStream};
 
@@ -22,5 +23,17 @@ impl AcceptTls for TlsAcceptor {
             |lent| async move { TlsAcceptor::accept(&acceptor, lent).await },
             |error: Error| io::Error::from(error),
         )
+    }
+
+    /// With TLS 1.2 it cannot await the client's `close_notify`, and which version a client will use is not
+    /// known before.
+    fn check(policy: &ClosePolicy) -> Result<(), ConfigError> {
+        match policy.await_close_notify() {
+            Some(_) => Err(ConfigError::UnsupportedBy {
+                field: "await_close_notify",
+                library: "s2n-tls with TLS 1.2",
+            }),
+            None => Ok(()),
+        }
     }
 }

@@ -21,6 +21,7 @@ use super::transport::{SocketRef, Transport};
 pub struct Lent<T> {
     /// None once it was reclaimed.
     io: Option<T>,
+    met_fin: bool,
     lender: Weak<Mutex<Option<T>>>,
 }
 
@@ -47,7 +48,7 @@ where
     F: Future<Output = Result<S, E>> + Send + 'static,
 {
     let lender = Lender(Arc::default());
-    let accepting = accept(Lent { io: Some(io), lender: Arc::downgrade(&lender.0) });
+    let accepting = accept(Lent { io: Some(io), met_fin: false, lender: Arc::downgrade(&lender.0) });
     Box::pin(async move { accepting.await.map_err(|failed| (error(failed), lender.take())) })
 }
 
@@ -96,6 +97,10 @@ impl<T: Transport> Transport for Lent<T> {
         T::session_end(error)
     }
 
+    fn met_fin(&self) -> bool {
+        self.met_fin
+    }
+
     fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
         self.pinned()?.get_mut().poll_discard(cx, limit)
     }
@@ -126,7 +131,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Lent<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.pinned()?.poll_read(cx, buf)
+        let room = buf.remaining();
+        let polled = self.pinned()?.poll_read(cx, buf);
+        if room > 0 && buf.remaining() == room && matches!(polled, Poll::Ready(Ok(()))) {
+            self.met_fin = true;
+        }
+        polled
     }
 }
 

@@ -37,6 +37,10 @@ impl<T: Transport> Transport for TlsStream<T> {
         by_text(error).or_else(|| SessionEnd::by_kind(error))
     }
 
+    fn met_fin(&self) -> bool {
+        self.below().met_fin()
+    }
+
     fn into_raw(self) -> Below<Self> {
         Below::new(self)
     }

@@ -49,6 +49,10 @@ impl<T: Transport> Transport for SslStream<T> {
         }
     }
 
+    fn met_fin(&self) -> bool {
+        self.below().met_fin()
+    }
+
     fn into_raw(self) -> Below<Self> {
         Below::new(self)
     }

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use linger_proto::Notified;
 use s2n_tls::connection::Connection;
+use s2n_tls::enums::Version;
 use s2n_tls::error::{Error, ErrorType};
 use s2n_tls_tokio::TlsStream;
 
@@ -49,6 +50,15 @@ where
             Some(ErrorType::ProtocolError) => Some(SessionEnd::AlertSent),
             _ => SessionEnd::by_kind(error),
         }
+    }
+
+    /// In TLS 1.2, s2n-tls ends both directions with its own `close_notify`.
+    fn ends_with_notify(&self) -> bool {
+        !self.as_ref().actual_protocol_version().is_ok_and(|version| version == Version::TLS13)
+    }
+
+    fn met_fin(&self) -> bool {
+        self.below().met_fin()
     }
 
     fn into_raw(self) -> Below<Self> {

@@ -57,6 +57,19 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         SessionEnd::by_kind(error)
     }
 
+    /// Whether the session cannot be read any more once its `close_notify` is sent. Then the peer's is not
+    /// awaited, whatever the policy says. The default is false.
+    fn ends_with_notify(&self) -> bool {
+        false
+    }
+
+    /// Whether a read of the stream itself, below any session, has met the peer's FIN, where this stream notes
+    /// that. By this a library's end of data that was no closure alert is known. The default is false, which
+    /// is right where [`session_end`](Self::session_end) tells such an end.
+    fn met_fin(&self) -> bool {
+        false
+    }
+
     /// Reads and discards at most `limit` bytes; 0 means the end of the peer's data. The default reads into a
     /// buffer that all connections of the thread share. A TCP socket on Linux does not copy the bytes at all.
     ///
