@@ -122,7 +122,9 @@
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `metrics` | gauges, counters and histograms of connections and closes: the module `metrics` |
+//! | `poem` | the adapters for poem, and [`RequestLayer`] as its middleware; brings `http` |
 //! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
+//! | `salvo` | the adapters for salvo, and [`RequestLayer`] as its hoop; brings `http` |
 //! | `serde` | [`ClosePolicy`] and `Limits` [from configuration](ClosePolicy#configuration-from-outside): files, environment variables |
 //! | `serve` | [`serve()`], a whole server for axum and any other service of requests |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
@@ -131,7 +133,8 @@
 //!
 //! # Minimum Rust version
 //!
-//! 1.85, which is what tokio asks for.
+//! 1.85, which is what tokio asks for. The feature `tonic` needs what tonic asks for (1.88 for its 0.14.9),
+//! and `salvo` what salvo asks for (1.94 for its 1.0).
 
 mod adapter;
 mod classify;
@@ -176,6 +179,8 @@ pub use serve::peer::Peer;
 #[cfg(feature = "serve")]
 pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
 pub use service::{Linger, LingerFuture};
+#[cfg(all(feature = "rustls", any(feature = "poem", feature = "salvo")))]
+pub use tls::TlsLingerIo;
 #[cfg(feature = "rustls")]
 pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
 pub use tracker::shutdown::{Shutdown, ShutdownHandle};

@@ -1,0 +1,81 @@
+//! The adapters for salvo over TLS.
+
+use std::io;
+
+use http::Version;
+use http::uri::Scheme;
+use salvo_core::conn::tcp::TcpCoupler;
+use salvo_core::conn::{Accepted, Acceptor, Holding, Listener, StraightStream};
+use salvo_core::fuse::ArcFusePolicy;
+
+use super::source::{Admission, Source};
+use crate::tls::{TlsAcceptLayer, TlsLingerIo};
+
+/// A listener of salvo that does TLS, around its `TcpListener`. Its connections are closed properly after
+/// salvo drops them, and so are those whose handshake failed.
+#[derive(Debug, Clone)]
+pub struct TlsLingerListener<L> {
+    listener: L,
+    tls: TlsAcceptLayer,
+}
+
+impl<L> TlsLingerListener<L> {
+    /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
+    #[must_use]
+    pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+        Self { listener, tls }
+    }
+}
+
+impl<L: Listener<Acceptor: Source>> Listener for TlsLingerListener<L> {
+    type Acceptor = TlsLingerAcceptor<L::Acceptor>;
+
+    async fn try_bind(self) -> salvo_core::Result<Self::Acceptor> {
+        Ok(TlsLingerAcceptor::new(self.listener.try_bind().await?, self.tls)?)
+    }
+}
+
+/// An acceptor for salvo's `Server` that does TLS. It does not wait for handshakes: each is done by the task
+/// that serves the connection.
+///
+/// # Cancel safety
+///
+/// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
+/// call.
+#[derive(Debug)]
+pub struct TlsLingerAcceptor<S: Source> {
+    admission: Admission<S>,
+    tls: TlsAcceptLayer,
+}
+
+impl<S: Source> TlsLingerAcceptor<S> {
+    /// Accepts from `source`, does the handshake and closes the connections as `tls` says.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Source::local_addr`].
+    pub fn new(source: S, tls: TlsAcceptLayer) -> io::Result<Self> {
+        let versions = [Version::HTTP_11, Version::HTTP_2];
+        Ok(Self { admission: Admission::new(source, Scheme::HTTPS, &versions)?, tls })
+    }
+}
+
+impl<S: Source> Acceptor for TlsLingerAcceptor<S> {
+    type Coupler = TcpCoupler<Self::Stream>;
+    type Stream = StraightStream<TlsLingerIo<S::Io>>;
+
+    fn holdings(&self) -> &[Holding] {
+        self.admission.holdings()
+    }
+
+    async fn accept(
+        &mut self,
+        policy: Option<ArcFusePolicy>,
+    ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
+        let admitted = self.admission.next(policy).await?;
+        Ok(admitted.accepted(|io, fuse| {
+            let limit = fuse.and_then(|fuse| fuse.tls_handshake_timeout);
+            TlsLingerIo::new(io, &self.tls, limit)
+        }))
+    }
+}
