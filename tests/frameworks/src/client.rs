@@ -1,0 +1,75 @@
+//! A client that writes its whole request before it reads, and gives up at the first write that fails, as
+//! Python's `http.client` does. The upload takes two seconds, because a server that goes on reading for a second
+//! would read all of one at the speed of loopback.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+/// Bytes of the body that the server refuses.
+const UPLOAD: usize = 64 << 20;
+/// How much it uploads at once, and how long that takes at least.
+const CHUNK: usize = 1 << 20;
+const PACE: Duration = Duration::from_millis(2000 * CHUNK as u64 / UPLOAD as u64);
+/// How long one read or write may take. It is longer than any bound of a close.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Uploads to the server and reads its response.
+///
+/// # Errors
+///
+/// Whatever keeps the client from reading a whole `413`.
+pub fn upload(server: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<(), Box<dyn Error>> {
+    let tcp = TcpStream::connect(server)?;
+    tcp.set_read_timeout(Some(PATIENCE))?;
+    tcp.set_write_timeout(Some(PATIENCE))?;
+    tcp.set_nodelay(true)?;
+    let Some(tls) = tls else { return exchange(tcp) };
+    let session = ClientConnection::new(tls.clone(), ServerName::IpAddress(server.ip().into()))?;
+    exchange(StreamOwned::new(session, tcp))
+}
+
+fn exchange(mut io: impl Read + Write) -> Result<(), Box<dyn Error>> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/json\r\nContent-Length: {UPLOAD}\r\n\r\n"
+    );
+    io.write_all(head.as_bytes())?;
+    let (chunk, begun) = (vec![b' '; CHUNK], Instant::now());
+    for sent in 0..UPLOAD / CHUNK {
+        thread::sleep((PACE * sent as u32).saturating_sub(begun.elapsed()));
+        io.write_all(&chunk)?;
+    }
+    io.flush()?;
+    let (mut received, mut chunk) = (Vec::new(), [0; 4 << 10]);
+    loop {
+        match io.read(&mut chunk)? {
+            0 => return Err("the response is cut".into()),
+            bytes => received.extend_from_slice(&chunk[..bytes]),
+        }
+        if let Some(status) = whole(&received)? {
+            return if status == 413 { Ok(()) } else { Err(format!("the status is {status}").into()) };
+        }
+    }
+}
+
+/// The status, once the head and the whole body have arrived.
+fn whole(received: &[u8]) -> Result<Option<u16>, Box<dyn Error>> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(received)? else { return Ok(None) };
+    let body = &received[head..];
+    let header = |name| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let is_whole = match header("content-length") {
+        Some(length) => body.len() >= std::str::from_utf8(length.value)?.parse::<usize>()?,
+        None if header("transfer-encoding").is_some() => body.ends_with(b"\r\n0\r\n\r\n"),
+        None => return Err("the response has no length".into()),
+    };
+    Ok(response.code.filter(|_| is_whole))
+}
