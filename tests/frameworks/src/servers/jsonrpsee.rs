@@ -22,7 +22,7 @@ pub async fn bare(at: Place) -> Result<(), Box<dyn Error>> {
         Server::builder().build(at.address).await?.start(methods()?).stopped().await;
         return Ok(());
     };
-    // It has no TLS of its own: its documentation says to accept connections oneself.
+    // It has no TLS of its own, but it serves any stream.
     let (listener, acceptor) =
         (TcpListener::bind(at.address).await?, TlsAcceptor::from(Arc::new(certificate.server()?)));
     let (stop, _handle) = stop_channel();
