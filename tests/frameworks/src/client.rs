@@ -13,12 +13,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Bytes of the body that the server refuses.
-const UPLOAD: usize = 64 << 20;
-/// How much it uploads at once, and how long that takes at least.
-const CHUNK: usize = 1 << 20;
-const PACE: Duration = Duration::from_millis(2000 * CHUNK as u64 / UPLOAD as u64);
+const UPLOAD: u32 = 64 << 20;
+/// How many of them are written at once.
+const CHUNK: u32 = 1 << 20;
+/// How long the upload takes at least.
+const TIME: Duration = Duration::from_secs(2);
 /// How long one read or write may take. It is longer than any bound of a close.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Uploads to the server and reads its response.
 ///
@@ -41,9 +42,10 @@ fn exchange(mut io: impl Read + Write) -> Result<(), Box<dyn Error>> {
          Content-Type: application/json\r\nContent-Length: {UPLOAD}\r\n\r\n"
     );
     io.write_all(head.as_bytes())?;
-    let (chunk, begun) = (vec![b' '; CHUNK], Instant::now());
-    for sent in 0..UPLOAD / CHUNK {
-        thread::sleep((PACE * sent as u32).saturating_sub(begun.elapsed()));
+    let (chunk, begun) = (vec![b' '; CHUNK as usize], Instant::now());
+    for sent in (0..UPLOAD).step_by(CHUNK as usize) {
+        let due = TIME.mul_f64(f64::from(sent) / f64::from(UPLOAD));
+        thread::sleep(due.saturating_sub(begun.elapsed()));
         io.write_all(&chunk)?;
     }
     io.flush()?;

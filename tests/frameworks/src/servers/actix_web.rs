@@ -41,7 +41,7 @@ pub async fn hooked(at: Place) -> Result<(), Box<dyn Error>> {
                 let peer = tcp.peer_addr().ok();
                 ready(Ok((linger.wrap(tcp), Protocol::Http1, peer)))
             });
-            let app = map_config(App::new().configure(routes), |_| AppConfig::default());
+            let app = map_config(App::new().configure(routes), |()| AppConfig::default());
             lend.and_then(HttpService::build().finish(app))
         })?;
         return Ok(server.run().await?);
@@ -66,7 +66,7 @@ async fn tls(address: SocketAddr, acceptor: TlsAcceptor, linger: LingerLayer) ->
                 }
             }
         });
-        let app = map_config(App::new().configure(routes), |_| AppConfig::default());
+        let app = map_config(App::new().configure(routes), |()| AppConfig::default());
         lend.and_then(HttpService::build().finish(app))
     })?;
     Ok(server.run().await?)

@@ -39,10 +39,10 @@ impl HttpServerApp for Refuse {
     }
 }
 
-fn serve(at: &Place, app: impl ServerApp + Send + Sync + 'static) -> Result<(), Box<dyn Error>> {
+fn serve(at: Place, app: impl ServerApp + Send + Sync + 'static) -> Result<(), Box<dyn Error>> {
     let mut service = Service::new("uploads".to_owned(), app);
     let address = at.address.to_string();
-    match &at.certificate {
+    match at.certificate {
         None => service.add_tcp(&address),
         Some(certificate) => {
             let path = |path: &std::path::Path| path.display().to_string();
@@ -56,11 +56,11 @@ fn serve(at: &Place, app: impl ServerApp + Send + Sync + 'static) -> Result<(), 
 }
 
 pub fn bare(at: Place) -> Result<(), Box<dyn Error>> {
-    serve(&at, Refuse)
+    serve(at, Refuse)
 }
 
 pub fn hooked(at: Place) -> Result<(), Box<dyn Error>> {
-    serve(&at, Linger { app: Arc::new(Refuse), linger: LingerLayer::default() })
+    serve(at, Linger { app: Arc::new(Refuse), linger: LingerLayer::default() })
 }
 
 struct Linger<A> {

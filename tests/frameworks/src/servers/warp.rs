@@ -12,8 +12,8 @@ fn upload() -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
 }
 
 #[tokio::main]
-pub async fn bare(at: Place) -> Result<(), Box<dyn Error>> {
-    warp::serve(upload()).run(at.address).await;
+pub async fn bare(Place { address, .. }: Place) -> Result<(), Box<dyn Error>> {
+    warp::serve(upload()).run(address).await;
     Ok(())
 }
 
