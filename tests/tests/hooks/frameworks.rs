@@ -79,7 +79,8 @@ async fn poem_answer(app: Router, request: poem::Request) -> poem::Response {
     let request: axum::http::Request<BoxBody<Bytes, io::Error>> = request.into();
     let Ok(response) = app.oneshot(request.map(Body::new)).await;
     let (head, body) = response.into_parts();
-    let body = poem::Body::from_bytes_stream(body.into_data_stream().map(|part| part.map_err(io::Error::other)));
+    let body =
+        poem::Body::from_bytes_stream(body.into_data_stream().map(|part| part.map_err(io::Error::other)));
     let mut response = poem::Response::builder().status(head.status).body(body);
     *response.headers_mut() = head.headers;
     response

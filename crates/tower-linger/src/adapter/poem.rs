@@ -1,4 +1,4 @@
-//! Adapters for poem (feature `poem`; the TLS ones also need `rustls`).
+//! Adapters for poem (feature `poem`; the TLS ones also need the feature of a TLS library).
 //!
 //! poem owns the accept loop, so there is no service to put the layer around. Instead its `Listener` wraps
 //! the connections, and they are closed when poem drops them, also at the deadline of its graceful shutdown.
@@ -159,10 +159,8 @@ impl<E: Endpoint> Endpoint for Requests<E> {
     }
 }
 
-#[cfg(feature = "rustls")]
 pub use tls::{TlsLingerAcceptor, TlsLingerListener};
 
-#[cfg(feature = "rustls")]
 mod tls {
     use std::io;
 
@@ -170,31 +168,32 @@ mod tls {
     use poem::listener::{Acceptor, Listener};
     use poem::web::{LocalAddr, RemoteAddr};
 
-    use crate::tls::{TlsAcceptLayer, TlsLingerIo};
+    use crate::tls::{AcceptTls, TlsAcceptLayer, TlsLingerIo};
     use crate::transport::Transport;
 
     /// A listener of poem that does TLS. Its connections are closed properly after poem drops them, and so
     /// are those whose handshake failed.
     #[derive(Debug, Clone)]
-    pub struct TlsLingerListener<L> {
+    pub struct TlsLingerListener<L, A> {
         listener: L,
-        tls: TlsAcceptLayer,
+        tls: TlsAcceptLayer<A>,
     }
 
-    impl<L> TlsLingerListener<L> {
+    impl<L, A> TlsLingerListener<L, A> {
         /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
         #[must_use]
-        pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+        pub fn new(listener: L, tls: TlsAcceptLayer<A>) -> Self {
             Self { listener, tls }
         }
     }
 
-    impl<L> Listener for TlsLingerListener<L>
+    impl<L, A> Listener for TlsLingerListener<L, A>
     where
         L: Listener,
         <L::Acceptor as Acceptor>::Io: Transport,
+        A: AcceptTls,
     {
-        type Acceptor = TlsLingerAcceptor<L::Acceptor>;
+        type Acceptor = TlsLingerAcceptor<L::Acceptor, A>;
 
         async fn into_acceptor(self) -> io::Result<Self::Acceptor> {
             Ok(TlsLingerAcceptor::new(self.listener.into_acceptor().await?, self.tls))
@@ -208,21 +207,21 @@ mod tls {
     ///
     /// That of the inner acceptor's `accept`.
     #[derive(Debug, Clone)]
-    pub struct TlsLingerAcceptor<A> {
-        acceptor: A,
-        tls: TlsAcceptLayer,
+    pub struct TlsLingerAcceptor<P, A> {
+        acceptor: P,
+        tls: TlsAcceptLayer<A>,
     }
 
-    impl<A> TlsLingerAcceptor<A> {
+    impl<P, A> TlsLingerAcceptor<P, A> {
         /// Accepts from `acceptor`, does the handshake and closes the connections as `tls` says.
         #[must_use]
-        pub fn new(acceptor: A, tls: TlsAcceptLayer) -> Self {
+        pub fn new(acceptor: P, tls: TlsAcceptLayer<A>) -> Self {
             Self { acceptor, tls }
         }
     }
 
-    impl<A: Acceptor<Io: Transport>> Acceptor for TlsLingerAcceptor<A> {
-        type Io = TlsLingerIo<A::Io>;
+    impl<P: Acceptor<Io: Transport>, A: AcceptTls> Acceptor for TlsLingerAcceptor<P, A> {
+        type Io = TlsLingerIo<A, P::Io>;
 
         fn local_addr(&self) -> Vec<LocalAddr> {
             self.acceptor.local_addr()

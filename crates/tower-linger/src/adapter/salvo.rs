@@ -1,4 +1,4 @@
-//! Adapters for salvo (feature `salvo`; the TLS ones also need `rustls`).
+//! Adapters for salvo (feature `salvo`; the TLS ones also need the feature of a TLS library).
 //!
 //! salvo owns the accept loop, so there is no service to put the layer around. Instead its `Acceptor` wraps
 //! the connections, and they are closed when salvo drops them, also when it is stopped. Before `main`
@@ -55,12 +55,10 @@ use crate::serve::io::LingerIo;
 
 mod hoop;
 mod source;
-#[cfg(feature = "rustls")]
 mod tls;
 
 use source::Admission;
 pub use source::Source;
-#[cfg(feature = "rustls")]
 pub use tls::{TlsLingerAcceptor, TlsLingerListener};
 
 /// A listener of salvo whose connections are closed properly after salvo drops them: its `TcpListener`. For

@@ -9,26 +9,26 @@ use salvo_core::conn::{Accepted, Acceptor, Holding, Listener, StraightStream};
 use salvo_core::fuse::ArcFusePolicy;
 
 use super::source::{Admission, Source};
-use crate::tls::{TlsAcceptLayer, TlsLingerIo};
+use crate::tls::{AcceptTls, TlsAcceptLayer, TlsLingerIo};
 
 /// A listener of salvo that does TLS, around its `TcpListener`. Its connections are closed properly after
 /// salvo drops them, and so are those whose handshake failed.
 #[derive(Debug, Clone)]
-pub struct TlsLingerListener<L> {
+pub struct TlsLingerListener<L, A> {
     listener: L,
-    tls: TlsAcceptLayer,
+    tls: TlsAcceptLayer<A>,
 }
 
-impl<L> TlsLingerListener<L> {
+impl<L, A> TlsLingerListener<L, A> {
     /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
     #[must_use]
-    pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+    pub fn new(listener: L, tls: TlsAcceptLayer<A>) -> Self {
         Self { listener, tls }
     }
 }
 
-impl<L: Listener<Acceptor: Source>> Listener for TlsLingerListener<L> {
-    type Acceptor = TlsLingerAcceptor<L::Acceptor>;
+impl<L: Listener<Acceptor: Source>, A: AcceptTls> Listener for TlsLingerListener<L, A> {
+    type Acceptor = TlsLingerAcceptor<L::Acceptor, A>;
 
     async fn try_bind(self) -> salvo_core::Result<Self::Acceptor> {
         Ok(TlsLingerAcceptor::new(self.listener.try_bind().await?, self.tls)?)
@@ -43,26 +43,26 @@ impl<L: Listener<Acceptor: Source>> Listener for TlsLingerListener<L> {
 /// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
 /// call.
 #[derive(Debug)]
-pub struct TlsLingerAcceptor<S: Source> {
+pub struct TlsLingerAcceptor<S: Source, A: AcceptTls> {
     admission: Admission<S>,
-    tls: TlsAcceptLayer,
+    tls: TlsAcceptLayer<A>,
 }
 
-impl<S: Source> TlsLingerAcceptor<S> {
+impl<S: Source, A: AcceptTls> TlsLingerAcceptor<S, A> {
     /// Accepts from `source`, does the handshake and closes the connections as `tls` says.
     ///
     /// # Errors
     ///
     /// That of [`Source::local_addr`].
-    pub fn new(source: S, tls: TlsAcceptLayer) -> io::Result<Self> {
+    pub fn new(source: S, tls: TlsAcceptLayer<A>) -> io::Result<Self> {
         let versions = [Version::HTTP_11, Version::HTTP_2];
         Ok(Self { admission: Admission::new(source, Scheme::HTTPS, &versions)?, tls })
     }
 }
 
-impl<S: Source> Acceptor for TlsLingerAcceptor<S> {
+impl<S: Source, A: AcceptTls> Acceptor for TlsLingerAcceptor<S, A> {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = StraightStream<TlsLingerIo<S::Io>>;
+    type Stream = StraightStream<TlsLingerIo<A, S::Io>>;
 
     fn holdings(&self) -> &[Holding] {
         self.admission.holdings()
