@@ -118,7 +118,8 @@ impl Server {
                 Hook::AxumServer => unreachable!("it has a handle"),
             }
         });
-        let allows_half_close = hook == Hook::Serve;
+        // poem polls a connection again after hyper has given it up, and hyper goes on with the response.
+        let allows_half_close = matches!(hook, Hook::Serve | Hook::Poem { .. });
         Self { address, allows_half_close, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
     }
 

@@ -34,7 +34,7 @@ const fn watched(name: &'static str, hook: Hook) -> Row {
 }
 
 /// Each server alone, followed by the lines that are compared with it.
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 20] = [
     bare("`axum::serve`, bare", Hook::Axum),
     layered("with `LingerListener`, `TlsLingerListener`", Hook::Axum),
     watched("with these and `RequestLayer`", Hook::Axum),
@@ -44,8 +44,7 @@ const ROWS: [Row; 21] = [
     layered("with `LingerLayer::wrap`", Hook::Tonic),
     watched("with this and `RequestLayer`", Hook::Tonic),
     bare("poem, bare", Hook::Poem { watched: false }),
-    layered("with `LingerListener`, `TlsLingerListener`", Hook::Poem { watched: false }),
-    layered("with these and `RequestLayer`", Hook::Poem { watched: true }),
+    layered("with `LingerListener`, `TlsLingerListener`, `RequestLayer`", Hook::Poem { watched: true }),
     bare("salvo, bare", Hook::Salvo { watched: false }),
     layered("with `LingerAcceptor`, `TlsLingerAcceptor`", Hook::Salvo { watched: false }),
     layered("with these and `RequestLayer`", Hook::Salvo { watched: true }),

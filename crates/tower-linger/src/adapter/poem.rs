@@ -162,6 +162,7 @@ impl<E: Endpoint> Endpoint for Requests<E> {
 pub use tls::{TlsLingerAcceptor, TlsLingerListener};
 
 mod tls {
+    use std::fmt;
     use std::io;
 
     use http::uri::Scheme;
@@ -173,7 +174,7 @@ mod tls {
 
     /// A listener of poem that does TLS. Its connections are closed properly after poem drops them, and so
     /// are those whose handshake failed.
-    #[derive(Debug, Clone)]
+    #[derive(Clone)]
     pub struct TlsLingerListener<L, A> {
         listener: L,
         tls: TlsAcceptLayer<A>,
@@ -206,7 +207,7 @@ mod tls {
     /// # Cancel safety
     ///
     /// That of the inner acceptor's `accept`.
-    #[derive(Debug, Clone)]
+    #[derive(Clone)]
     pub struct TlsLingerAcceptor<P, A> {
         acceptor: P,
         tls: TlsAcceptLayer<A>,
@@ -230,6 +231,20 @@ mod tls {
         async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
             let (io, local, remote, _) = self.acceptor.accept().await?;
             Ok((TlsLingerIo::new(io, &self.tls, None), local, remote, Scheme::HTTPS))
+        }
+    }
+
+    impl<L: fmt::Debug, A> fmt::Debug for TlsLingerListener<L, A> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut shown = f.debug_struct("TlsLingerListener");
+            shown.field("listener", &self.listener).field("tls", &self.tls).finish()
+        }
+    }
+
+    impl<P: fmt::Debug, A> fmt::Debug for TlsLingerAcceptor<P, A> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut shown = f.debug_struct("TlsLingerAcceptor");
+            shown.field("acceptor", &self.acceptor).field("tls", &self.tls).finish()
         }
     }
 }

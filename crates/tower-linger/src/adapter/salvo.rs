@@ -42,6 +42,7 @@
 //! closed at once, and the tracker does not count it. A connection that its idle or write timeout ends is
 //! dropped, and lingers.
 
+use std::fmt;
 use std::io;
 
 use http::Version;
@@ -91,7 +92,6 @@ impl<L: Listener<Acceptor: Source>> Listener for LingerListener<L> {
 ///
 /// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
 /// call.
-#[derive(Debug)]
 pub struct LingerAcceptor<S: Source> {
     admission: Admission<S>,
     linger: LingerLayer,
@@ -122,5 +122,14 @@ impl<S: Source> Acceptor for LingerAcceptor<S> {
     ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
         let admitted = self.admission.next(policy).await?;
         Ok(admitted.accepted(|io, _| self.linger.wrap(io)))
+    }
+}
+
+impl<S: Source> fmt::Debug for LingerAcceptor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LingerAcceptor")
+            .field("admission", &self.admission)
+            .field("linger", &self.linger)
+            .finish()
     }
 }

@@ -1,5 +1,6 @@
 //! The adapters for salvo over TLS.
 
+use std::fmt;
 use std::io;
 
 use http::Version;
@@ -13,7 +14,7 @@ use crate::tls::{AcceptTls, TlsAcceptLayer, TlsLingerIo};
 
 /// A listener of salvo that does TLS, around its `TcpListener`. Its connections are closed properly after
 /// salvo drops them, and so are those whose handshake failed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TlsLingerListener<L, A> {
     listener: L,
     tls: TlsAcceptLayer<A>,
@@ -42,7 +43,6 @@ impl<L: Listener<Acceptor: Source>, A: AcceptTls> Listener for TlsLingerListener
 ///
 /// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
 /// call.
-#[derive(Debug)]
 pub struct TlsLingerAcceptor<S: Source, A: AcceptTls> {
     admission: Admission<S>,
     tls: TlsAcceptLayer<A>,
@@ -77,5 +77,20 @@ impl<S: Source, A: AcceptTls> Acceptor for TlsLingerAcceptor<S, A> {
             let limit = fuse.and_then(|fuse| fuse.tls_handshake_timeout);
             TlsLingerIo::new(io, &self.tls, limit)
         }))
+    }
+}
+
+impl<L: fmt::Debug, A> fmt::Debug for TlsLingerListener<L, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLingerListener").field("listener", &self.listener).field("tls", &self.tls).finish()
+    }
+}
+
+impl<S: Source, A: AcceptTls> fmt::Debug for TlsLingerAcceptor<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLingerAcceptor")
+            .field("admission", &self.admission)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
