@@ -55,12 +55,13 @@ use std::io;
 
 use bytes::Bytes;
 use http::Response;
+use http::response::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
 use http_body_util::combinators::BoxBody;
 use poem::listener::{Acceptor, Listener};
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Body, Endpoint, Middleware, Request};
+use poem::{Body, Endpoint, Middleware, Request, ResponseParts};
 
 use crate::http::{Begun, RequestLayer, Requests};
 use crate::layer::LingerLayer;
@@ -155,7 +156,10 @@ impl<E: Endpoint> Endpoint for Requests<E> {
             Ok::<_, Infallible>(response)
         };
         let Ok(response) = begun.respond(respond).await;
-        Ok(response.into())
+        // poem's own conversion would lose the length of the body.
+        let (Parts { status, version, headers, extensions, .. }, body) = response.into_parts();
+        let head = ResponseParts { status, version, headers, extensions };
+        Ok(poem::Response::from_parts(head, Body::from(BoxedBody::new(body))))
     }
 }
 
