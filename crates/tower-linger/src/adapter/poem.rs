@@ -1,4 +1,4 @@
-//! Adapters for poem (feature `poem`; the TLS ones also need `rustls`).
+//! Adapters for poem (feature `poem`; the TLS ones also need the feature of a TLS library).
 //!
 //! poem owns the accept loop, so there is no service to put the layer around. Instead its `Listener` wraps
 //! the connections, and they are closed when poem drops them, also at the deadline of its graceful shutdown.
@@ -55,12 +55,13 @@ use std::io;
 
 use bytes::Bytes;
 use http::Response;
+use http::response::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
 use http_body_util::combinators::BoxBody;
 use poem::listener::{Acceptor, Listener};
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Body, Endpoint, Middleware, Request};
+use poem::{Body, Endpoint, Middleware, Request, ResponseParts};
 
 use crate::http::{Begun, RequestLayer, Requests};
 use crate::layer::LingerLayer;
@@ -155,46 +156,49 @@ impl<E: Endpoint> Endpoint for Requests<E> {
             Ok::<_, Infallible>(response)
         };
         let Ok(response) = begun.respond(respond).await;
-        Ok(response.into())
+        // poem's own conversion would lose the length of the body.
+        let (Parts { status, version, headers, extensions, .. }, body) = response.into_parts();
+        let head = ResponseParts { status, version, headers, extensions };
+        Ok(poem::Response::from_parts(head, Body::from(BoxedBody::new(body))))
     }
 }
 
-#[cfg(feature = "rustls")]
 pub use tls::{TlsLingerAcceptor, TlsLingerListener};
 
-#[cfg(feature = "rustls")]
 mod tls {
+    use std::fmt;
     use std::io;
 
     use http::uri::Scheme;
     use poem::listener::{Acceptor, Listener};
     use poem::web::{LocalAddr, RemoteAddr};
 
-    use crate::tls::{TlsAcceptLayer, TlsLingerIo};
+    use crate::tls::{AcceptTls, TlsAcceptLayer, TlsLingerIo};
     use crate::transport::Transport;
 
     /// A listener of poem that does TLS. Its connections are closed properly after poem drops them, and so
     /// are those whose handshake failed.
-    #[derive(Debug, Clone)]
-    pub struct TlsLingerListener<L> {
+    #[derive(Clone)]
+    pub struct TlsLingerListener<L, A> {
         listener: L,
-        tls: TlsAcceptLayer,
+        tls: TlsAcceptLayer<A>,
     }
 
-    impl<L> TlsLingerListener<L> {
+    impl<L, A> TlsLingerListener<L, A> {
         /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
         #[must_use]
-        pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+        pub fn new(listener: L, tls: TlsAcceptLayer<A>) -> Self {
             Self { listener, tls }
         }
     }
 
-    impl<L> Listener for TlsLingerListener<L>
+    impl<L, A> Listener for TlsLingerListener<L, A>
     where
         L: Listener,
         <L::Acceptor as Acceptor>::Io: Transport,
+        A: AcceptTls,
     {
-        type Acceptor = TlsLingerAcceptor<L::Acceptor>;
+        type Acceptor = TlsLingerAcceptor<L::Acceptor, A>;
 
         async fn into_acceptor(self) -> io::Result<Self::Acceptor> {
             Ok(TlsLingerAcceptor::new(self.listener.into_acceptor().await?, self.tls))
@@ -207,22 +211,22 @@ mod tls {
     /// # Cancel safety
     ///
     /// That of the inner acceptor's `accept`.
-    #[derive(Debug, Clone)]
-    pub struct TlsLingerAcceptor<A> {
-        acceptor: A,
-        tls: TlsAcceptLayer,
+    #[derive(Clone)]
+    pub struct TlsLingerAcceptor<P, A> {
+        acceptor: P,
+        tls: TlsAcceptLayer<A>,
     }
 
-    impl<A> TlsLingerAcceptor<A> {
+    impl<P, A> TlsLingerAcceptor<P, A> {
         /// Accepts from `acceptor`, does the handshake and closes the connections as `tls` says.
         #[must_use]
-        pub fn new(acceptor: A, tls: TlsAcceptLayer) -> Self {
+        pub fn new(acceptor: P, tls: TlsAcceptLayer<A>) -> Self {
             Self { acceptor, tls }
         }
     }
 
-    impl<A: Acceptor<Io: Transport>> Acceptor for TlsLingerAcceptor<A> {
-        type Io = TlsLingerIo<A::Io>;
+    impl<P: Acceptor<Io: Transport>, A: AcceptTls> Acceptor for TlsLingerAcceptor<P, A> {
+        type Io = TlsLingerIo<A, P::Io>;
 
         fn local_addr(&self) -> Vec<LocalAddr> {
             self.acceptor.local_addr()
@@ -231,6 +235,20 @@ mod tls {
         async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
             let (io, local, remote, _) = self.acceptor.accept().await?;
             Ok((TlsLingerIo::new(io, &self.tls, None), local, remote, Scheme::HTTPS))
+        }
+    }
+
+    impl<L: fmt::Debug, A> fmt::Debug for TlsLingerListener<L, A> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut shown = f.debug_struct("TlsLingerListener");
+            shown.field("listener", &self.listener).field("tls", &self.tls).finish()
+        }
+    }
+
+    impl<P: fmt::Debug, A> fmt::Debug for TlsLingerAcceptor<P, A> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut shown = f.debug_struct("TlsLingerAcceptor");
+            shown.field("acceptor", &self.acceptor).field("tls", &self.tls).finish()
         }
     }
 }

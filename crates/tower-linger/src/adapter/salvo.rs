@@ -1,4 +1,4 @@
-//! Adapters for salvo (feature `salvo`; the TLS ones also need `rustls`).
+//! Adapters for salvo (feature `salvo`; the TLS ones also need the feature of a TLS library).
 //!
 //! salvo owns the accept loop, so there is no service to put the layer around. Instead its `Acceptor` wraps
 //! the connections, and they are closed when salvo drops them, also when it is stopped. Before `main`
@@ -42,6 +42,7 @@
 //! closed at once, and the tracker does not count it. A connection that its idle or write timeout ends is
 //! dropped, and lingers.
 
+use std::fmt;
 use std::io;
 
 use http::Version;
@@ -55,12 +56,10 @@ use crate::serve::io::LingerIo;
 
 mod hoop;
 mod source;
-#[cfg(feature = "rustls")]
 mod tls;
 
 use source::Admission;
 pub use source::Source;
-#[cfg(feature = "rustls")]
 pub use tls::{TlsLingerAcceptor, TlsLingerListener};
 
 /// A listener of salvo whose connections are closed properly after salvo drops them: its `TcpListener`. For
@@ -93,7 +92,6 @@ impl<L: Listener<Acceptor: Source>> Listener for LingerListener<L> {
 ///
 /// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
 /// call.
-#[derive(Debug)]
 pub struct LingerAcceptor<S: Source> {
     admission: Admission<S>,
     linger: LingerLayer,
@@ -124,5 +122,14 @@ impl<S: Source> Acceptor for LingerAcceptor<S> {
     ) -> io::Result<Accepted<Self::Coupler, Self::Stream>> {
         let admitted = self.admission.next(policy).await?;
         Ok(admitted.accepted(|io, _| self.linger.wrap(io)))
+    }
+}
+
+impl<S: Source> fmt::Debug for LingerAcceptor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LingerAcceptor")
+            .field("admission", &self.admission)
+            .field("linger", &self.linger)
+            .finish()
     }
 }

@@ -104,6 +104,29 @@ mod tests {
         assert!(exchanges.is_busy());
     }
 
+    #[tokio::test]
+    async fn a_body_that_failed_leaves_the_exchange_failed_until_the_next() {
+        struct Fails;
+        impl Body for Fails {
+            type Data = bytes::Bytes;
+            type Error = ();
+
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, ()>>> {
+                std::task::Poll::Ready(Some(Err(())))
+            }
+        }
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let mut body = watch.respond(Response::new(Fails)).into_body();
+        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
+        assert!(frame.is_some_and(|frame| frame.is_err()));
+        assert!(exchanges.is_busy() && exchanges.has_failed());
+        exchanges.begin();
+        assert!(!exchanges.has_failed());
+    }
+
     #[test]
     fn a_response_without_body_is_complete_at_once() {
         let (watch, exchanges) = watched(Version::HTTP_11, Method::HEAD);

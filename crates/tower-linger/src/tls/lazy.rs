@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::server::TlsStream;
 
 use super::handshake::Handshake;
 use super::layer::TlsAcceptLayer;
+use super::library::AcceptTls;
 use crate::layer::LingerLayer;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
@@ -23,19 +23,19 @@ use crate::transport::Transport;
 /// the handshake fails, that read or write fails, and the connection lingers in a task of its own, so that
 /// the client reads the alert. If this is dropped before the handshake is complete, the socket is closed at
 /// once, because there is no message to save.
-pub struct TlsLingerIo<T: Transport> {
-    state: State<T>,
+pub struct TlsLingerIo<A: AcceptTls, T: Transport> {
+    state: State<A, T>,
 }
 
-enum State<T: Transport> {
-    Handshaking { handshake: Pin<Box<Handshake<T>>>, linger: LingerLayer },
-    Served(LingerIo<TlsStream<T>>),
+enum State<A: AcceptTls, T: Transport> {
+    Handshaking { handshake: Pin<Box<Handshake<A, T>>>, linger: LingerLayer },
+    Served(LingerIo<A::Stream<T>>),
     Failed,
 }
 
-impl<T: Transport> TlsLingerIo<T> {
+impl<A: AcceptTls, T: Transport> TlsLingerIo<A, T> {
     /// The handshake has the layer's time from now on, but no more than `limit`.
-    pub(crate) fn new(io: T, tls: &TlsAcceptLayer, limit: Option<Duration>) -> Self {
+    pub(crate) fn new(io: T, tls: &TlsAcceptLayer<A>, limit: Option<Duration>) -> Self {
         let handshake = match limit {
             Some(limit) if limit < tls.handshakes.timeout => {
                 let mut handshakes = tls.handshakes.clone();
@@ -49,7 +49,7 @@ impl<T: Transport> TlsLingerIo<T> {
 
     /// The connection, once its handshake is done.
     #[must_use]
-    pub fn get_ref(&self) -> Option<&LingerIo<TlsStream<T>>> {
+    pub fn get_ref(&self) -> Option<&LingerIo<A::Stream<T>>> {
         match &self.state {
             State::Served(io) => Some(io),
             State::Handshaking { .. } | State::Failed => None,
@@ -58,14 +58,14 @@ impl<T: Transport> TlsLingerIo<T> {
 
     /// Takes the connection, if its handshake is done.
     #[must_use = "dropping the connection closes it"]
-    pub fn into_inner(self) -> Option<LingerIo<TlsStream<T>>> {
+    pub fn into_inner(self) -> Option<LingerIo<A::Stream<T>>> {
         match self.state {
             State::Served(io) => Some(io),
             State::Handshaking { .. } | State::Failed => None,
         }
     }
 
-    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut LingerIo<TlsStream<T>>>>> {
+    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut LingerIo<A::Stream<T>>>>> {
         if let State::Handshaking { handshake, linger } = &mut self.state {
             match ready!(handshake.as_mut().poll(cx)) {
                 Ok((stream, place)) => {
@@ -87,7 +87,7 @@ impl<T: Transport> TlsLingerIo<T> {
     }
 }
 
-impl<T: Transport> AsyncRead for TlsLingerIo<T> {
+impl<A: AcceptTls, T: Transport> AsyncRead for TlsLingerIo<A, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,7 +97,7 @@ impl<T: Transport> AsyncRead for TlsLingerIo<T> {
     }
 }
 
-impl<T: Transport> AsyncWrite for TlsLingerIo<T> {
+impl<A: AcceptTls, T: Transport> AsyncWrite for TlsLingerIo<A, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_served(cx))?.poll_write(cx, buf)
     }
@@ -131,8 +131,9 @@ impl<T: Transport> AsyncWrite for TlsLingerIo<T> {
     }
 }
 
-impl<T: Transport + fmt::Debug> fmt::Debug for TlsLingerIo<T> {
+impl<A: AcceptTls, T: Transport> fmt::Debug for TlsLingerIo<A, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsLingerIo").field("served", &self.get_ref()).finish_non_exhaustive()
+        let served = matches!(self.state, State::Served(_));
+        f.debug_struct("TlsLingerIo").field("served", &served).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The adapters for salvo over TLS.
 
+use std::fmt;
 use std::io;
 
 use http::Version;
@@ -9,26 +10,26 @@ use salvo_core::conn::{Accepted, Acceptor, Holding, Listener, StraightStream};
 use salvo_core::fuse::ArcFusePolicy;
 
 use super::source::{Admission, Source};
-use crate::tls::{TlsAcceptLayer, TlsLingerIo};
+use crate::tls::{AcceptTls, TlsAcceptLayer, TlsLingerIo};
 
 /// A listener of salvo that does TLS, around its `TcpListener`. Its connections are closed properly after
 /// salvo drops them, and so are those whose handshake failed.
-#[derive(Debug, Clone)]
-pub struct TlsLingerListener<L> {
+#[derive(Clone)]
+pub struct TlsLingerListener<L, A> {
     listener: L,
-    tls: TlsAcceptLayer,
+    tls: TlsAcceptLayer<A>,
 }
 
-impl<L> TlsLingerListener<L> {
+impl<L, A> TlsLingerListener<L, A> {
     /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
     #[must_use]
-    pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+    pub fn new(listener: L, tls: TlsAcceptLayer<A>) -> Self {
         Self { listener, tls }
     }
 }
 
-impl<L: Listener<Acceptor: Source>> Listener for TlsLingerListener<L> {
-    type Acceptor = TlsLingerAcceptor<L::Acceptor>;
+impl<L: Listener<Acceptor: Source>, A: AcceptTls> Listener for TlsLingerListener<L, A> {
+    type Acceptor = TlsLingerAcceptor<L::Acceptor, A>;
 
     async fn try_bind(self) -> salvo_core::Result<Self::Acceptor> {
         Ok(TlsLingerAcceptor::new(self.listener.try_bind().await?, self.tls)?)
@@ -42,27 +43,26 @@ impl<L: Listener<Acceptor: Source>> Listener for TlsLingerListener<L> {
 ///
 /// `accept` is cancel safe: a connection that waits for the decision of salvo's fuse is kept for the next
 /// call.
-#[derive(Debug)]
-pub struct TlsLingerAcceptor<S: Source> {
+pub struct TlsLingerAcceptor<S: Source, A: AcceptTls> {
     admission: Admission<S>,
-    tls: TlsAcceptLayer,
+    tls: TlsAcceptLayer<A>,
 }
 
-impl<S: Source> TlsLingerAcceptor<S> {
+impl<S: Source, A: AcceptTls> TlsLingerAcceptor<S, A> {
     /// Accepts from `source`, does the handshake and closes the connections as `tls` says.
     ///
     /// # Errors
     ///
     /// That of [`Source::local_addr`].
-    pub fn new(source: S, tls: TlsAcceptLayer) -> io::Result<Self> {
+    pub fn new(source: S, tls: TlsAcceptLayer<A>) -> io::Result<Self> {
         let versions = [Version::HTTP_11, Version::HTTP_2];
         Ok(Self { admission: Admission::new(source, Scheme::HTTPS, &versions)?, tls })
     }
 }
 
-impl<S: Source> Acceptor for TlsLingerAcceptor<S> {
+impl<S: Source, A: AcceptTls> Acceptor for TlsLingerAcceptor<S, A> {
     type Coupler = TcpCoupler<Self::Stream>;
-    type Stream = StraightStream<TlsLingerIo<S::Io>>;
+    type Stream = StraightStream<TlsLingerIo<A, S::Io>>;
 
     fn holdings(&self) -> &[Holding] {
         self.admission.holdings()
@@ -77,5 +77,20 @@ impl<S: Source> Acceptor for TlsLingerAcceptor<S> {
             let limit = fuse.and_then(|fuse| fuse.tls_handshake_timeout);
             TlsLingerIo::new(io, &self.tls, limit)
         }))
+    }
+}
+
+impl<L: fmt::Debug, A> fmt::Debug for TlsLingerListener<L, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLingerListener").field("listener", &self.listener).field("tls", &self.tls).finish()
+    }
+}
+
+impl<S: Source, A: AcceptTls> fmt::Debug for TlsLingerAcceptor<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLingerAcceptor")
+            .field("admission", &self.admission)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
