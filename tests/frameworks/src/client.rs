@@ -61,17 +61,12 @@ fn exchange(mut io: impl Read + Write) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The status, once the head and the whole body have arrived.
+/// The status, once the head and the whole body have arrived. All these servers give the length.
 fn whole(received: &[u8]) -> Result<Option<u16>, Box<dyn Error>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = response.parse(received)? else { return Ok(None) };
-    let body = &received[head..];
-    let header = |name| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-    let is_whole = match header("content-length") {
-        Some(length) => body.len() >= std::str::from_utf8(length.value)?.parse::<usize>()?,
-        None if header("transfer-encoding").is_some() => body.ends_with(b"\r\n0\r\n\r\n"),
-        None => return Err("the response has no length".into()),
-    };
-    Ok(response.code.filter(|_| is_whole))
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length: usize = std::str::from_utf8(length.ok_or("the response has no length")?.value)?.parse()?;
+    Ok(response.code.filter(|_| received.len() >= head + length))
 }
