@@ -57,6 +57,7 @@ pub fn hooked(at: Place) -> Result<(), Box<dyn Error>> {
     })
 }
 
+/// A connection on loan, as a transport of ntex.
 struct Lent(LingerIo<TcpStream>);
 
 impl IoStream for Lent {
@@ -67,6 +68,7 @@ impl IoStream for Lent {
     }
 }
 
+/// All that ntex asks a transport about: who the client is.
 struct Peer(Option<SocketAddr>);
 
 impl Handle for Peer {
@@ -113,6 +115,7 @@ async fn carry(mut io: LingerIo<TcpStream>, context: IoContext) {
     let _ = io.shutdown().await;
 }
 
+/// Writes what ntex has buffered, as far as the connection takes it.
 fn write(io: &mut LingerIo<TcpStream>, context: &IoContext, cx: &mut Context<'_>) -> IoTaskStatus {
     let written = context.with_write_buf(|pages| {
         let mut written = false;

@@ -22,6 +22,7 @@ use tower_linger::{LingerIo, LingerLayer, Plain};
 
 use crate::place::Place;
 
+/// Refuses each request, as a filter of requests of a proxy does.
 struct Refuse;
 
 #[async_trait]
@@ -63,6 +64,7 @@ pub fn hooked(at: Place) -> Result<(), Box<dyn Error>> {
     serve(at, Linger { app: Arc::new(Refuse), linger: LingerLayer::default() })
 }
 
+/// An app of connections, around any other: what that one is done with lingers.
 struct Linger<A> {
     app: Arc<A>,
     linger: LingerLayer,
@@ -77,12 +79,14 @@ impl<A: ServerApp + Send + Sync> ServerApp for Linger<A> {
         }
     }
 
+    /// pingora calls it when it has stopped to accept.
     async fn cleanup(&self) {
         self.app.cleanup().await;
         self.linger.tracker().wait().await;
     }
 }
 
+/// A connection on loan, as a stream of pingora. All that it tells of itself is what the stream below tells.
 #[derive(Debug)]
 struct Lent(LingerIo<Plain<Stream>>);
 
