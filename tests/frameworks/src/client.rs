@@ -1,6 +1,6 @@
 //! A client that writes its whole request before it reads, and gives up at the first write that fails, as
-//! Python's `http.client` does. The upload takes two seconds, because a server that goes on reading for a second
-//! would read all of one at the speed of loopback.
+//! Python's `http.client` does. The upload takes two seconds, because a server that goes on reading for a
+//! second would read all of one at the speed of loopback.
 
 use std::error::Error;
 use std::io::{Read, Write};

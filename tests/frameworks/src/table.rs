@@ -18,7 +18,8 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/stacks.md");
 const BEGIN: &str = "<!-- begin: rendered by tests/frameworks -->\n";
 const END: &str = "<!-- end -->";
 const HEADER: &str = "\
-    | framework | hook | plain, bare | plain, hooked | TLS, bare | TLS, hooked | what the hook does not cover |\n\
+    | framework | hook | plain, bare | plain, hooked | TLS, bare | TLS, hooked \
+    | what the hook does not cover |\n\
     |---|---|---|---|---|---|---|\n";
 
 /// Tries one framework, and prints its row.
