@@ -4,6 +4,8 @@ mod accept;
 mod error;
 pub(crate) mod handshake;
 mod layer;
+#[cfg(any(feature = "poem", feature = "salvo"))]
+mod lazy;
 mod library;
 #[cfg(feature = "native-tls")]
 mod native_tls;
@@ -17,4 +19,6 @@ mod s2n;
 pub use accept::{TlsAccept, TlsAcceptFuture};
 pub use error::{HandshakeError, TlsAcceptError};
 pub use layer::TlsAcceptLayer;
+#[cfg(any(feature = "poem", feature = "salvo"))]
+pub use lazy::TlsLingerIo;
 pub use library::{AcceptTls, AwaitsCloseNotify};

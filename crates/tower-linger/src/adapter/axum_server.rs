@@ -79,7 +79,7 @@ mod tls {
     use crate::http::Watched;
     use crate::serve::io::LingerIo;
     use crate::tls::handshake::Handshake;
-    use crate::tls::{AcceptTls, HandshakeError, TlsAcceptLayer};
+    use crate::tls::{AcceptTls, TlsAcceptLayer};
     use crate::transport::Transport;
 
     /// Does the TLS handshake, and properly closes the connections that axum-server drops, and those whose
@@ -131,11 +131,7 @@ mod tls {
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
             let this = self.project();
             // The connection of a failed handshake is closed by a task of its own.
-            let stream = ready!(this.handshake.poll(cx)).map_err(|failed| match failed.error {
-                HandshakeError::Failed(error) => error,
-                HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-                HandshakeError::Cut => io::ErrorKind::ConnectionAborted.into(),
-            });
+            let stream = ready!(this.handshake.poll(cx)).map_err(|failed| failed.error.into_io());
             match this.service.take() {
                 Some(service) => {
                     // The old place in the tracker is dropped after the connection has a new one.

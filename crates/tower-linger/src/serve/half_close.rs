@@ -30,14 +30,17 @@ impl<T: Transport> Loan<T> {
         result
     }
 
-    /// Whether a handler wants no clean end, or the peer's alert has ended the session. Then the close
-    /// decides what the peer sees.
+    /// Whether a handler wants no clean end, a response has failed, or the peer's alert has ended the session.
+    /// Then the close decides what the peer sees. hyper drops a connection whose response has failed, but
+    /// poem polls it again, and then hyper shuts it down.
     pub(super) fn must_not_notify(&self) -> bool {
         let wants_no_clean_end = match self.served.connection().wanted() {
             Override::Abort | Override::Reset => true,
             Override::None | Override::Policy(_) => false,
         };
-        wants_no_clean_end || self.observed.start.fatal_alert == Some(Alert::Received)
+        wants_no_clean_end
+            || self.served.connection().has_failed_response()
+            || self.observed.start.fatal_alert == Some(Alert::Received)
     }
 
     fn holds_fin_back(&self) -> bool {

@@ -71,7 +71,7 @@ impl Observed {
             // A handler's panic unwinds through this drop.
             _ if std::thread::panicking() => cut(Outcome::Aborted),
             // The service ended its writes; some are still on their way out.
-            _ if self.owes_half_close => Ends::Told,
+            _ if self.owes_half_close && !connection.has_failed_response() => Ends::Told,
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,

@@ -30,6 +30,18 @@ impl HandshakeError {
     }
 }
 
+#[cfg(any(feature = "axum-server", feature = "poem", feature = "salvo"))]
+impl HandshakeError {
+    /// For a framework whose connections fail with an I/O error.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+            Self::Cut => io::ErrorKind::ConnectionAborted.into(),
+        }
+    }
+}
+
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
