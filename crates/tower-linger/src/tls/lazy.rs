@@ -58,7 +58,8 @@ impl<A: AcceptTls, T: Transport> TlsLingerIo<A, T> {
         }
     }
 
-    /// Takes the connection, if its handshake is done.
+    /// Takes the connection. `None` if its handshake is not done: that gives the handshake up, and closes the
+    /// socket.
     #[must_use = "dropping the connection closes it"]
     pub fn into_inner(self) -> Option<LingerIo<A::Stream<T>>> {
         match self.state {
