@@ -3,7 +3,7 @@
 //! | to … | read |
 //! |---|---|
 //! | recognise the failure, fix it, and check that it is fixed | [`failure`] |
-//! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`tonic`] |
+//! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`poem`], [`salvo`], [`tonic`] |
 //! | carry settings over from another server | [`coming_from`] nginx, Apache, HAProxy, Envoy and Go |
 //! | choose bounds, count descriptors, know the cost | [`defaults`] |
 //! | lose no request to an idle timeout | [`idle_timeouts`] and balancers |
@@ -29,6 +29,12 @@ pub mod axum_server {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/hyper.md"))]
 pub mod hyper {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/poem.md"))]
+pub mod poem {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/salvo.md"))]
+pub mod salvo {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/tonic.md"))]
 pub mod tonic {}
