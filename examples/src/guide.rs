@@ -9,6 +9,6 @@ macro_rules! pages {
 }
 
 pages! {
-    failure serve axum axum_server hyper tonic
+    failure serve axum axum_server hyper tonic other_protocols
     coming_from defaults idle_timeouts rolling_restarts faq settings outcomes
 }
