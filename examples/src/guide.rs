@@ -9,6 +9,6 @@ macro_rules! pages {
 }
 
 pages! {
-    failure serve axum axum_server hyper tonic other_protocols
+    failure serve axum axum_server hyper tonic other_protocols own_transport
     coming_from defaults idle_timeouts rolling_restarts faq settings outcomes
 }
