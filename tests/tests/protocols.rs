@@ -119,7 +119,9 @@ async fn a_client_that_sends_a_frame_that_is_too_long_hears_of_it() {
 }
 
 fn assert_heard(name: &str, heard: usize) {
-    let (least, most) = if name == "bare" { (0, TRIES - 1) } else { (TRIES, TRIES) };
+    // How much a reset takes away is up to the system.
+    let loses = usize::from(cfg!(target_os = "linux"));
+    let (least, most) = if name == "bare" { (0, TRIES - loses) } else { (TRIES, TRIES) };
     assert!((least..=most).contains(&heard), "{name}: {heard} of {TRIES}");
 }
 
