@@ -4,6 +4,8 @@
 //! |---|---|
 //! | recognise the failure, fix it, and check that it is fixed | [`failure`] |
 //! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`poem`], [`salvo`], [`tonic`] |
+//! | end connections of lines, of frames, or of HTTP/1.0 | [`other_protocols`] |
+//! | close a stream that this crate does not know | [`own_transport`] |
 //! | carry settings over from another server | [`coming_from`] nginx, Apache, HAProxy, Envoy and Go |
 //! | choose bounds, count descriptors, know the cost | [`defaults`] |
 //! | lose no request to an idle timeout | [`idle_timeouts`] and balancers |
@@ -38,6 +40,12 @@ pub mod salvo {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/tonic.md"))]
 pub mod tonic {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/other_protocols.md"))]
+pub mod other_protocols {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/own_transport.md"))]
+pub mod own_transport {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/coming_from.md"))]
 pub mod coming_from {}

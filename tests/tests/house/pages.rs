@@ -9,12 +9,18 @@ use crate::{files, read, repository};
 const FOREIGN: &[&str] = &[
     "Agent",
     "Alive",
+    "AsFd",
+    "AsSocket",
+    "AsyncRead",
+    "AsyncWrite",
     "BrokenPipeError",
+    "BufWriter",
     "Builder",
     "ConnectInfo",
     "Connected",
     "Connection",
     "DefaultBodyLimit",
+    "Framed",
     "GracefulShutdown",
     "HttpServer",
     "HttpURLConnection",
@@ -28,6 +34,7 @@ const FOREIGN: &[&str] = &[
     "RemoteDisconnected",
     "RequestBodyTimeoutLayer",
     "ServerApp",
+    "SinkExt",
     "SocketAddr",
     "Some",
     "TcpStream",
@@ -119,9 +126,8 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 /// declares the type or implements something for it.
 #[test]
 fn every_item_that_the_pages_name_exists() {
-    let crates = ["linger-proto", "tower-linger", "linger-probe"];
-    let sources =
-        crates.map(|name| files(&repository().join("crates").join(name).join("src"), "rs")).concat();
+    let packages = ["crates/linger-proto", "crates/tower-linger", "crates/linger-probe", "tests/external"];
+    let sources = packages.map(|path| files(&repository().join(path).join("src"), "rs")).concat();
     let sources: Vec<String> = sources.iter().map(|path| read(path)).collect();
     let (mut wrong, mut items) = (Vec::new(), 0);
     let guide = repository().join("crates/tower-linger/src/guide");
