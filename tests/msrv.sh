@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the published libraries with the oldest compiler that they promise (`rust-version` in Cargo.toml), and runs
-# linger-proto's tests with it. tower-linger is built without the feature `tonic`, which needs a newer compiler, as linger-probe
-# does. Those two are built with that one where rustup has it; Debian does not pack it.
+# linger-proto's tests with it. Features of tower-linger that need a newer compiler, as tests/features.py finds out, are built
+# with linger-probe's, which is newer, where rustup has it; Debian does not pack it.
 #
 # The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
 # as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
@@ -47,12 +47,8 @@ else
     exit 1
 fi
 
-# The published crates that promise this version, and all their features but those that are, or contain, tonic.
-promised=$(cargo metadata --format-version 1 --no-deps | python3 -c '
-import json, sys
-packages = [p for p in json.load(sys.stdin)["packages"] if p["publish"] is None and p["rust_version"] == sys.argv[1]]
-features = [p["name"] + "/" + name for p in packages for name, parts in p["features"].items() if "tonic" not in [name, *parts]]
-print(*("-p " + p["name"] for p in packages), "--features", ",".join(features))' "$version")
+# The published libraries, and all their features but those that need a newer compiler.
+promised=$(python3 -B tests/features.py --rust "$version")
 export CARGO_TARGET_DIR="$target"
 set -x
 # shellcheck disable=SC2086
@@ -65,5 +61,5 @@ if rustup run "$newer" rustc --version 2>/dev/null; then
     set -x
     rustup run "$newer" cargo check --locked -p tower-linger -p linger-probe --all-features
 else
-    echo "tonic and linger-probe were not built with Rust $newer, which is not installed"
+    echo "linger-probe and the features left out were not built with Rust $newer, which is not installed"
 fi
