@@ -22,7 +22,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 export RUSTDOCFLAGS := -D warnings
 
 RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
-.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows table needs packages tools
+.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets table needs packages tools
 
 ci: $(RECIPES)
 
@@ -58,7 +58,7 @@ test: ## Everything that needs nothing but Rust
 
 # As a wrapper of the workspace's compiler, the flag leaves the dependencies as `test` has built them.
 portable: ## The code for systems other than Linux, tested on Linux
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/portable.sh $(SUITES) --lib --test endings --test drop_safety --test transports
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/portable.sh $(SUITES) --lib --test endings --test drop_safety --test systems --test transports
 
 examples: ## Each example server is started, used by curl and stopped: needs curl, openssl and strace
 	cargo build --workspace --all-features --examples
@@ -110,6 +110,11 @@ windows: ## A server built for Windows runs under Wine, and a client on Linux ju
 	apt-get update -q
 	apt-get install -yq --no-install-recommends gcc-mingw-w64-x86-64 wine wine64
 	sh tests/windows/run.sh
+
+targets: ## The published libraries, compiled for macOS, BSD, Windows and others, and tested on 32-bit Linux and musl. Needs rustup; installs the rest (Debian, as root)
+	apt-get update -q
+	apt-get install -yq --no-install-recommends gcc-multilib musl-tools
+	sh tests/targets.sh
 
 table: ## Runs all benches; writes the table in benches/README.md and the plots in docs/. As root, with what `needs` installs; takes a quarter of an hour
 	python3 benches/counts.py
