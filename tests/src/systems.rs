@@ -2,6 +2,7 @@
 //! sees something else than the table says. With `UPDATE=1` it writes the column.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// The columns. What fills each of them stands below the table.
@@ -189,7 +190,7 @@ fn render(columns: &BTreeMap<String, Column>) -> String {
     let mut table = format!("| | {} |\n|---|{}\n", SYSTEMS.join(" | "), "---|".repeat(SYSTEMS.len()));
     for property in Property::ALL {
         let words = SYSTEMS.map(|system| columns[system].get(&property).map_or("–", |cell| cell.word()));
-        table.push_str(&format!("| {} | {} |\n", property.name(), words.join(" | ")));
+        writeln!(table, "| {} | {} |", property.name(), words.join(" | ")).expect("writes to a String");
     }
     table
 }
