@@ -22,7 +22,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 export RUSTDOCFLAGS := -D warnings
 
 RECIPES := fmt lint features msrv doc test external portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
-.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows frameworks table needs packages tools
+.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets frameworks table needs packages tools
 
 ci: $(RECIPES)
 
@@ -63,7 +63,7 @@ external: ## Transports of one's own, in a package outside of the workspace: nee
 
 # As a wrapper of the workspace's compiler, the flag leaves the dependencies as `test` has built them.
 portable: ## The code for systems other than Linux, tested on Linux
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/portable.sh $(SUITES) --lib --test endings --test drop_safety --test transports
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/portable.sh $(SUITES) --lib --test endings --test drop_safety --test systems --test transports
 
 examples: ## Each example server is started, used by curl and stopped: needs curl, openssl and strace
 	cargo build --workspace --all-features --examples
@@ -115,6 +115,11 @@ windows: ## A server built for Windows runs under Wine, and a client on Linux ju
 	apt-get update -q
 	apt-get install -yq --no-install-recommends gcc-mingw-w64-x86-64 wine wine64
 	sh tests/windows/run.sh
+
+targets: ## The published libraries, compiled for macOS, BSD, Windows and others, and tested on 32-bit Linux and musl. Needs rustup; installs the rest (Debian, as root)
+	apt-get update -q
+	apt-get install -yq --no-install-recommends gcc-multilib musl-tools
+	sh tests/targets.sh
 
 # One of them compiles a library with CMake.
 frameworks: ## Eight web frameworks, bare and hooked, refuse uploads: compares the table in docs/stacks.md. Compiles for many minutes

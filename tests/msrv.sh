@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the published libraries with the oldest compiler that they promise (`rust-version` in Cargo.toml), and runs
-# linger-proto's tests with it. tower-linger is built without the features `tonic` and `salvo`, whose dependencies need a newer
-# compiler, as linger-probe does. What needs no newer one than linger-probe is built with that where rustup has it; Debian does not
-# pack it. `salvo` needs the newest, with which everything else here is built anyway.
+# linger-proto's tests with it. Features of tower-linger that need a newer compiler, as tests/features.py finds out, are built
+# with linger-probe's, which is newer, where rustup has it; Debian does not pack it. What needs a still newer one (`salvo`) is
+# built with everything else here.
 #
 # The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
 # as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
@@ -48,44 +48,21 @@ else
     exit 1
 fi
 
-# The published crates that promise this version or an older one, and their features without those whose dependencies ask for a newer
-# one, or that contain such a feature.
-promised() { # VERSION
-    cargo metadata --format-version 1 --locked --all-features | python3 -c '
-import json, sys
-number = lambda version: ([int(part) for part in (version or "0").split(".")] + [0, 0])[:3]
-limit = number(sys.argv[1])
-metadata = json.load(sys.stdin)
-packages = {p["id"]: p for p in metadata["packages"]}
-nodes = {node["id"]: node["deps"] for node in metadata["resolve"]["nodes"]}
-chosen, features = [], []
-for identity in metadata["workspace_members"]:
-    package = packages[identity]
-    if package["publish"] is not None or number(package["rust_version"]) > limit:
-        continue
-    chosen.append(package["name"])
-    newer = {d["name"] for d in nodes[identity] if number(packages[d["pkg"]]["rust_version"]) > limit}
-    def fits(part):
-        name = part.removeprefix("dep:").split("/")[0].rstrip("?")
-        own = package["features"].get(part, []) if not part.startswith("dep:") else []
-        return name.replace("-", "_") not in newer and all(map(fits, own))
-    features += [package["name"] + "/" + name for name in package["features"] if fits(name)]
-print(*("-p " + name for name in chosen), "--features", ",".join(features))' "$1"
-}
-oldest=$(promised "$version")
+# The published libraries, and all their features but those that need a newer compiler.
+promised=$(python3 -B tests/features.py --rust "$version")
 export CARGO_TARGET_DIR="$target"
 set -x
 # shellcheck disable=SC2086
-cargo check --locked $oldest
+cargo check --locked $promised
 cargo test --locked -q -p linger-proto
 set +x
 
 newer=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/linger-probe/Cargo.toml)
 if rustup run "$newer" rustc --version 2>/dev/null; then
-    newer_too=$(promised "$newer")
+    promised=$(python3 -B tests/features.py --rust "$newer")
     set -x
     # shellcheck disable=SC2086
-    rustup run "$newer" cargo check --locked $newer_too
+    rustup run "$newer" cargo check --locked $promised -p linger-probe
 else
-    echo "tonic and linger-probe were not built with Rust $newer, which is not installed"
+    echo "linger-probe and the features left out were not built with Rust $newer, which is not installed"
 fi

@@ -12,6 +12,7 @@ pub mod peer;
 mod resets;
 pub mod scripted;
 pub mod server;
+pub mod systems;
 pub mod until;
 #[cfg(target_os = "linux")]
 pub mod wire;

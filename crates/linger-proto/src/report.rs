@@ -21,7 +21,8 @@ pub struct CloseReport {
     pub bytes_drained: u64,
     /// Bytes of ours that the peer had not acknowledged when the socket was released, the FIN not counted:
     /// usually 0 after a peer's FIN, more where a response was cut. `None` where the system cannot tell; the
-    /// driver fills it in.
+    /// driver fills it in. tower-linger does so for TCP on Linux, also after a reset, and on macOS
+    /// (`SO_NWRITE`) for a connection that has not ended in both directions.
     pub unacked: Option<u64>,
     /// Whether our `close_notify` was handed to the kernel.
     pub sent_close_notify: bool,

@@ -12,7 +12,7 @@
 //! | `tower_linger_closes_total` | counter | `listener`, `outcome`, `phase`, `reason` | finished closes |
 //! | `tower_linger_close_duration_seconds` | histogram, seconds | `listener` | time from the start of a close to its end |
 //! | `tower_linger_drained_bytes` | histogram, bytes | `listener` | the peer's bytes that one close read and discarded |
-//! | `tower_linger_unacked_closes_total` | counter | `listener`, `outcome` | closes that released their socket while the peer had not acknowledged everything, so that it may have lost the end of a response. A `close_notify` and the FIN do not count, nor does a peer that closed by itself. Linux only |
+//! | `tower_linger_unacked_closes_total` | counter | `listener`, `outcome` | closes that released their socket while the peer had not acknowledged everything, so that it may have lost the end of a response. A `close_notify` and the FIN do not count, nor does a peer that closed by itself. Linux and macOS only |
 //! | `tower_linger_handshake_failures_total` | counter | `listener`, `reason` | TLS handshakes that failed, took too long, or were cut; the close of such a connection is counted as well |
 //!
 //! # Labels

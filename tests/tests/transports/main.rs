@@ -6,8 +6,8 @@ mod foreign;
 mod processes;
 #[cfg(target_os = "linux")]
 mod sockets;
-// The code for other systems does not read `TCP_INFO`.
-#[cfg(all(target_os = "linux", not(tower_linger_portable)))]
+// The code for other systems does not read `TCP_INFO`, and nothing is loaded before a static program.
+#[cfg(all(target_os = "linux", not(any(tower_linger_portable, target_feature = "crt-static"))))]
 mod tcp_info;
 
 use tokio::net::TcpStream;

@@ -38,7 +38,9 @@ fn a_short_tcp_info_loses_only_what_it_would_tell() {
     let directory = tempfile::tempdir().expect("there is room");
     let (source, library) = (directory.path().join("short.c"), directory.path().join("short.so"));
     fs::write(&source, SHORT_TCP_INFO).expect("there is room");
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    let bits = if cfg!(target_pointer_width = "32") { "-m32" } else { "-m64" };
+    let flags = [bits, "-shared", "-fPIC", "-o"];
+    let built = Command::new("cc").args(flags).arg(&library).arg(&source).status();
     assert!(built.expect("Rust's linker is there").success());
 
     let panics = |output: Output| String::from_utf8_lossy(&output.stderr).matches("panicked at").count();

@@ -15,7 +15,7 @@ use tower_linger_tests::until::until;
 
 use super::common::{MESSAGE, UPLOAD_BYTES, app, last_request};
 
-const DESCRIPTORS: u64 = 100;
+const DESCRIPTORS: u32 = 100;
 const UPLOADERS: usize = 300;
 
 /// Longer than any test, so that no close ends by itself.
@@ -45,7 +45,7 @@ impl Queue {
         let last = client(address, &last_request("/small"));
         drop(numbers);
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
-        setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, hard).expect("may be lowered");
+        setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS.into(), hard).expect("may be lowered");
         Self { listener, uploaders, last }
     }
 }
@@ -81,9 +81,11 @@ pub(crate) async fn by_default_lingerers_leave_descriptors_to_accept_with() {
     assert_answered(last).await;
     let tracker = linger.tracker();
     let evicted = || tracker.summary().count(Outcome::Evicted);
-    assert!(evicted() >= UPLOADERS as u64 - DESCRIPTORS, "{}", tracker.summary());
+    assert!(evicted() >= UPLOADERS as u64 - u64::from(DESCRIPTORS), "{}", tracker.summary());
     until("half of the descriptors linger", || {
-        tracker.served() == 0 && tracker.closing() <= 50 && evicted() >= UPLOADERS as u64 - DESCRIPTORS / 2
+        tracker.served() == 0
+            && tracker.closing() <= 50
+            && evicted() >= UPLOADERS as u64 - u64::from(DESCRIPTORS) / 2
     })
     .await;
     drop(uploaders);

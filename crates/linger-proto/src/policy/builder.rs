@@ -27,8 +27,8 @@ pub struct ClosePolicyBuilder {
 
 impl ClosePolicyBuilder {
     /// Longest time without progress while our own bytes, the `close_notify` included, are written: without
-    /// a byte that the system takes or, on Linux, that the peer acknowledges. More than zero, at most
-    /// `flush_limit`.
+    /// a byte that the system takes or, on Linux and macOS, that the peer acknowledges. More than zero, at
+    /// most `flush_limit`.
     pub const fn flush_idle_timeout(mut self, timeout: Duration) -> Self {
         self.policy.flush_idle_timeout = timeout;
         self
@@ -137,7 +137,8 @@ impl ClosePolicyBuilder {
 
     /// While the connection is *served*, the longest time that a write or a flush may make no progress
     /// before the connection is cut. The time begins when one finds no room, and begins anew with each byte
-    /// that the system takes or, on Linux, that the peer acknowledges. More than zero, at most a day.
+    /// that the system takes or, on Linux and macOS, that the peer acknowledges. More than zero, at most a
+    /// day.
     ///
     /// Off by default: a client that never reads its response then holds the connection for as long as it
     /// likes, unless the HTTP engine has a bound of its own (hyper has none for writes).

@@ -290,12 +290,15 @@ mod tests {
 
             let (soft, _hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("it has one");
             assert_eq!(Limits::default().all.is_none(), soft == RLIM_INFINITY);
-            assert!(Limits::default().all.is_none_or(|limit| limit.get() as u64 == soft / 2));
+            // Its type is not the same on all systems.
+            let half = usize::try_from(soft / 2).ok();
+            assert!(Limits::default().all.is_none_or(|limit| Some(limit.get()) == half));
         }
     }
 
     #[test]
     fn a_close_that_waits_costs_the_tracker_at_most_48_bytes() {
-        assert_eq!((BYTES_PER_ENTRY, size_of::<Link>()), (40, 8));
+        // Less where a pointer has 32 bits.
+        assert!(BYTES_PER_ENTRY + size_of::<Link>() <= 48, "{BYTES_PER_ENTRY} and {}", size_of::<Link>());
     }
 }

@@ -3,7 +3,12 @@
 //!
 //! - `linux.rs`, or `portable.rs` elsewhere: what a system does with a TCP socket and knows about it.
 //! - `unix.rs` or `windows.rs`: how a stream lends its socket, and how many a process may have.
+//!
+//! `apple.rs` is what macOS has beyond `portable.rs`. The table in docs/stacks.md says what follows from these
+//! for each system.
 
+#[cfg(target_vendor = "apple")]
+mod apple;
 #[cfg(all(target_os = "linux", not(tower_linger_portable)))]
 mod linux;
 #[cfg(not(all(target_os = "linux", not(tower_linger_portable))))]
@@ -23,10 +28,9 @@ use unix as handle;
 use windows as handle;
 
 pub(crate) use handle::descriptor_limit;
-pub(super) use handle::{AsSocket, BorrowedSocket, as_socket};
+pub(super) use handle::{AsSocket, BorrowedSocket, NO_SIGNAL, as_socket};
 #[cfg(feature = "serve")]
 pub(super) use tcp::drop_new_handshakes;
-pub(super) use tcp::{NO_SIGNAL, cork};
 pub(super) use tcp::{
-    discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,
+    cork, discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,
 };

@@ -17,9 +17,6 @@ use tokio::net::TcpStream;
 
 mod info;
 
-/// Rust programs ignore SIGPIPE. This is for programs in other languages that call Rust.
-pub(crate) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
-
 // States of the kernel's `tcp_states.h`.
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
@@ -159,4 +156,30 @@ pub(crate) fn unacked(socket: &Socket) -> Option<u64> {
 /// How long ago the peer's last bytes arrived.
 pub(crate) fn last_received(socket: &Socket) -> Option<Duration> {
     info::ask(socket).map(|info| Duration::from_millis(info.last_data_recv_ms.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Only a packet socket would write to the shared memory.
+    #[test]
+    fn discarding_writes_nothing() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("loopback");
+        let (server, _) = listener.accept().expect("loopback");
+        client.write_all(&[b'x'; 10_000]).expect("loopback");
+        let mut discarded = 0;
+        while discarded < 10_000 {
+            // Waits until something is there.
+            server.peek(&mut [0; 1]).expect("loopback");
+            let limit = NonZeroUsize::new(CALL_BYTES).expect("not zero");
+            discarded += discard(&SockRef::from(&server), limit).expect("something is there");
+        }
+        assert_eq!(discarded, 10_000);
+        UNTOUCHED.with_borrow(|memory| assert!(memory.iter().all(|byte| *byte == 0)));
+    }
 }

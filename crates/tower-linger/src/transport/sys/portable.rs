@@ -11,9 +11,6 @@ use tokio::net::TcpStream;
 
 use crate::transport::discard;
 
-/// Other systems have no such flag, or do not need it.
-pub(crate) const NO_SIGNAL: i32 = 0;
-
 /// Reads into the thread's buffer.
 pub(crate) fn poll_discard(
     stream: &mut TcpStream,
@@ -50,6 +47,9 @@ pub(crate) fn drop_new_handshakes(_: &Socket, _: bool) -> bool {
 
 pub(crate) fn set_user_timeout(_: &Socket, _: Duration) {}
 
+#[cfg(target_vendor = "apple")]
+pub(crate) use super::apple::unacked;
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn unacked(_: &Socket) -> Option<u64> {
     None
 }
