@@ -10,5 +10,5 @@ macro_rules! pages {
 
 pages! {
     failure serve axum axum_server hyper tonic
-    coming_from defaults idle_timeouts rolling_restarts faq settings outcomes
+    coming_from defaults idle_timeouts rolling_restarts windows faq settings outcomes
 }

@@ -15,6 +15,7 @@ const FOREIGN: &[&str] = &[
     "Connected",
     "Connection",
     "DefaultBodyLimit",
+    "GenerateConsoleCtrlEvent",
     "GracefulShutdown",
     "HttpURLConnection",
     "IdleConnTimeout",
@@ -28,10 +29,13 @@ const FOREIGN: &[&str] = &[
     "SocketAddr",
     "Some",
     "TcpStream",
+    "TcpTimedWaitDelay",
     "TimeoutLayer",
     "TimeoutStopSec",
     "TlsStream",
     "Upgraded",
+    "WSAIoctl",
+    "WSARecv",
 ];
 
 /// docs/wire.md has a table of the conformance items. One column names files, the last one tests in them,
