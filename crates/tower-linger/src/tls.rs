@@ -4,7 +4,17 @@ mod accept;
 mod error;
 pub(crate) mod handshake;
 mod layer;
+mod library;
+#[cfg(feature = "native-tls")]
+mod native_tls;
+#[cfg(feature = "openssl")]
+mod openssl;
+#[cfg(feature = "rustls")]
+mod rustls;
+#[cfg(feature = "s2n")]
+mod s2n;
 
 pub use accept::{TlsAccept, TlsAcceptFuture};
 pub use error::{HandshakeError, TlsAcceptError};
 pub use layer::TlsAcceptLayer;
+pub use library::AcceptTls;

@@ -7,7 +7,7 @@ use linger_proto::{Alert, Notified};
 
 use crate::serve::connection::{ENDED_WRITES, Override};
 use crate::serve::loan::Loan;
-use crate::transport::{Transport, poll_half_close};
+use crate::transport::Transport;
 
 impl<T: Transport> Loan<T> {
     /// The service ends its writes.
@@ -61,7 +61,7 @@ impl<T: Transport> Loan<T> {
                 self.observed.start.half_closed = Some(notified);
                 Ok(())
             }
-            Poll::Ready(Err(error)) => Err(self.observed.record(error)),
+            Poll::Ready(Err(error)) => Err(self.observed.record::<T>(error)),
         }
     }
 }
@@ -73,7 +73,7 @@ fn poll_end_of_writes<T: Transport>(
 ) -> Poll<io::Result<Notified>> {
     let notified = if fatal_alert { Notified::Nothing } else { ready!(io.poll_notify(cx))? };
     match notified {
-        Notified::Nothing | Notified::CloseNotify => ready!(poll_half_close(io, cx))?,
+        Notified::Nothing | Notified::CloseNotify => ready!(io.poll_half_close(cx))?,
         Notified::CloseNotifyAndFin => {}
     }
     Poll::Ready(Ok(notified))

@@ -26,7 +26,6 @@ pub(crate) use handle::descriptor_limit;
 pub(super) use handle::{AsSocket, BorrowedSocket, as_socket};
 #[cfg(feature = "serve")]
 pub(super) use tcp::drop_new_handshakes;
-#[cfg(feature = "rustls")]
 pub(super) use tcp::{NO_SIGNAL, cork};
 pub(super) use tcp::{
     discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,

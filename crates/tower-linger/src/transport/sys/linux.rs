@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
-#[cfg(feature = "rustls")]
 use socket2::Protocol;
 #[cfg(feature = "serve")]
 use socket2::SockFilter;
@@ -19,7 +18,6 @@ use tokio::net::TcpStream;
 mod info;
 
 /// Rust programs ignore SIGPIPE. This is for programs in other languages that call Rust.
-#[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 
 // States of the kernel's `tcp_states.h`.
@@ -113,7 +111,6 @@ pub(crate) fn drop_new_handshakes(listener: &Socket, drops: bool) -> bool {
     listener.attach_filter(&filter).is_ok()
 }
 
-#[cfg(feature = "rustls")]
 pub(crate) fn cork(socket: &Socket) {
     // MPTCP would hold a corked FIN back for 200 ms.
     if socket.protocol().is_ok_and(|protocol| protocol != Some(Protocol::MPTCP)) {

@@ -12,7 +12,6 @@ use tokio::net::TcpStream;
 use crate::transport::discard;
 
 /// Other systems have no such flag, or do not need it.
-#[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = 0;
 
 /// Reads into the thread's buffer.
@@ -60,5 +59,4 @@ pub(crate) fn last_received(_: &Socket) -> Option<Duration> {
 }
 
 /// Alert and FIN leave apart.
-#[cfg(feature = "rustls")]
 pub(crate) fn cork(_: &Socket) {}
