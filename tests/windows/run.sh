@@ -36,8 +36,8 @@ END
     touch "$root/complete"
 fi
 
-# RUSTC_BOOTSTRAP, because building the library from source is an unstable feature.
-RUSTC=$root/rustc RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER= RUSTFLAGS= CARGO_TARGET_DIR=$work/build \
+# RUSTC_BOOTSTRAP, because building the library from source is an unstable feature. Nobody reads the program's line numbers.
+CARGO_PROFILE_DEV_DEBUG=0 RUSTC=$root/rustc RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER= RUSTFLAGS= CARGO_TARGET_DIR=$work/build \
     cargo build --locked -Zbuild-std=std,panic_abort --target $triple -p tower-linger-windows
 server=$work/build/$triple/debug/endings-server.exe
 

@@ -1,9 +1,10 @@
 //! A server that ends its connections as its argument says: `endings-server SCENE`.
 //!
-//! It introduces itself by a line: its address, its number as a process, its system, whether its transports are
-//! those for Linux or those for all systems, and its certificate in hexadecimal digits. Then it prints one line
-//! for each close's report. A line on its standard input asks the scenes of [`whole`] to end. It ends when that
-//! input ends, so that it never outlives the process that started it. `tests/endings/` starts it and is its client.
+//! It introduces itself by a line: its address, its number as a process, its system, whether its transports
+//! are those for Linux or those for all systems, and its certificate in hexadecimal digits. Then it prints
+//! one line for each close's report. A line on its standard input asks the scenes of [`whole`] to end. It
+//! ends when that input ends, so that it never outlives the process that started it. `tests/endings/`
+//! starts it and is its client.
 
 use std::env;
 use std::error::Error;

@@ -10,8 +10,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::BoxError;
 
-/// The configuration, and its certificate in hexadecimal digits. If `mutual`, it requires a client certificate,
-/// which no client has.
+/// The configuration, and its certificate in hexadecimal digits. If `mutual`, it requires a client
+/// certificate, which no client has.
 pub(crate) fn config(mutual: bool) -> Result<(ServerConfig, String), BoxError> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;

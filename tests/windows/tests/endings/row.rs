@@ -25,8 +25,8 @@ const PROPERTIES: &[&str] = &[
 
 static SEEN: Mutex<BTreeMap<&str, bool>> = Mutex::new(BTreeMap::new());
 
-/// Notes whether the server has this property, and writes the row anew to the file that `ENDINGS_ROW` names. A
-/// property that several tests look at has to be seen by all of them.
+/// Notes whether the server has this property, and writes the row anew to the file that `ENDINGS_ROW`
+/// names. A property that several tests look at has to be seen by all of them.
 pub(crate) fn note(property: &'static str, has: bool) {
     assert!(PROPERTIES.contains(&property), "{property:?} is not in the table");
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! What is on the wire. The client's system captures it, so it has to be Linux, and the process has to be allowed to.
+//! What is on the wire. The client's system captures it, so it has to be Linux, and the process has to be
+//! allowed to.
 
 use std::io::Write;
 

@@ -7,8 +7,9 @@ use std::process::Command;
 use crate::row::note;
 use crate::server::{GET, Server, read_all};
 
-/// The ways to ask a server to end: none is a line on its standard input, and each other one a command, which its
-/// process's number follows. `ENDINGS_EVENT` names the command that sends a console event, by its number.
+/// The ways to ask a server to end: none is a line on its standard input, and each other one a command,
+/// which its process's number follows. `ENDINGS_EVENT` names the command that sends a console event, by its
+/// number.
 fn ways_to_ask() -> Vec<Option<String>> {
     let signals = match env::var("ENDINGS_EVENT") {
         // Ctrl-C, Ctrl-Break, the console's end, the system's end.
