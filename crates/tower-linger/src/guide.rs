@@ -10,6 +10,7 @@
 //! | choose bounds, count descriptors, know the cost | [`defaults`] |
 //! | lose no request to an idle timeout | [`idle_timeouts`] and balancers |
 //! | lose no request to a deployment | [`rolling_restarts`] |
+//! | run a server on Windows | [`windows`] |
 //! | find an error message | [`faq`] |
 //! | look a setting up | [`settings`] |
 //! | look up what a report says | [`outcomes`] |
@@ -58,6 +59,9 @@ pub mod idle_timeouts {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/rolling_restarts.md"))]
 pub mod rolling_restarts {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/windows.md"))]
+pub mod windows {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/faq.md"))]
 pub mod faq {}

@@ -21,6 +21,7 @@ const FOREIGN: &[&str] = &[
     "Connection",
     "DefaultBodyLimit",
     "Framed",
+    "GenerateConsoleCtrlEvent",
     "GracefulShutdown",
     "HttpServer",
     "HttpURLConnection",
@@ -38,10 +39,13 @@ const FOREIGN: &[&str] = &[
     "SocketAddr",
     "Some",
     "TcpStream",
+    "TcpTimedWaitDelay",
     "TimeoutLayer",
     "TimeoutStopSec",
     "TlsStream",
     "Upgraded",
+    "WSAIoctl",
+    "WSARecv",
 ];
 
 /// docs/wire.md has a table of the conformance items. One column names files, the last one tests in them,
