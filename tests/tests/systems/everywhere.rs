@@ -76,7 +76,7 @@ pub(crate) async fn bounds_the_drain() -> bool {
     let (mut client, server) = pair().await;
     let closing = tokio::spawn(close(server, &policy));
     // Fails when the server stops reading.
-    while client.write_all(&[0; 64 << 10]).await.is_ok() {}
+    while client.write_all(&vec![0; 64 << 10]).await.is_ok() {}
     let flooded = closing.await.expect("no panic");
     let (client, server) = pair().await;
     let silent = close(server, &impatient()).await;
