@@ -1,5 +1,5 @@
-//! Protocols other than HTTP: one of lines and one of frames, in three servers each. One serves them bare, one
-//! has the layer around its service, and one wraps its connections when it accepts them.
+//! Protocols other than HTTP: one of lines and one of frames, in three servers each. One serves them bare,
+//! one has the layer around its service, and one wraps its connections when it accepts them.
 
 use std::future::{pending, ready};
 use std::io::{self, ErrorKind};

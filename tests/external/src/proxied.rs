@@ -31,8 +31,8 @@ impl<S: AsyncRead + Unpin> Proxied<S> {
     ///
     /// # Errors
     ///
-    /// Those of reading, and `InvalidData` for a header that is wrong, too long, or not complete. The connection
-    /// is dropped then, as the protocol asks for.
+    /// Those of reading, and `InvalidData` for a header that is wrong, too long, or not complete. The
+    /// connection is dropped then, as the protocol asks for.
     ///
     /// # Cancel safety
     ///

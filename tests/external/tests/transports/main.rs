@@ -1,5 +1,5 @@
-//! Each transport in the close, and beside it the same stream in `Plain`, of which tower-linger knows only the
-//! reads and writes.
+//! Each transport in the close, and beside it the same stream in `Plain`, of which tower-linger knows only
+//! the reads and writes.
 
 #[path = "../common/mod.rs"]
 mod common;
