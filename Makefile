@@ -22,7 +22,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 export RUSTDOCFLAGS := -D warnings
 
 RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
-.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets table needs packages tools
+.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets frameworks table needs packages tools
 
 ci: $(RECIPES)
 
@@ -115,6 +115,12 @@ targets: ## The published libraries, compiled for macOS, BSD, Windows and others
 	apt-get update -q
 	apt-get install -yq --no-install-recommends gcc-multilib musl-tools
 	sh tests/targets.sh
+
+# One of them compiles a library with CMake.
+frameworks: ## Eight web frameworks, bare and hooked, refuse uploads: compares the table in docs/stacks.md. Compiles for many minutes
+	command -v cmake || { apt-get update -q && apt-get install -yq --no-install-recommends cmake; }
+	cargo fmt --check --manifest-path tests/frameworks/Cargo.toml
+	cargo run --locked --manifest-path tests/frameworks/Cargo.toml
 
 table: ## Runs all benches; writes the table in benches/README.md and the plots in docs/. As root, with what `needs` installs; takes a quarter of an hour
 	python3 benches/counts.py

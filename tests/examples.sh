@@ -151,6 +151,17 @@ answer=$(printf '\0\0\0\0\0' | curl -sS -m 20 --http2-prior-knowledge -H 'conten
 [ "$answer" = 00000000020801 ] || { echo "tonic answered: $answer"; exit 1; }
 finish tonic
 
+start poem
+upload "http://$address/upload"
+curl -sS -m 20 "http://$address/" | grep -qx hello
+finish poem
+
+start salvo
+upload "https://$address/upload"
+curl -sSk -m 20 "https://$address/" | grep -qx hello
+timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
+finish salvo
+
 start websocket
 # Says bye, goes on talking, and only then reads: echo, Close frame with its code, FIN.
 timeout 20 python3 - "$address" <<'PYTHON'

@@ -35,11 +35,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::StreamExt as _;
 use tower::{Layer, Service};
 use tower_linger::axum::{LingerListener, TlsLingerListener};
-use tower_linger::{ClosePolicy, CloseReport, LingerLayer};
+use tower_linger::{AcceptTls, ClosePolicy, CloseReport, LingerLayer};
 
 /// Any error of a server. The tests look at what its client sees.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -79,7 +78,7 @@ impl Engine {
     pub async fn start(self, linger: Option<&LingerLayer>, app: Router) -> Running {
         let listener = listen().await;
         match (self, linger) {
-            (_, Some(linger)) => self.layered(listener, linger, None, app),
+            (_, Some(linger)) => self.layered(listener, linger, None::<TlsAcceptor>, app),
             (Self::Axum, None) => serve(listener, app),
             (Self::Hyper, None) => accept_loop(listener, Http::new(app)),
         }
@@ -89,19 +88,14 @@ impl Engine {
     ///
     /// # Panics
     ///
-    /// If the listener has no address.
+    /// If the listener has no address, or the library cannot do what the policy asks for.
     #[must_use = "dropping it ends the accept loop"]
-    pub fn layered<L>(
-        self,
-        listener: L,
-        linger: &LingerLayer,
-        tls: Option<TlsAcceptor>,
-        app: Router,
-    ) -> Running
+    pub fn layered<L, A>(self, listener: L, linger: &LingerLayer, tls: Option<A>, app: Router) -> Running
     where
         L: Listener<Io = TcpStream, Addr = SocketAddr>,
+        A: AcceptTls,
     {
-        let tls = tls.map(|acceptor| linger.clone().tls(acceptor));
+        let tls = tls.map(|acceptor| linger.clone().try_tls(acceptor).expect("the library can do it"));
         match (self, tls) {
             (Self::Axum, None) => serve(LingerListener::new(listener, linger.clone()), app),
             (Self::Axum, Some(tls)) => serve(TlsLingerListener::new(listener, tls), app),
@@ -222,31 +216,32 @@ where
     }
 }
 
-/// TLS around a service of connections, as most servers on tokio-rustls do it: a handshake that fails, or
-/// that takes more than ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
+/// TLS around a service of connections, as most servers do it: a handshake that fails, or that takes more than
+/// ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
 #[derive(Clone)]
-pub struct BareTls<S> {
-    acceptor: TlsAcceptor,
+pub struct BareTls<S, A = TlsAcceptor> {
+    acceptor: A,
     inner: S,
 }
 
-impl<S> BareTls<S> {
+impl<S, A> BareTls<S, A> {
     /// Calls `inner` with the connections whose handshake succeeded.
     #[must_use]
-    pub fn new(acceptor: TlsAcceptor, inner: S) -> Self {
+    pub fn new(acceptor: A, inner: S) -> Self {
         Self { acceptor, inner }
     }
 }
 
-impl<S> std::fmt::Debug for BareTls<S> {
+impl<S, A> std::fmt::Debug for BareTls<S, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BareTls").finish_non_exhaustive()
     }
 }
 
-impl<S> Service<TcpStream> for BareTls<S>
+impl<S, A> Service<TcpStream> for BareTls<S, A>
 where
-    S: Service<TlsStream<TcpStream>, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static,
+    S: Service<A::Stream<TcpStream>, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static,
+    A: AcceptTls,
 {
     type Response = ();
     type Error = BoxError;
@@ -258,7 +253,10 @@ where
 
     fn call(&mut self, io: TcpStream) -> Self::Future {
         let Self { acceptor, mut inner } = self.clone();
-        Box::pin(async move { inner.call(timeout(HANDSHAKE_TIMEOUT, acceptor.accept(io)).await??).await })
+        Box::pin(async move {
+            let accepted = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(io)).await?;
+            inner.call(accepted.map_err(|(error, _closed)| error)?).await
+        })
     }
 }
 

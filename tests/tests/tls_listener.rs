@@ -60,7 +60,7 @@ async fn gated() -> (Gated, watch::Sender<usize>) {
     (gated, may_pass)
 }
 
-fn tls(certs: &Certs) -> TlsAcceptLayer {
+fn tls(certs: &Certs) -> TlsAcceptLayer<TlsAcceptor> {
     let config = certs.server(&Version::ALL, ClientAuth::None);
     LingerLayer::default().tls(TlsAcceptor::from(Arc::new(config)))
 }

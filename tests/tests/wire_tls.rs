@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod wire_tls {
+    #[path = "../shared/kept.rs"]
+    mod kept;
     #[path = "../shared/memory.rs"]
     mod resident;
     #[path = "../shared/site.rs"]

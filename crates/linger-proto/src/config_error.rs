@@ -44,6 +44,13 @@ pub enum ConfigError {
         /// The setting.
         field: &'static str,
     },
+    /// The TLS library cannot do it.
+    UnsupportedBy {
+        /// The setting.
+        field: &'static str,
+        /// The library, and where it cannot.
+        library: &'static str,
+    },
     /// A part that is longer than its whole could never be reached.
     OverTotal {
         /// The setting.
@@ -76,6 +83,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "{field} is {time:?}: give it at most {LONGEST:?} (a day)")
             }
             Self::Unsupported { field } => write!(f, "{field} needs Linux: leave it out on this system"),
+            Self::UnsupportedBy { field, library } => {
+                write!(f, "{library} cannot do {field}: leave it out, or use another library")
+            }
             Self::OverTotal { field, time, total_field, total } => {
                 write!(
                     f,

@@ -175,6 +175,8 @@ pub struct Start {
     pub peer_ended: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
     pub fatal_alert: Option<Alert>,
+    /// The session cannot be read once our `close_notify` is sent, so the peer's cannot be awaited.
+    pub ends_with_notify: bool,
     /// The connection's user has closed the write side already, as a tunnel's half-close does. The peer has
     /// been shown that end, so [`cut`](Self::cut) has no effect any more.
     pub half_closed: Option<Notified>,

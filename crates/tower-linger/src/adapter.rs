@@ -4,5 +4,9 @@
 pub mod axum;
 #[cfg(feature = "axum-server")]
 pub mod axum_server;
+#[cfg(feature = "poem")]
+pub mod poem;
+#[cfg(feature = "salvo")]
+pub mod salvo;
 #[cfg(feature = "tonic")]
 mod tonic;

@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[cfg(any(feature = "rustls", feature = "serve"))]
 use linger_proto::ConfigError;
 use tokio::time::Sleep;
 
@@ -21,7 +20,6 @@ pub(crate) fn after(time: Duration) -> Instant {
 }
 
 /// A setting of a server: more than zero, at most a day, since longer is a mistake in the unit.
-#[cfg(any(feature = "rustls", feature = "serve"))]
 pub(crate) fn checked_time(field: &'static str, time: Duration) -> Result<Duration, ConfigError> {
     if time.is_zero() {
         Err(ConfigError::ZeroTime { field })

@@ -11,6 +11,8 @@ mod watched;
 
 pub use notice::{Notice, NoticeFuture, NoticeLayer};
 pub use request_body::RequestBody;
+#[cfg(any(feature = "poem", feature = "salvo"))]
+pub(crate) use request_layer::Begun;
 pub use request_layer::{RequestFuture, RequestLayer, Requests};
 pub use response_body::ResponseBody;
 pub use watched::{Watched, WatchedFuture};

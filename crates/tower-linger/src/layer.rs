@@ -175,7 +175,6 @@ impl LingerLayer {
         self.settings.policy.set(policy);
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }

@@ -122,7 +122,12 @@
 //! | `http` | [`RequestLayer`]: `Connection: close` on early responses, and which connections are busy |
 //! | `hyper` | [`HyperErrors`], which tells failed responses from ended connections |
 //! | `metrics` | gauges, counters and histograms of connections and closes: the module `metrics` |
-//! | `rustls` | [`Transport`] for `tokio_rustls::server::TlsStream`, and [`LingerLayer::tls`] |
+//! | `native-tls` | TLS by the system's library: [`Transport`] for `tokio_native_tls::TlsStream`, [`AcceptTls`] for its acceptor |
+//! | `openssl` | TLS by OpenSSL: [`Transport`] for `tokio_openssl::SslStream`, [`AcceptTls`] for `openssl::ssl::SslAcceptor` |
+//! | `poem` | the adapters for poem, and [`RequestLayer`] as its middleware; brings `http` |
+//! | `rustls` | TLS by rustls: [`Transport`] for `tokio_rustls::server::TlsStream`, [`AcceptTls`] for its acceptor |
+//! | `s2n` | TLS by s2n-tls: [`Transport`] for `s2n_tls_tokio::TlsStream`, [`AcceptTls`] for its acceptor |
+//! | `salvo` | the adapters for salvo, and [`RequestLayer`] as its hoop; brings `http` |
 //! | `serde` | [`ClosePolicy`] and `Limits` [from configuration](ClosePolicy#configuration-from-outside): files, environment variables |
 //! | `serve` | [`serve()`], a whole server for axum and any other service of requests |
 //! | `tonic` | tonic's `Connected` for [`LingerIo`] |
@@ -131,7 +136,8 @@
 //!
 //! # Minimum Rust version
 //!
-//! 1.85, which is what tokio asks for.
+//! 1.85, which is what tokio asks for. The feature `tonic` needs what tonic asks for (1.88 for its 0.14.9),
+//! and `salvo` what salvo asks for (1.94 for its 1.0).
 
 mod adapter;
 mod classify;
@@ -147,7 +153,6 @@ mod serve;
 #[cfg(feature = "serve")]
 mod server;
 mod service;
-#[cfg(feature = "rustls")]
 mod tls;
 mod tracker;
 mod transport;
@@ -176,9 +181,12 @@ pub use serve::peer::Peer;
 #[cfg(feature = "serve")]
 pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
 pub use service::{Linger, LingerFuture};
-#[cfg(feature = "rustls")]
-pub use tls::{HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer};
+#[cfg(any(feature = "poem", feature = "salvo"))]
+pub use tls::TlsLingerIo;
+pub use tls::{
+    AcceptTls, AwaitsCloseNotify, HandshakeError, TlsAccept, TlsAcceptError, TlsAcceptFuture, TlsAcceptLayer,
+};
 pub use tracker::shutdown::{Shutdown, ShutdownHandle};
 pub use tracker::summary::Summary;
 pub use tracker::tracker::Tracker;
-pub use transport::{Plain, PlainSocket, SocketRef, Transport};
+pub use transport::{Plain, PlainSocket, SocketRef, Transport, session};

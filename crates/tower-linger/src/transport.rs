@@ -1,19 +1,27 @@
 //! What a connection must offer to be closed properly, and the transports that do.
 
-mod alert;
+mod below;
 mod discard;
+mod lent;
+#[cfg(feature = "native-tls")]
+mod native_tls;
+#[cfg(feature = "openssl")]
+mod openssl;
 mod plain;
+#[cfg(feature = "rustls")]
+mod rustls;
+#[cfg(feature = "s2n")]
+mod s2n;
+pub mod session;
+mod session_end;
 mod socket;
 mod sys;
 mod tcp;
-#[cfg(feature = "rustls")]
-mod tls;
 #[expect(clippy::module_inception, reason = "the room's trait")]
 mod transport;
 #[cfg(unix)]
 mod unix;
 
-pub(crate) use alert::is_received_alert;
 pub use plain::{Plain, PlainSocket};
 #[cfg(feature = "serve")]
 pub(crate) use socket::drop_new_handshakes;
@@ -22,5 +30,4 @@ pub(crate) use socket::{
     unacked,
 };
 pub(crate) use sys::descriptor_limit;
-pub(crate) use transport::poll_half_close;
 pub use transport::{SocketRef, Transport};

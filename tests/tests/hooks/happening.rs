@@ -163,7 +163,7 @@ impl fmt::Display for Sight {
 
 const HALF: &str = "half of it, ";
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
-const REST: &str = "and the rest";
+pub(crate) const REST: &str = "and the rest";
 
 /// An app whose bodies send their first half and go on when the gate is opened, so that the first half is not
 /// left in hyper's buffers.

@@ -24,6 +24,8 @@ use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::Client;
 use tower_linger_tests::server::{BareTls, Http, accept_loop};
 
+use crate::frameworks::{poem, salvo};
+
 /// Which server owns the connections, and how the layer is put around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
@@ -33,6 +35,10 @@ pub(crate) enum Hook {
     AxumServer,
     /// tonic, with what `LingerLayer::wrap` returns in its incoming stream.
     Tonic,
+    /// poem with the listeners of the adapter, and with `RequestLayer` as its middleware.
+    Poem { watched: bool },
+    /// salvo with the acceptors of the adapter, and with `RequestLayer` as its hoop.
+    Salvo { watched: bool },
     /// A loop around hyper-util, with `LingerLayer` as it is by default.
     Layer,
     /// The same with `HyperErrors`.
@@ -103,6 +109,8 @@ impl Server {
             match hook {
                 Hook::Axum => axum(listener, acceptor, layer, app).await,
                 Hook::Tonic => tonic(listener, acceptor, layer, app).await,
+                Hook::Poem { watched } => poem(listener, acceptor, layer, app, watched).await,
+                Hook::Salvo { watched } => salvo(listener, acceptor, layer, app, watched).await,
                 Hook::Layer | Hook::HyperErrors | Hook::Wrap => {
                     own_loop(hook, listener, acceptor, layer, app).await;
                 }
@@ -110,7 +118,8 @@ impl Server {
                 Hook::AxumServer => unreachable!("it has a handle"),
             }
         });
-        let allows_half_close = hook == Hook::Serve;
+        // poem polls a connection again after hyper has given it up, and hyper goes on with the response.
+        let allows_half_close = matches!(hook, Hook::Serve | Hook::Poem { .. });
         Self { address, allows_half_close, tls: tls.cloned(), linger, handle, runtime: Some(runtime) }
     }
 
@@ -224,6 +233,7 @@ async fn own_loop(
         (Hook::Axum | Hook::AxumServer | Hook::Tonic | Hook::Serve, ..) => {
             unreachable!("these own their loop")
         }
+        (Hook::Poem { .. } | Hook::Salvo { .. }, ..) => unreachable!("so do these"),
         (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, None) => accept_loop(listener, http),
         (Hook::Layer | Hook::HyperErrors | Hook::Wrap, None, Some(tls)) => {
             accept_loop(listener, BareTls::new(tls, http))

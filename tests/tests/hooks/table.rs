@@ -17,7 +17,7 @@ struct Row {
     name: &'static str,
     hook: Hook,
     layered: bool,
-    /// Whether the app has a `RequestLayer`.
+    /// Whether the app has a `RequestLayer`. For poem and salvo the hook says that.
     watched: bool,
 }
 
@@ -34,7 +34,7 @@ const fn watched(name: &'static str, hook: Hook) -> Row {
 }
 
 /// Each server alone, followed by the lines that are compared with it.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 20] = [
     bare("`axum::serve`, bare", Hook::Axum),
     layered("with `LingerListener`, `TlsLingerListener`", Hook::Axum),
     watched("with these and `RequestLayer`", Hook::Axum),
@@ -43,6 +43,11 @@ const ROWS: [Row; 15] = [
     bare("tonic, bare", Hook::Tonic),
     layered("with `LingerLayer::wrap`", Hook::Tonic),
     watched("with this and `RequestLayer`", Hook::Tonic),
+    bare("poem, bare", Hook::Poem { watched: false }),
+    layered("with `LingerListener`, `TlsLingerListener`, `RequestLayer`", Hook::Poem { watched: true }),
+    bare("salvo, bare", Hook::Salvo { watched: false }),
+    layered("with `LingerAcceptor`, `TlsLingerAcceptor`", Hook::Salvo { watched: false }),
+    layered("with these and `RequestLayer`", Hook::Salvo { watched: true }),
     bare("hyper-util in a loop, bare", Hook::Layer),
     layered("with `LingerLayer`", Hook::Layer),
     watched("with `LingerLayer` and `RequestLayer`", Hook::Layer),

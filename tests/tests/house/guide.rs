@@ -58,7 +58,7 @@ fn every_setting_has_its_row() {
         ("Shutdown", sources().join("tracker/shutdown.rs"), "impl Shutdown {"),
         ("Tracker", sources().join("tracker/tracker.rs"), "impl Tracker {"),
         ("LingerLayer", sources().join("layer.rs"), "impl LingerLayer {"),
-        ("TlsAcceptLayer", sources().join("tls/layer.rs"), "impl<C> TlsAcceptLayer<C> {"),
+        ("TlsAcceptLayer", sources().join("tls/layer.rs"), "impl<A, C> TlsAcceptLayer<A, C> {"),
         ("Serve", sources().join("server/serve.rs"), "impl<L, S> Serve<L, S> {"),
     ];
     let page = page("settings");

@@ -122,11 +122,8 @@ impl CloseMachine {
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
-        let Some((limit, limit_bytes)) =
-            self.policy.await_close_notify.filter(|_| self.sent.includes_close_notify())
-        else {
-            return;
-        };
+        let can_come = self.sent.includes_close_notify() && !self.start.ends_with_notify;
+        let Some((limit, limit_bytes)) = self.policy.await_close_notify.filter(|_| can_come) else { return };
         if self.start.peer_ended {
             self.finish(Outcome::PeerClosed { close_notify: true }, now);
         } else {

@@ -1,4 +1,4 @@
-//! Adapters for `axum::serve` (feature `axum`; the TLS one also needs `rustls`).
+//! Adapters for `axum::serve` (feature `axum`; the TLS one also needs the feature of a TLS library).
 //!
 //! `axum::serve` owns the accept loop, so there is no service to put the layer around. Instead its `Listener`
 //! wraps the connections, and they are closed when axum drops them. Before `main` returns, await the layer's
@@ -46,11 +46,10 @@ use axum::serve::{IncomingStream, Listener};
 use crate::layer::LingerLayer;
 use crate::serve::io::LingerIo;
 pub use crate::serve::peer::Peer;
+use crate::tls::AcceptTls;
 use crate::transport::Transport;
 
-#[cfg(feature = "rustls")]
 mod tls;
-#[cfg(feature = "rustls")]
 pub use tls::TlsLingerListener;
 
 /// A listener whose connections are closed properly after axum drops them.
@@ -101,12 +100,12 @@ where
     }
 }
 
-#[cfg(feature = "rustls")]
-impl<L> Connected<IncomingStream<'_, TlsLingerListener<L>>> for Peer<L::Addr>
+impl<L, A> Connected<IncomingStream<'_, TlsLingerListener<L, A>>> for Peer<L::Addr>
 where
     L: Listener<Io: Transport, Addr: Clone + Send + Sync + 'static>,
+    A: AcceptTls,
 {
-    fn connect_info(stream: IncomingStream<'_, TlsLingerListener<L>>) -> Self {
+    fn connect_info(stream: IncomingStream<'_, TlsLingerListener<L, A>>) -> Self {
         Self { address: stream.remote_addr().clone(), close: stream.io().close_handle() }
     }
 }

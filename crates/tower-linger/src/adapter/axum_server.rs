@@ -1,4 +1,4 @@
-//! Adapters for axum-server (feature `axum-server`; the TLS one also needs `rustls`).
+//! Adapters for axum-server (feature `axum-server`; the TLS one also needs the feature of a TLS library).
 //!
 //! axum-server owns the accept loop, so there is no service to put the layer around. Instead its `Accept`
 //! wraps the connections, and they are closed when axum-server drops them, also at the deadline of its
@@ -63,10 +63,8 @@ fn wrap<I: Transport, S>(linger: &LingerLayer, stream: I, service: S) -> (Linger
     (io, service)
 }
 
-#[cfg(feature = "rustls")]
 pub use tls::{TlsAcceptorFuture, TlsLingerAcceptor};
 
-#[cfg(feature = "rustls")]
 mod tls {
     use std::fmt;
     use std::future::Future;
@@ -76,34 +74,39 @@ mod tls {
 
     use axum_server::accept::Accept;
     use pin_project_lite::pin_project;
-    use tokio_rustls::server::TlsStream;
 
     use super::wrap;
     use crate::http::Watched;
     use crate::serve::io::LingerIo;
     use crate::tls::handshake::Handshake;
-    use crate::tls::{HandshakeError, TlsAcceptLayer};
+    use crate::tls::{AcceptTls, TlsAcceptLayer};
     use crate::transport::Transport;
 
     /// Does the TLS handshake, and properly closes the connections that axum-server drops, and those whose
     /// handshake failed.
-    #[derive(Debug, Clone)]
-    pub struct TlsLingerAcceptor {
-        tls: TlsAcceptLayer,
+    #[derive(Clone)]
+    pub struct TlsLingerAcceptor<A> {
+        tls: TlsAcceptLayer<A>,
     }
 
-    impl TlsLingerAcceptor {
+    impl<A> fmt::Debug for TlsLingerAcceptor<A> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("TlsLingerAcceptor").field("tls", &self.tls).finish()
+        }
+    }
+
+    impl<A: AcceptTls> TlsLingerAcceptor<A> {
         /// Does the handshake and closes the connections as `tls` says.
         #[must_use]
-        pub fn new(tls: TlsAcceptLayer) -> Self {
+        pub fn new(tls: TlsAcceptLayer<A>) -> Self {
             Self { tls }
         }
     }
 
-    impl<I: Transport, S> Accept<I, S> for TlsLingerAcceptor {
-        type Stream = LingerIo<TlsStream<I>>;
+    impl<A: AcceptTls, I: Transport, S> Accept<I, S> for TlsLingerAcceptor<A> {
+        type Stream = LingerIo<A::Stream<I>>;
         type Service = Watched<S>;
-        type Future = TlsAcceptorFuture<I, S>;
+        type Future = TlsAcceptorFuture<A, I, S>;
 
         fn accept(&self, stream: I, service: S) -> Self::Future {
             let handshake = self.tls.handshakes.start(stream);
@@ -114,25 +117,21 @@ mod tls {
     pin_project! {
         /// A handshake for axum-server; made by [`TlsLingerAcceptor`]. Dropping it gives the handshake up.
         #[must_use = "futures do nothing unless polled"]
-        pub struct TlsAcceptorFuture<I: Transport, S> {
+        pub struct TlsAcceptorFuture<A: AcceptTls, I: Transport, S> {
             #[pin]
-            handshake: Handshake<I>,
+            handshake: Handshake<A, I>,
             service: Option<S>,
-            tls: TlsAcceptLayer,
+            tls: TlsAcceptLayer<A>,
         }
     }
 
-    impl<I: Transport, S> Future for TlsAcceptorFuture<I, S> {
-        type Output = io::Result<(LingerIo<TlsStream<I>>, Watched<S>)>;
+    impl<A: AcceptTls, I: Transport, S> Future for TlsAcceptorFuture<A, I, S> {
+        type Output = io::Result<(LingerIo<A::Stream<I>>, Watched<S>)>;
 
         fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
             let this = self.project();
             // The connection of a failed handshake is closed by a task of its own.
-            let stream = ready!(this.handshake.poll(cx)).map_err(|failed| match failed.error {
-                HandshakeError::Failed(error) => error,
-                HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-                HandshakeError::Cut => io::ErrorKind::ConnectionAborted.into(),
-            });
+            let stream = ready!(this.handshake.poll(cx)).map_err(|failed| failed.error.into_io());
             match this.service.take() {
                 Some(service) => {
                     // The old place in the tracker is dropped after the connection has a new one.
@@ -144,7 +143,7 @@ mod tls {
         }
     }
 
-    impl<I: Transport, S> fmt::Debug for TlsAcceptorFuture<I, S> {
+    impl<A: AcceptTls, I: Transport, S> fmt::Debug for TlsAcceptorFuture<A, I, S> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("TlsAcceptorFuture").field("tls", &self.tls).finish_non_exhaustive()
         }

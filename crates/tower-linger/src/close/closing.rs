@@ -43,6 +43,7 @@ impl<T: Transport> Closing<T> {
         mut ticket: Ticket,
     ) -> Self {
         start.cut = verdict.cut();
+        start.ends_with_notify = io.ends_with_notify();
         let stream = Stream::Session(Box::new(io));
         ticket.begin_span(|| stream.ends());
         Self {

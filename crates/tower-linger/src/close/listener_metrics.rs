@@ -97,7 +97,6 @@ impl ListenerMetrics {
         });
     }
 
-    #[cfg(feature = "rustls")]
     pub(super) fn handshake_failed(&self, reason: &'static str) {
         let labels = vec![self.label.clone(), Label::from_static_parts("reason", reason)];
         let failures = Key::from_parts(names::HANDSHAKE_FAILURES, labels);

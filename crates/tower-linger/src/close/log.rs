@@ -123,7 +123,6 @@ pub(crate) fn failed_accept(error: &std::io::Error) {
     event!(warn, %error, "accept");
 }
 
-#[cfg(feature = "rustls")]
 pub(crate) fn failed_handshake(error: &dyn std::fmt::Display) {
     event!(debug, %error, "handshake");
 }

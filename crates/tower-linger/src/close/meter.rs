@@ -65,7 +65,6 @@ impl Meter {
         self.listener.released();
     }
 
-    #[cfg(feature = "rustls")]
     pub(crate) fn handshake_failed(&self, reason: &'static str) {
         #[cfg(feature = "metrics")]
         self.listener.handshake_failed(reason);

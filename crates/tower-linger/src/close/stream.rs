@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use linger_proto::{Action, Event, Failure};
 
+use crate::transport::session::SessionEnd;
 use crate::transport::{self, Ends, Transport};
 
 /// The connection, before and after its session is dropped. Performs one action of the machine.
@@ -35,10 +36,10 @@ impl<T: Transport> Stream<T> {
             }
             (Action::Notify, Self::Session(io)) => ready!(io.poll_notify(cx)).map(Event::Notified),
             (Action::HalfClose { .. }, Self::Session(io)) => {
-                ready!(transport::poll_half_close(&mut **io, cx)).map(|()| Event::HalfClosed)
+                ready!(io.poll_half_close(cx)).map(|()| Event::HalfClosed)
             }
             (Action::HalfClose { .. }, Self::Raw(io)) => {
-                ready!(transport::poll_half_close(io, cx)).map(|()| Event::HalfClosed)
+                ready!(io.poll_half_close(cx)).map(|()| Event::HalfClosed)
             }
             (Action::AwaitPeer { limit }, Self::Session(io)) => ready!(poll_session(&mut **io, cx, limit)),
             (Action::Settle { limit: None }, Self::Raw(_)) => return Poll::Pending,
@@ -54,7 +55,7 @@ impl<T: Transport> Stream<T> {
             error if tokio::runtime::is_rt_shutdown_err(&error) => Event::Abandoned,
             // How TLS streams of other crates report a FIN without close_notify.
             error
-                if is_unexpected_eof(&error)
+                if T::Raw::session_end(&error) == Some(SessionEnd::Truncated)
                     && matches!(action, Action::Discard { .. } | Action::Settle { .. }) =>
             {
                 Event::PeerFin
@@ -165,10 +166,6 @@ impl<T: Transport> Stream<T> {
 /// Most bytes that the last look before the release discards: more than a receive buffer usually holds.
 const LAST_LOOK_BYTES: u64 = 8 << 20;
 
-fn is_unexpected_eof(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::UnexpectedEof && error.raw_os_error().is_none()
-}
-
 fn discarded(bytes: usize) -> Event {
     match bytes {
         0 => Event::PeerFin,
@@ -189,10 +186,13 @@ fn poll_session<T: Transport>(
     // A session that panicked is dropped next, and nothing else of it is used.
     let polled = catch_unwind(AssertUnwindSafe(|| io.poll_discard(cx, limit)));
     match ready!(polled.unwrap_or_else(|_| Poll::Ready(Err(io::ErrorKind::InvalidData.into())))) {
+        Ok(0) if io.met_fin() => Poll::Ready(Ok(Event::PeerFin)),
         Ok(0) => Poll::Ready(Ok(Event::PeerEnded)),
         Ok(bytes) => Poll::Ready(Ok(Event::Discarded(bytes))),
         // A FIN without a closure alert.
-        Err(error) if is_unexpected_eof(&error) => Poll::Ready(Ok(Event::PeerFin)),
+        Err(error) if T::session_end(&error) == Some(SessionEnd::Truncated) => {
+            Poll::Ready(Ok(Event::PeerFin))
+        }
         Err(error) => Poll::Ready(Err(error)),
     }
 }

@@ -153,15 +153,42 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let watch = Watch::begin(&request, None);
-        // Most requests have no body: they need no allocation.
-        let slot = (!request.body().is_end_stream()).then(Slot::new);
-        let multiplexed = request.version() >= Version::HTTP_2;
-        let expects = request.headers().contains_key(EXPECT);
-        let connect = request.method() == Method::CONNECT;
-        let request = request.map(|body| RequestBody::new(body, slot.clone()));
-        let respond = self.inner.call(request);
-        RequestFuture { respond, watch, slot, multiplexed, expects, connect, leaving: None }
+        let (method, version, headers) = (request.method(), request.version(), request.headers());
+        let begun = Begun::new(method, version, headers, request.body().is_end_stream());
+        let request = request.map(|body| begun.body(body));
+        begun.respond(self.inner.call(request))
+    }
+}
+
+/// A request that is about to be answered, whatever type its framework has for it.
+#[derive(Debug)]
+pub(crate) struct Begun<B> {
+    watch: Option<Watch>,
+    slot: Option<Arc<Slot<B>>>,
+    multiplexed: bool,
+    expects: bool,
+    connect: bool,
+}
+
+impl<B> Begun<B> {
+    pub(crate) fn new(method: &Method, version: Version, headers: &HeaderMap, is_bodiless: bool) -> Self {
+        Self {
+            watch: Watch::begin(method, version, None),
+            // Most requests have no body: they need no allocation.
+            slot: (!is_bodiless).then(Slot::new),
+            multiplexed: version >= Version::HTTP_2,
+            expects: headers.contains_key(EXPECT),
+            connect: method == Method::CONNECT,
+        }
+    }
+
+    /// The body as the service is to be given it.
+    pub(crate) fn body(&self, body: B) -> RequestBody<B> {
+        RequestBody::new(body, self.slot.clone())
+    }
+
+    pub(crate) fn respond<F, R>(self, respond: F) -> RequestFuture<F, B, R> {
+        RequestFuture { respond, begun: self, leaving: None }
     }
 }
 
@@ -176,11 +203,7 @@ pin_project! {
     pub struct RequestFuture<F, B, R> {
         #[pin]
         respond: F,
-        watch: Option<Watch>,
-        slot: Option<Arc<Slot<B>>>,
-        multiplexed: bool,
-        expects: bool,
-        connect: bool,
+        begun: Begun<B>,
         leaving: Option<Leaving<B, R>>,
     }
 }
@@ -204,26 +227,27 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let begun = this.begun;
         if this.leaving.is_none() {
             let mut response = ready!(this.respond.poll(cx))?;
-            let tunnel = *this.connect && response.status().is_success();
+            let tunnel = begun.connect && response.status().is_success();
             // A 1xx response does not end the request: an upgrade goes on with the connection.
             let over = !response.status().is_informational() && !tunnel;
-            match this.slot.take().filter(|_| over).map(|slot| slot.take()) {
-                Some(Fate::Unread { body, .. }) if *this.multiplexed => discard::spawn(body),
+            match begun.slot.take().filter(|_| over).map(|slot| slot.take()) {
+                Some(Fate::Unread { body, .. }) if begun.multiplexed => discard::spawn(body),
                 // Reading would send `100 Continue`.
-                Some(Fate::Unread { polled: false, .. }) if *this.expects => {
+                Some(Fate::Unread { polled: false, .. }) if begun.expects => {
                     say_close(response.headers_mut());
                 }
                 Some(Fate::Unread { body, .. }) => {
                     *this.leaving = Some(Leaving { response, rest: body, bytes: 0, polls: 0 });
-                    return poll_leave(this.leaving, this.watch, cx).map(Ok);
+                    return poll_leave(this.leaving, &mut begun.watch, cx).map(Ok);
                 }
                 Some(Fate::Held | Fate::Ended) | None => {}
             }
-            return Poll::Ready(Ok(sent(this.watch, response)));
+            return Poll::Ready(Ok(sent(&mut begun.watch, response)));
         }
-        poll_leave(this.leaving, this.watch, cx).map(Ok)
+        poll_leave(this.leaving, &mut begun.watch, cx).map(Ok)
     }
 }
 

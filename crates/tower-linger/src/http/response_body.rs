@@ -40,7 +40,12 @@ impl<R: Body> Body for ResponseBody<R> {
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         let ended = match &frame {
             None => true,
-            Some(Err(_)) => false,
+            Some(Err(_)) => {
+                if let Some(exchanges) = this.exchanges.take() {
+                    exchanges.fail();
+                }
+                false
+            }
             Some(Ok(frame)) => {
                 if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
                     *left = left.saturating_sub(data.remaining() as u64);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, UPGRADE};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::response_body::ResponseBody;
@@ -21,13 +21,13 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins an exchange of HTTP/1 on the `known` connection, or else on the one that this task serves. A
     /// stream of HTTP/2 is not watched, because its failure is not the connection's.
-    pub(super) fn begin<B>(request: &Request<B>, known: Option<&Arc<Exchanges>>) -> Option<Self> {
-        if request.version() >= Version::HTTP_2 {
+    pub(super) fn begin(method: &Method, version: Version, known: Option<&Arc<Exchanges>>) -> Option<Self> {
+        if version >= Version::HTTP_2 {
             return None;
         }
         let exchanges = known.cloned().or_else(current)?;
         exchanges.begin();
-        Some(Self { exchanges, method: request.method().clone(), version: request.version() })
+        Some(Self { exchanges, method: method.clone(), version })
     }
 
     /// Records what the head says, and watches the body for its end.
@@ -74,8 +74,7 @@ mod tests {
 
     fn watched(version: Version, method: Method) -> (Watch, Arc<Exchanges>) {
         let exchanges = Arc::<Exchanges>::default();
-        let request = Request::builder().version(version).method(method).body(()).expect("well-formed");
-        let watch = Watch::begin(&request, Some(&exchanges)).expect("HTTP/1");
+        let watch = Watch::begin(&method, version, Some(&exchanges)).expect("HTTP/1");
         assert!(exchanges.is_busy() && exchanges.is_known());
         (watch, exchanges)
     }
@@ -105,6 +104,29 @@ mod tests {
         assert!(exchanges.is_busy());
     }
 
+    #[tokio::test]
+    async fn a_body_that_failed_leaves_the_exchange_failed_until_the_next() {
+        struct Fails;
+        impl Body for Fails {
+            type Data = bytes::Bytes;
+            type Error = ();
+
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, ()>>> {
+                std::task::Poll::Ready(Some(Err(())))
+            }
+        }
+        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let mut body = watch.respond(Response::new(Fails)).into_body();
+        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
+        assert!(frame.is_some_and(|frame| frame.is_err()));
+        assert!(exchanges.is_busy() && exchanges.has_failed());
+        exchanges.begin();
+        assert!(!exchanges.has_failed());
+    }
+
     #[test]
     fn a_response_without_body_is_complete_at_once() {
         let (watch, exchanges) = watched(Version::HTTP_11, Method::HEAD);
@@ -127,7 +149,6 @@ mod tests {
 
     #[test]
     fn a_stream_of_http2_is_not_watched() {
-        let request = Request::builder().version(Version::HTTP_2).body(()).expect("well-formed");
-        assert!(Watch::begin(&request, Some(&Arc::default())).is_none());
+        assert!(Watch::begin(&Method::GET, Version::HTTP_2, Some(&Arc::default())).is_none());
     }
 }

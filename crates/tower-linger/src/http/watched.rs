@@ -65,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let watch = Watch::begin(&request, Some(&self.exchanges));
+        let watch = Watch::begin(request.method(), request.version(), Some(&self.exchanges));
         WatchedFuture { respond: self.inner.call(request), watch }
     }
 }

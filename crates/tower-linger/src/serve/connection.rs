@@ -135,6 +135,16 @@ impl Tracked for Connection {
     }
 }
 
+impl Connection {
+    /// Whether a response on this connection has failed half-way, as far as a request-level layer told.
+    pub(crate) fn has_failed_response(&self) -> bool {
+        #[cfg(feature = "http")]
+        return self.known_exchanges().is_some_and(super::exchanges::Exchanges::has_failed);
+        #[cfg(not(feature = "http"))]
+        return false;
+    }
+}
+
 #[cfg(feature = "http")]
 impl Connection {
     /// What the request-level layer tells about this connection; made when it is first asked for.

@@ -13,29 +13,44 @@ use crate::serve::framing::Framing;
 /// The exchanges of one connection. HTTP/1 has one at a time, so this is about the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
-    busy: AtomicBool,
+    progress: AtomicU8,
     known: AtomicBool,
     upgraded: AtomicBool,
     framing: AtomicU8,
 }
+
+/// How far the last exchange is: complete (or there was none), unanswered, or failed for good.
+const COMPLETE: u8 = 0;
+const BUSY: u8 = 1;
+const FAILED: u8 = 2;
 
 impl Exchanges {
     /// To be called when a request has arrived.
     pub(crate) fn begin(&self) {
         // The next response may be framed differently from the last.
         self.set_framing(Framing::Unknown);
-        self.busy.store(true, Ordering::Release);
+        self.progress.store(BUSY, Ordering::Release);
         self.known.store(true, Ordering::Release);
     }
 
     /// To be called when a response is complete.
     pub(crate) fn complete(&self) {
-        self.busy.store(false, Ordering::Release);
+        self.progress.store(COMPLETE, Ordering::Release);
+    }
+
+    /// To be called when the body of a response has failed: it will never be complete.
+    pub(crate) fn fail(&self) {
+        self.progress.store(FAILED, Ordering::Release);
+    }
+
+    /// Whether the last response has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.progress.load(Ordering::Acquire) == FAILED
     }
 
     /// Whether there is a request whose response is not complete.
     pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
+        self.progress.load(Ordering::Acquire) != COMPLETE
     }
 
     /// Whether any request was seen at all.

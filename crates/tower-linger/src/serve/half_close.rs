@@ -7,7 +7,7 @@ use linger_proto::{Alert, Notified};
 
 use crate::serve::connection::{ENDED_WRITES, Override};
 use crate::serve::loan::Loan;
-use crate::transport::{Transport, poll_half_close};
+use crate::transport::Transport;
 
 impl<T: Transport> Loan<T> {
     /// The service ends its writes.
@@ -30,14 +30,17 @@ impl<T: Transport> Loan<T> {
         result
     }
 
-    /// Whether a handler wants no clean end, or the peer's alert has ended the session. Then the close
-    /// decides what the peer sees.
+    /// Whether a handler wants no clean end, a response has failed, or the peer's alert has ended the session.
+    /// Then the close decides what the peer sees. hyper drops a connection whose response has failed, but
+    /// poem polls it again, and then hyper shuts it down.
     pub(super) fn must_not_notify(&self) -> bool {
         let wants_no_clean_end = match self.served.connection().wanted() {
             Override::Abort | Override::Reset => true,
             Override::None | Override::Policy(_) => false,
         };
-        wants_no_clean_end || self.observed.start.fatal_alert == Some(Alert::Received)
+        wants_no_clean_end
+            || self.served.connection().has_failed_response()
+            || self.observed.start.fatal_alert == Some(Alert::Received)
     }
 
     fn holds_fin_back(&self) -> bool {
@@ -61,7 +64,7 @@ impl<T: Transport> Loan<T> {
                 self.observed.start.half_closed = Some(notified);
                 Ok(())
             }
-            Poll::Ready(Err(error)) => Err(self.observed.record(error)),
+            Poll::Ready(Err(error)) => Err(self.observed.record::<T>(error)),
         }
     }
 }
@@ -73,7 +76,7 @@ fn poll_end_of_writes<T: Transport>(
 ) -> Poll<io::Result<Notified>> {
     let notified = if fatal_alert { Notified::Nothing } else { ready!(io.poll_notify(cx))? };
     match notified {
-        Notified::Nothing | Notified::CloseNotify => ready!(poll_half_close(io, cx))?,
+        Notified::Nothing | Notified::CloseNotify => ready!(io.poll_half_close(cx))?,
         Notified::CloseNotifyAndFin => {}
     }
     Poll::Ready(Ok(notified))

@@ -86,7 +86,7 @@ impl<T: Transport> Loan<T> {
     ) -> Poll<io::Result<()>> {
         let room = buf.remaining();
         match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read(result, buf),
+            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read(&self.io, result, buf),
             polled => polled,
         }
     }
@@ -178,7 +178,7 @@ impl<T: Transport> Loan<T> {
                 self.stall.end();
                 written
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record_write(error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record_write::<T>(error))),
             Poll::Pending => {
                 self.observed.writes = Writes::Blocked;
                 Poll::Ready(Err(ready!(self.poll_stalled(cx))))
@@ -201,7 +201,7 @@ impl<T: Transport> Loan<T> {
                 self.stall.end();
                 flushed
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record(error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record::<T>(error))),
             Poll::Pending => Poll::Ready(Err(ready!(self.poll_stalled(cx)))),
         }
     }

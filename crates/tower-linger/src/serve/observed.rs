@@ -9,7 +9,8 @@ use tokio::io::ReadBuf;
 use crate::close::verdict::{Ends, Verdict};
 use crate::serve::connection::{Connection, Override};
 use crate::serve::framing::Framing;
-use crate::transport::is_received_alert;
+use crate::transport::Transport;
+use crate::transport::session::SessionEnd;
 
 /// What the close has to know about the reads and writes before it.
 #[derive(Debug, Default, Clone, Copy)]
@@ -41,11 +42,10 @@ pub(crate) enum Writes {
 
 impl Observed {
     /// A TLS handshake that failed: its alert was the last message.
-    #[cfg(feature = "rustls")]
-    pub(crate) fn failed_handshake(error: &io::Error) -> Self {
+    pub(crate) fn failed_handshake<T: Transport>(error: &io::Error) -> Self {
         let mut observed = Self::default();
         observed.start.fatal_alert = Some(Alert::Sent);
-        observed.note(error);
+        observed.note::<T>(error);
         observed
     }
 
@@ -71,7 +71,7 @@ impl Observed {
             // A handler's panic unwinds through this drop.
             _ if std::thread::panicking() => cut(Outcome::Aborted),
             // The service ended its writes; some are still on their way out.
-            _ if self.owes_half_close => Ends::Told,
+            _ if self.owes_half_close && !connection.has_failed_response() => Ends::Told,
             _ if connection.is_cut() && !is_idle => cut(Outcome::ShutdownCut),
             _ if is_busy || !self.is_written() => Ends::Busy,
             _ if is_idle => Ends::Whole,
@@ -119,45 +119,47 @@ impl Observed {
     /// Records a failed read or flush, and returns it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn record(&mut self, error: io::Error) -> io::Error {
-        self.note(&error);
+    pub(crate) fn record<T: Transport>(&mut self, error: io::Error) -> io::Error {
+        self.note::<T>(&error);
         error
     }
 
     /// Records a failed write, and returns it: whatever failed, the service's response is not whole.
     #[cold]
     #[inline(never)]
-    pub(crate) fn record_write(&mut self, error: io::Error) -> io::Error {
+    pub(crate) fn record_write<T: Transport>(&mut self, error: io::Error) -> io::Error {
         self.writes = Writes::Failed;
-        self.record(error)
+        self.record::<T>(error)
     }
 
     /// Notes a read that brought no bytes: a failure or, where there was room for some, the end of the
     /// peer's data.
     #[cold]
     #[inline(never)]
-    pub(crate) fn note_read(&mut self, result: io::Result<()>, into: &ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn note_read<T: Transport>(
+        &mut self,
+        io: &T,
+        result: io::Result<()>,
+        into: &ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match &result {
-            Ok(()) => self.start.peer_ended |= into.remaining() > 0,
-            Err(error) => self.note(error),
+            Ok(()) => self.start.peer_ended |= into.remaining() > 0 && !io.met_fin(),
+            Err(error) => self.note::<T>(error),
         }
         Poll::Ready(result)
     }
 
     /// Keeps the first failure: the kernel reports each only once.
-    pub(crate) fn note(&mut self, error: &io::Error) {
-        match error.kind() {
-            // rustls' word for a FIN without a close_notify. The drain will see that FIN again.
-            io::ErrorKind::UnexpectedEof if error.raw_os_error().is_none() => {}
-            kind => {
-                if kind == io::ErrorKind::InvalidData {
-                    let received = is_received_alert(error);
-                    let alert = if received { Alert::Received } else { Alert::Sent };
-                    self.start.fatal_alert.get_or_insert(alert);
-                }
-                self.start.failure.get_or_insert(Failure::from(error));
-            }
+    pub(crate) fn note<T: Transport>(&mut self, error: &io::Error) {
+        let end = T::session_end(error);
+        // The drain will see the FIN again.
+        if end == Some(SessionEnd::Truncated) {
+            return;
         }
+        if let Some(alert) = end.and_then(SessionEnd::fatal_alert) {
+            self.start.fatal_alert.get_or_insert(alert);
+        }
+        self.start.failure.get_or_insert(Failure::from(error));
     }
 
     /// Looks at the first bytes of the peer: HTTP/2 shows each cut by its frames, HTTP/1 need not.

@@ -52,7 +52,6 @@ impl Served {
     }
 
     /// The connection ended without a close, because nothing was left to deliver.
-    #[cfg(feature = "rustls")]
     pub(crate) fn end_without_close(self, outcome: linger_proto::Outcome) {
         self.begin_close().end(&linger_proto::CloseReport::without_close(outcome));
     }

@@ -6,43 +6,49 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio_rustls::server::TlsStream;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::error::{HandshakeError, TlsAcceptError};
 use super::handshake::{FailedHandshake, Handshake, Handshakes};
 use super::layer::TlsAcceptLayer;
+use super::library::AcceptTls;
 use crate::close::driver::Close;
 use crate::service::Linger;
 use crate::transport::Transport;
 
 /// A service of accepted connections that does the TLS handshake of each and hands it to a [`Linger`]; made
 /// by [`TlsAcceptLayer`].
-#[derive(Debug, Clone)]
-pub struct TlsAccept<S> {
+#[derive(Clone)]
+pub struct TlsAccept<S, A> {
     inner: S,
-    handshakes: Handshakes,
+    handshakes: Handshakes<A>,
 }
 
-impl<S, C> TlsAccept<Linger<S, C>> {
-    /// Puts handshake and close around `inner`, a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo), as
+impl<S, A, C> TlsAccept<Linger<S, C>, A> {
+    /// Puts handshake and close around `inner`, a service of [`LingerIo`](crate::LingerIo)s over TLS, as
     /// `tls.layer(inner)` does.
-    pub fn new(inner: S, tls: TlsAcceptLayer<C>) -> Self {
+    pub fn new(inner: S, tls: TlsAcceptLayer<A, C>) -> Self {
         let TlsAcceptLayer { handshakes, classifier } = tls;
         Self { inner: Linger::classified(inner, handshakes.linger.clone(), classifier), handshakes }
     }
 }
 
-impl<S, C: Clone> Layer<S> for TlsAcceptLayer<C> {
-    type Service = TlsAccept<Linger<S, C>>;
+impl<S, A: Clone, C: Clone> Layer<S> for TlsAcceptLayer<A, C> {
+    type Service = TlsAccept<Linger<S, C>, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
         TlsAccept::new(inner, self.clone())
     }
 }
 
-impl<S> TlsAccept<S> {
+impl<S: fmt::Debug, A> fmt::Debug for TlsAccept<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsAccept").field("inner", &self.inner).field("handshakes", &self.handshakes).finish()
+    }
+}
+
+impl<S, A> TlsAccept<S, A> {
     /// The [`Linger`] that gets the connections whose handshake succeeded.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -59,14 +65,15 @@ impl<S> TlsAccept<S> {
     }
 }
 
-impl<S, T> Service<T> for TlsAccept<S>
+impl<S, A, T> Service<T> for TlsAccept<S, A>
 where
-    S: Service<TlsStream<T>> + Clone,
+    S: Service<A::Stream<T>> + Clone,
+    A: AcceptTls,
     T: Transport,
 {
     type Response = S::Response;
     type Error = TlsAcceptError<S::Error>;
-    type Future = TlsAcceptFuture<S, T>;
+    type Future = TlsAcceptFuture<S, A, T>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(TlsAcceptError::Service)
@@ -90,26 +97,27 @@ pin_project! {
     /// Dropping it stops the handshake or the service. A failed handshake's connection still lingers, in a
     /// task of its own.
     #[must_use = "futures do nothing unless polled"]
-    pub struct TlsAcceptFuture<S: Service<TlsStream<T>>, T: Transport> {
+    pub struct TlsAcceptFuture<S: Service<A::Stream<T>>, A: AcceptTls, T: Transport> {
         #[pin]
-        stage: Stage<S, S::Future, T>,
+        stage: Stage<S, S::Future, A, T>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<S, F, T: Transport> {
+    enum Stage<S, F, A: AcceptTls, T: Transport> {
         // Boxed, so that they hold no memory when they are over.
-        Handshaking { handshake: Pin<Box<Handshake<T>>>, inner: Box<S> },
+        Handshaking { handshake: Pin<Box<Handshake<A, T>>>, inner: Box<S> },
         Serving { #[pin] serve: F },
         Lingering { #[pin] close: Close<T>, error: Option<HandshakeError> },
         Failed { error: Option<HandshakeError> },
     }
 }
 
-impl<S, T> Future for TlsAcceptFuture<S, T>
+impl<S, A, T> Future for TlsAcceptFuture<S, A, T>
 where
-    S: Service<TlsStream<T>>,
+    S: Service<A::Stream<T>>,
+    A: AcceptTls,
     T: Transport,
 {
     type Output = Result<S::Response, TlsAcceptError<S::Error>>;
@@ -143,7 +151,7 @@ where
     }
 }
 
-impl<S: Service<TlsStream<T>>, T: Transport> fmt::Debug for TlsAcceptFuture<S, T> {
+impl<S: Service<A::Stream<T>>, A: AcceptTls, T: Transport> fmt::Debug for TlsAcceptFuture<S, A, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsAcceptFuture").finish_non_exhaustive()
     }

@@ -5,14 +5,13 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use linger_proto::Failure;
-use tokio_rustls::rustls::Error as TlsError;
+use super::library::AcceptTls;
 
 /// Why a TLS handshake did not succeed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// It failed; a [`rustls::Error`](tokio_rustls::rustls::Error) is inside where TLS itself was the reason.
+    /// It failed. Where TLS itself was the reason, the library's error is inside.
     Failed(io::Error),
     /// It took longer than this.
     TimedOut(Duration),
@@ -22,20 +21,23 @@ pub enum HandshakeError {
 
 impl HandshakeError {
     /// A name for the reason, from a fixed list, for metrics: the table in `metrics.rs` has them all.
-    pub(crate) fn reason(&self) -> &'static str {
+    pub(crate) fn reason<A: AcceptTls>(&self) -> &'static str {
         match self {
             Self::TimedOut(_) => "timed_out",
             Self::Cut => "shutdown_cut",
-            Self::Failed(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-                Some(TlsError::AlertReceived(_)) => "alert_received",
-                Some(TlsError::InvalidCertificate(_)) => "invalid_certificate",
-                Some(TlsError::InvalidMessage(_)) => "invalid_message",
-                Some(TlsError::NoApplicationProtocol) => "no_application_protocol",
-                Some(TlsError::NoCertificatesPresented) => "no_certificate",
-                Some(TlsError::PeerIncompatible(_)) => "incompatible",
-                Some(_) => "tls",
-                None => Failure::from(error).as_str(),
-            },
+            Self::Failed(error) => A::failure_reason(error),
+        }
+    }
+}
+
+#[cfg(any(feature = "axum-server", feature = "poem", feature = "salvo"))]
+impl HandshakeError {
+    /// For a framework whose connections fail with an I/O error.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+            Self::Cut => io::ErrorKind::ConnectionAborted.into(),
         }
     }
 }

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use linger_proto::{ClosePolicy, Outcome};
 use pin_project_lite::pin_project;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::{FallibleAccept, TlsStream};
 
 use super::error::HandshakeError;
+use super::library::AcceptTls;
 use crate::clock::{after, now};
 use crate::close::driver::Close;
 use crate::close::log;
@@ -27,27 +26,29 @@ use crate::transport::Transport;
 
 /// What all handshakes of a layer share.
 #[derive(Clone)]
-pub(crate) struct Handshakes {
-    acceptor: TlsAcceptor,
+pub(crate) struct Handshakes<A> {
+    acceptor: A,
     pub(super) timeout: Duration,
     pub(super) linger: LingerLayer,
     /// `None`: the layer's.
     pub(super) failure_policy: Option<Arc<ClosePolicy>>,
 }
 
-impl Handshakes {
-    pub(super) fn new(acceptor: TlsAcceptor, linger: LingerLayer) -> Self {
+impl<A> Handshakes<A> {
+    pub(super) fn new(acceptor: A, linger: LingerLayer) -> Self {
         Self { acceptor, timeout: Duration::from_secs(10), linger, failure_policy: None }
     }
+}
 
+impl<A: AcceptTls> Handshakes<A> {
     fn note_failure(&self, error: &HandshakeError) {
         log::failed_handshake(error);
-        self.linger.settings().meter.handshake_failed(error.reason());
+        self.linger.settings().meter.handshake_failed(error.reason::<A>());
     }
 
-    pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<T> {
+    pub(crate) fn start<T: Transport>(&self, io: T) -> Handshake<A, T> {
         Handshake {
-            accept: Some(self.acceptor.accept(io).into_fallible()),
+            accept: Some(self.acceptor.accept(io)),
             deadline: after(self.timeout),
             alarm: self.linger.tracker().wakeup(),
             handshakes: self.clone(),
@@ -56,7 +57,7 @@ impl Handshakes {
     }
 }
 
-impl fmt::Debug for Handshakes {
+impl<A> fmt::Debug for Handshakes<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshakes")
             .field("timeout", &self.timeout)
@@ -68,27 +69,27 @@ impl fmt::Debug for Handshakes {
 
 pin_project! {
     /// One handshake, bounded in time. The tracker counts its connection as served.
-    pub(crate) struct Handshake<T> {
+    pub(crate) struct Handshake<A: AcceptTls, T: Transport> {
         // `None` when it is given up: the socket is closed then.
         #[pin]
-        accept: Option<FallibleAccept<T>>,
+        accept: Option<A::Handshake<T>>,
         deadline: Instant,
         alarm: Wakeup,
-        handshakes: Handshakes,
+        handshakes: Handshakes<A>,
         // `None` when it is over.
         served: Option<Served>,
     }
 
-    impl<T> PinnedDrop for Handshake<T> {
+    impl<A: AcceptTls, T: Transport> PinnedDrop for Handshake<A, T> {
         fn drop(this: Pin<&mut Self>) {
             this.give_up(Outcome::Cancelled);
         }
     }
 }
 
-impl<T: Transport> Future for Handshake<T> {
+impl<A: AcceptTls, T: Transport> Future for Handshake<A, T> {
     /// The stream comes with its place in the tracker. Drop the place when the stream has got another one.
-    type Output = Result<(TlsStream<T>, Served), FailedHandshake<T>>;
+    type Output = Result<(A::Stream<T>, Served), FailedHandshake<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
@@ -120,13 +121,17 @@ pub(crate) struct FailedHandshake<T: Transport> {
     pub(crate) close: Option<Close<T>>,
 }
 
-impl<T: Transport> Handshake<T> {
-    /// TLS failed: rustls has written an alert, and the connection lingers so that the client reads it.
-    fn fail(self: Pin<&mut Self>, error: io::Error, io: T) -> FailedHandshake<T> {
-        let this = self.project();
-        let start = Observed::failed_handshake(&error).start;
+impl<A: AcceptTls, T: Transport> Handshake<A, T> {
+    /// TLS failed: an alert is written, and the connection lingers so that the client reads it.
+    fn fail(self: Pin<&mut Self>, error: io::Error, io: Option<T>) -> FailedHandshake<T> {
+        let start = Observed::failed_handshake::<A::Stream<T>>(&error).start;
         let error = HandshakeError::Failed(error);
-        this.handshakes.note_failure(&error);
+        self.handshakes.note_failure(&error);
+        let Some(io) = io else {
+            self.give_up(Outcome::Aborted);
+            return FailedHandshake { error, close: None };
+        };
+        let this = self.project();
         let close = this.served.take().map(|served| {
             let own = this.handshakes.failure_policy.clone();
             let policy = own.unwrap_or_else(|| served.settings().policy.get());
@@ -134,9 +139,7 @@ impl<T: Transport> Handshake<T> {
         });
         FailedHandshake { error, close }
     }
-}
 
-impl<T> Handshake<T> {
     /// Closes the socket and reports it. There is no alert to deliver.
     fn give_up(self: Pin<&mut Self>, outcome: Outcome) {
         let mut this = self.project();

@@ -1,18 +1,19 @@
 //! The layer: which handshakes are done, and how the connections are closed.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use linger_proto::{ClosePolicy, ConfigError};
-use tokio_rustls::TlsAcceptor;
 
 use super::handshake::Handshakes;
+use super::library::{AcceptTls, AwaitsCloseNotify};
 use crate::classify::BySight;
 use crate::clock::checked_time;
 use crate::layer::{ClassifyLayer, LingerLayer};
 
-/// Turns a service of [`LingerIo<TlsStream<T>>`](crate::LingerIo) into a service of accepted connections `T`:
-/// does the handshake, then serves and closes the connection as [`LingerLayer`] does. Made by
+/// Turns a service of [`LingerIo`](crate::LingerIo)s over TLS into a service of accepted connections `T`: does
+/// the handshake by the acceptor `A` of a TLS library ([`AcceptTls`]), then serves and closes the connection as [`LingerLayer`] does. Made by
 /// [`LingerLayer::tls`] and [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
 ///
 /// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
@@ -34,14 +35,14 @@ use crate::layer::{ClassifyLayer, LingerLayer};
 ///     ServiceBuilder::new().layer(LingerLayer::default().tls(acceptor)).service_fn(serve)
 /// }
 /// ```
-#[derive(Debug, Clone)]
-pub struct TlsAcceptLayer<C = BySight> {
-    pub(crate) handshakes: Handshakes,
+#[derive(Clone)]
+pub struct TlsAcceptLayer<A, C = BySight> {
+    pub(crate) handshakes: Handshakes<A>,
     pub(super) classifier: C,
 }
 
-impl<C> TlsAcceptLayer<C> {
-    pub(crate) fn new(acceptor: TlsAcceptor, linger: LingerLayer, classifier: C) -> Self {
+impl<A, C> TlsAcceptLayer<A, C> {
+    pub(crate) fn new(acceptor: A, linger: LingerLayer, classifier: C) -> Self {
         Self { handshakes: Handshakes::new(acceptor, linger), classifier }
     }
 
@@ -72,19 +73,49 @@ impl<C> TlsAcceptLayer<C> {
     }
 }
 
+impl<A, C: fmt::Debug> fmt::Debug for TlsAcceptLayer<A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsAcceptLayer")
+            .field("handshakes", &self.handshakes)
+            .field("classifier", &self.classifier)
+            .finish()
+    }
+}
+
 impl LingerLayer {
     /// Does a TLS handshake before each connection is served, for at most 10 s. Where the handshake fails,
     /// the connection lingers as well, so that the client reads the alert.
     #[must_use]
-    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer {
+    pub fn tls<A: AwaitsCloseNotify>(self, acceptor: A) -> TlsAcceptLayer<A> {
         TlsAcceptLayer::new(acceptor, self, BySight)
+    }
+
+    /// Like [`tls`](Self::tls), for a library that cannot do everything that a policy may ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if this layer's policy asks for what the library cannot do. A policy that is set later
+    /// is not checked: what the library cannot do has no effect.
+    pub fn try_tls<A: AcceptTls>(self, acceptor: A) -> Result<TlsAcceptLayer<A>, ConfigError> {
+        A::check(&self.policy())?;
+        Ok(TlsAcceptLayer::new(acceptor, self, BySight))
     }
 }
 
 impl<C> ClassifyLayer<C> {
     /// Does a TLS handshake before each connection is served, as [`LingerLayer::tls`] does.
     #[must_use]
-    pub fn tls(self, acceptor: TlsAcceptor) -> TlsAcceptLayer<C> {
+    pub fn tls<A: AwaitsCloseNotify>(self, acceptor: A) -> TlsAcceptLayer<A, C> {
         TlsAcceptLayer::new(acceptor, self.linger, self.classifier)
+    }
+
+    /// Like [`tls`](Self::tls), for a library that cannot do everything that a policy may ask for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LingerLayer::try_tls`].
+    pub fn try_tls<A: AcceptTls>(self, acceptor: A) -> Result<TlsAcceptLayer<A, C>, ConfigError> {
+        A::check(&self.linger.policy())?;
+        Ok(TlsAcceptLayer::new(acceptor, self.linger, self.classifier))
     }
 }

@@ -110,18 +110,19 @@ pub(crate) fn ends(stream: &impl Transport) -> Ends {
 }
 
 /// Corks the socket: what is written next waits for the FIN and leaves with it.
-#[cfg(feature = "rustls")]
 pub(super) fn cork(stream: &impl Transport) {
     with_socket(stream, sys::cork);
 }
 
-/// Writes once, without waiting, and shuts down the write side. Returns whether everything was written.
-#[cfg(feature = "rustls")]
-pub(super) fn last_words(stream: &impl Transport, words: &[u8]) -> io::Result<bool> {
-    let sent = with_socket(stream, |socket| {
-        let sent = socket.send_with_flags(words, sys::NO_SIGNAL)?;
-        socket.shutdown(std::net::Shutdown::Write)?;
-        Ok(sent == words.len())
-    });
+/// Writes once, without waiting. Returns how many bytes were written.
+pub(super) fn send_now(stream: &impl Transport, bytes: &[u8]) -> io::Result<usize> {
+    let sent = with_socket(stream, |socket| socket.send_with_flags(bytes, sys::NO_SIGNAL));
     sent.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+}
+
+/// Writes once, without waiting, and shuts down the write side. Returns whether everything was written.
+pub(super) fn last_words(stream: &impl Transport, words: &[u8]) -> io::Result<bool> {
+    let sent = send_now(stream, words)?;
+    with_socket(stream, |socket| socket.shutdown(std::net::Shutdown::Write)).transpose()?;
+    Ok(sent == words.len())
 }

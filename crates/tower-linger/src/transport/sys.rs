@@ -27,14 +27,10 @@ use unix as handle;
 #[cfg(windows)]
 use windows as handle;
 
-#[cfg(feature = "rustls")]
-pub(super) use handle::NO_SIGNAL;
 pub(crate) use handle::descriptor_limit;
-pub(super) use handle::{AsSocket, BorrowedSocket, as_socket};
-#[cfg(feature = "rustls")]
-pub(super) use tcp::cork;
+pub(super) use handle::{AsSocket, BorrowedSocket, NO_SIGNAL, as_socket};
 #[cfg(feature = "serve")]
 pub(super) use tcp::drop_new_handshakes;
 pub(super) use tcp::{
-    discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,
+    cork, discard, last_received, poll_acknowledged, poll_discard, set_low_water, set_user_timeout, unacked,
 };

@@ -13,10 +13,9 @@ use std::task::{Context, Poll};
 use axum::serve::Listener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio_rustls::server::TlsStream;
 
 use crate::serve::io::LingerIo;
-use crate::tls::TlsAcceptLayer;
+use crate::tls::{AcceptTls, TlsAcceptLayer};
 use crate::transport::Transport;
 
 /// A listener that does TLS, with any number of handshakes at once, each bounded in time. Its connections are
@@ -33,30 +32,31 @@ use crate::transport::Transport;
 /// `accept` is cancel safe, whatever the inner listener is: the inner `accept` is dropped only with the
 /// listener itself. The address must be [`Clone`], because the inner listener is asked for it when this one
 /// is made: it cannot be asked while it accepts.
-pub struct TlsLingerListener<L: Listener<Io: Transport>> {
+pub struct TlsLingerListener<L: Listener<Io: Transport>, A: AcceptTls> {
     address: io::Result<L::Addr>,
-    stage: Stage<L>,
+    stage: Stage<L, A>,
 }
 
-enum Stage<L: Listener<Io: Transport>> {
+enum Stage<L: Listener<Io: Transport>, A: AcceptTls> {
     /// Until the first `accept`, since a listener may be made outside of a runtime.
-    New(Option<(L, TlsAcceptLayer)>),
-    Accepting(Accepting<Accepted<L>>),
+    New(Option<(L, TlsAcceptLayer<A>)>),
+    Accepting(Accepting<Accepted<L, A>>),
 }
 
-type Accepted<L> = (LingerIo<TlsStream<<L as Listener>::Io>>, <L as Listener>::Addr);
+type Accepted<L, A> = (LingerIo<<A as AcceptTls>::Stream<<L as Listener>::Io>>, <L as Listener>::Addr);
 
-impl<L> TlsLingerListener<L>
+impl<L, A> TlsLingerListener<L, A>
 where
     L: Listener<Io: Transport, Addr: Clone + 'static>,
+    A: AcceptTls,
 {
     /// Accepts from `listener`, does the handshake and closes the connections as `tls` says.
     #[must_use]
-    pub fn new(listener: L, tls: TlsAcceptLayer) -> Self {
+    pub fn new(listener: L, tls: TlsAcceptLayer<A>) -> Self {
         Self { address: listener.local_addr(), stage: Stage::New(Some((listener, tls))) }
     }
 
-    fn accepting(&mut self) -> &mut Accepting<Accepted<L>> {
+    fn accepting(&mut self) -> &mut Accepting<Accepted<L, A>> {
         if let Stage::New(parts) = &mut self.stage {
             let (listener, tls) = parts.take().expect("starting does not fail half-way");
             self.stage = Stage::Accepting(Accepting::start(|accepted, demand| {
@@ -70,11 +70,12 @@ where
     }
 }
 
-impl<L> Listener for TlsLingerListener<L>
+impl<L, A> Listener for TlsLingerListener<L, A>
 where
     L: Listener<Io: Transport, Addr: Clone + 'static>,
+    A: AcceptTls,
 {
-    type Io = LingerIo<TlsStream<L::Io>>;
+    type Io = LingerIo<A::Stream<L::Io>>;
     type Addr = L::Addr;
 
     /// # Panics
@@ -92,7 +93,7 @@ where
     }
 }
 
-impl<L: Listener<Io: Transport>> fmt::Debug for TlsLingerListener<L> {
+impl<L: Listener<Io: Transport>, A: AcceptTls> fmt::Debug for TlsLingerListener<L, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let started = matches!(self.stage, Stage::Accepting(_));
         f.debug_struct("TlsLingerListener").field("started", &started).finish_non_exhaustive()
@@ -103,14 +104,15 @@ impl<L: Listener<Io: Transport>> fmt::Debug for TlsLingerListener<L> {
 ///
 /// It runs in a task and not inside `accept`, which is usually polled by the main thread: that would have to
 /// wake a worker for each handshake. A task starts it on its own thread.
-async fn accept_loop<L>(
+async fn accept_loop<L, A>(
     mut listener: L,
-    tls: TlsAcceptLayer,
-    accepted: mpsc::UnboundedSender<Accepted<L>>,
+    tls: TlsAcceptLayer<A>,
+    accepted: mpsc::UnboundedSender<Accepted<L, A>>,
     demand: Arc<Demand>,
 ) -> Infallible
 where
     L: Listener<Io: Transport, Addr: 'static>,
+    A: AcceptTls,
 {
     loop {
         demand.wait().await;

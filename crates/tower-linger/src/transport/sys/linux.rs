@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
-#[cfg(feature = "rustls")]
 use socket2::Protocol;
 #[cfg(feature = "serve")]
 use socket2::SockFilter;
@@ -109,7 +108,6 @@ pub(crate) fn drop_new_handshakes(listener: &Socket, drops: bool) -> bool {
     listener.attach_filter(&filter).is_ok()
 }
 
-#[cfg(feature = "rustls")]
 pub(crate) fn cork(socket: &Socket) {
     // MPTCP would hold a corked FIN back for 200 ms.
     if socket.protocol().is_ok_and(|protocol| protocol != Some(Protocol::MPTCP)) {

@@ -59,5 +59,4 @@ pub(crate) fn last_received(_: &Socket) -> Option<Duration> {
 }
 
 /// Alert and FIN leave apart.
-#[cfg(feature = "rustls")]
 pub(crate) fn cork(_: &Socket) {}

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use linger_proto::Notified;
 use tokio::io::AsyncWrite;
+use tokio_rustls::rustls::Error as TlsError;
 use tokio_rustls::server::TlsStream;
 
-use super::socket;
+use super::session::{SessionEnd, cork, last_words};
 use super::transport::{SocketRef, Transport};
 
 impl<T: Transport> Transport for TlsStream<T> {
@@ -18,11 +19,18 @@ impl<T: Transport> Transport for TlsStream<T> {
     /// then the FIN, by shutting down the stream below.
     fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Notified>> {
         // Alert and FIN leave in one segment: the FIN uncorks the socket.
-        socket::cork(self);
+        cork(self);
         match ready!(Pin::new(&mut *self).poll_shutdown(cx)) {
             Ok(()) => Poll::Ready(Ok(Notified::CloseNotifyAndFin)),
             Err(error) if tokio::runtime::is_rt_shutdown_err(&error) => Poll::Ready(notify_now(self)),
             Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn session_end(error: &io::Error) -> Option<SessionEnd> {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(TlsError::AlertReceived(_)) => Some(SessionEnd::AlertReceived),
+            _ => SessionEnd::by_kind(error),
         }
     }
 
@@ -42,9 +50,5 @@ fn notify_now<T: Transport>(stream: &mut TlsStream<T>) -> io::Result<Notified> {
     while stream.get_mut().1.wants_write() {
         stream.get_mut().1.write_tls(&mut alert)?;
     }
-    if socket::last_words(stream, &alert)? {
-        Ok(Notified::CloseNotifyAndFin)
-    } else {
-        Err(io::ErrorKind::WriteZero.into())
-    }
+    last_words(stream, &alert)
 }
