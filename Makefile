@@ -21,7 +21,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc test portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
+RECIPES := fmt lint features msrv doc test external portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
 .PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets frameworks table needs packages tools
 
 ci: $(RECIPES)
@@ -55,6 +55,11 @@ deny: ## Licences, bans, sources and advisories of the dependencies: needs cargo
 
 test: ## Everything that needs nothing but Rust
 	$(SUITES)
+
+# The package shares the target directory, and so the crates that it needs with the same features.
+external: ## Transports of one's own, in a package outside of the workspace: needs OpenSSL's headers
+	cargo fmt --manifest-path tests/external/Cargo.toml --check
+	cargo test --manifest-path tests/external/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target)
 
 # As a wrapper of the workspace's compiler, the flag leaves the dependencies as `test` has built them.
 portable: ## The code for systems other than Linux, tested on Linux

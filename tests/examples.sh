@@ -98,6 +98,53 @@ curl -sSk -m 20 "https://$address/" | grep -qx hello
 timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
 finish hyper_tls
 
+# A line that is too long, and commands after it; the client reads when it has written them all. And curl's DICT, which
+# sends its three commands at once.
+start lines
+for _ in 1 2 3 4 5; do
+    timeout 20 python3 - "$address" <<'PYTHON'
+import socket, sys
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"PING\r\n" + b"x" * 2000 + b"\r\n" + b"PING\r\n" * 2000000)
+seen = client.makefile("rb").read()
+assert seen == b"+PONG\r\n-ERR Protocol error: too big inline request\r\n", seen
+PYTHON
+done
+answer=$(curl -sS -m 20 "dict://$address/ECHO:hello" | tr -d '\r' | tail -n 3 | tr '\n' ' ')
+[ "$answer" = '$5 hello +OK ' ] || { echo "lines answered: $answer"; exit 1; }
+idle=$(mktemp)
+timeout 20 python3 - "$address" >"$idle" <<'PYTHON' &
+import socket, sys
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(b"PING\r\n")
+print(client.recv(100).decode().strip(), flush=True)
+print(client.makefile("rb").read().decode().strip(), flush=True)
+PYTHON
+client=$!
+await '^+PONG$' "$idle"
+finish lines
+wait "$client"
+grep -qx -- '-ERR the server shuts down' "$idle" || { echo 'lines said nothing to its idle client'; cat "$idle"; exit 1; }
+rm "$idle"
+grep -qx '7 closed: peer_closed 7' "$log" || { echo 'lines lost count'; cat "$log"; exit 1; }
+
+start framed
+for _ in 1 2 3 4 5; do
+    timeout 20 python3 - "$address" <<'PYTHON'
+import socket, struct, sys
+host, port = sys.argv[1].split(":")
+client = socket.create_connection((host, int(port)), timeout=10)
+client.sendall(struct.pack(">I", 5) + b"hello")
+client.sendall(struct.pack(">I", 32 << 20) + bytes(32 << 20))
+seen = client.makefile("rb").read()
+assert seen == struct.pack(">I", 7) + b"5 bytes" + struct.pack(">I", 18) + b"frame size too big", seen
+PYTHON
+done
+finish framed
+grep -qx '5 closed: peer_closed 5' "$log" || { echo 'framed lost count'; cat "$log"; exit 1; }
+
 start axum_server
 upload "http://$address/upload"
 finish axum_server

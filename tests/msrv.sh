@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the published libraries with the oldest compiler that they promise (`rust-version` in Cargo.toml), and runs
 # linger-proto's tests with it. Features of tower-linger that need a newer compiler, as tests/features.py finds out, are built
-# with linger-probe's, which is newer, where rustup has it; Debian does not pack it.
+# with linger-probe's, which is newer, where rustup has it; Debian does not pack it. What needs a still newer one (`salvo`) is
+# built with everything else here.
 #
 # The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
 # as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
@@ -58,8 +59,10 @@ set +x
 
 newer=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/linger-probe/Cargo.toml)
 if rustup run "$newer" rustc --version 2>/dev/null; then
+    promised=$(python3 -B tests/features.py --rust "$newer")
     set -x
-    rustup run "$newer" cargo check --locked -p tower-linger -p linger-probe --all-features
+    # shellcheck disable=SC2086
+    rustup run "$newer" cargo check --locked $promised -p linger-probe
 else
     echo "linger-probe and the features left out were not built with Rust $newer, which is not installed"
 fi

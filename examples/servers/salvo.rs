@@ -43,14 +43,14 @@ async fn run(args: &Args) -> Result<()> {
         .map_err(|error| error.to_string())?;
 
     let router = Router::new().get(hello).push(Router::with_path("upload").put(too_large));
-    let server = Server::new(acceptor);
-    let (handle, requested) = (server.handle(), shutdown.requested());
+    let salvo = Server::new(acceptor);
+    let (handle, requested) = (salvo.handle(), shutdown.requested());
     tokio::spawn(async move {
         requested.await;
         handle.stop_graceful(Duration::from_secs(5));
     });
     // `RequestLayer` is the first hoop, so that it is outermost.
-    let serve = server.try_serve(Service::new(router).hoop(RequestLayer));
+    let serve = salvo.try_serve(Service::new(router).hoop(RequestLayer));
     let (served, summary) = shutdown.finish(serve).await;
     println!("{summary}");
     served.unwrap_or(Ok(())).map_err(|error| error.to_string())

@@ -9,6 +9,6 @@ macro_rules! pages {
 }
 
 pages! {
-    failure serve axum axum_server hyper tonic
-    coming_from defaults idle_timeouts rolling_restarts faq settings outcomes
+    failure serve axum axum_server hyper poem salvo tonic other_protocols own_transport
+    coming_from defaults idle_timeouts rolling_restarts windows faq settings outcomes
 }

@@ -3,11 +3,14 @@
 //! | to … | read |
 //! |---|---|
 //! | recognise the failure, fix it, and check that it is fixed | [`failure`] |
-//! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`tonic`] |
+//! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`poem`], [`salvo`], [`tonic`] |
+//! | end connections of lines, of frames, or of HTTP/1.0 | [`other_protocols`] |
+//! | close a stream that this crate does not know | [`own_transport`] |
 //! | carry settings over from another server | [`coming_from`] nginx, Apache, HAProxy, Envoy and Go |
 //! | choose bounds, count descriptors, know the cost | [`defaults`] |
 //! | lose no request to an idle timeout | [`idle_timeouts`] and balancers |
 //! | lose no request to a deployment | [`rolling_restarts`] |
+//! | run a server on Windows | [`windows`] |
 //! | find an error message | [`faq`] |
 //! | look a setting up | [`settings`] |
 //! | look up what a report says | [`outcomes`] |
@@ -30,8 +33,20 @@ pub mod axum_server {}
 #[cfg_attr(not(doctest), doc = include_str!("guide/hyper.md"))]
 pub mod hyper {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide/poem.md"))]
+pub mod poem {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/salvo.md"))]
+pub mod salvo {}
+
 #[cfg_attr(not(doctest), doc = include_str!("guide/tonic.md"))]
 pub mod tonic {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/other_protocols.md"))]
+pub mod other_protocols {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/own_transport.md"))]
+pub mod own_transport {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/coming_from.md"))]
 pub mod coming_from {}
@@ -44,6 +59,9 @@ pub mod idle_timeouts {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/rolling_restarts.md"))]
 pub mod rolling_restarts {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/windows.md"))]
+pub mod windows {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/faq.md"))]
 pub mod faq {}

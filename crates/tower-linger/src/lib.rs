@@ -63,6 +63,7 @@
 //! | [`LingerLayer`] | an accept loop of your own | the service's future |
 //! | [`LingerLayer::tls`] | the same over TLS; failed handshakes linger too | the service's future |
 //! | [`axum::LingerListener`], [`axum::TlsLingerListener`] | `axum::serve` | the [`Tracker`] |
+//! | the adapters for axum-server, poem and salvo (features of these names) | these servers | the [`Tracker`] |
 //! | [`LingerLayer::wrap`] | any other loop that a framework owns | the [`Tracker`] |
 //! | [`LingerLayer::close`] | a connection served without the layer | its caller and the [`Tracker`] |
 //! | [`close()`] | a single connection, without a layer | its caller |

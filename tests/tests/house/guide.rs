@@ -36,6 +36,20 @@ fn every_page_of_the_guide_is_shown_compiled_and_linked() {
     }
 }
 
+/// This page shows parts of a package outside of the workspace, which `make external` compiles and tests.
+#[test]
+fn the_page_about_transports_shows_what_is_compiled() {
+    let sources = files(&repository().join("tests/external/src"), "rs");
+    let sources: String = sources.iter().map(|path| read(path)).collect();
+    let page = page("own_transport");
+    let blocks: Vec<&str> =
+        page.split("```rust,ignore\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    assert!(blocks.len() > 3, "only {} blocks were found", blocks.len());
+    for block in blocks {
+        assert!(sources.contains(block), "tests/external/src does not have this:\n{block}");
+    }
+}
+
 #[test]
 fn every_outcome_has_its_row_with_its_letter() {
     let page = page("outcomes");

@@ -1,9 +1,8 @@
-//! A certificate for this run, and the acceptor that shows it.
+//! A certificate for this run, and the configuration that shows it.
 
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -11,9 +10,9 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::BoxError;
 
-/// The acceptor, and its certificate in hexadecimal digits. If `mutual`, it requires a client certificate,
-/// which no client has.
-pub(crate) fn acceptor(mutual: bool) -> Result<(TlsAcceptor, String), BoxError> {
+/// The configuration, and its certificate in hexadecimal digits. If `mutual`, it requires a client
+/// certificate, which no client has.
+pub(crate) fn config(mutual: bool) -> Result<(ServerConfig, String), BoxError> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;
     let provider = Arc::new(ring::default_provider());
@@ -30,5 +29,5 @@ pub(crate) fn acceptor(mutual: bool) -> Result<(TlsAcceptor, String), BoxError> 
     let config = builder.with_single_cert(vec![cert.der().clone()], key)?;
     let digits = cert.der().iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
-    Ok((TlsAcceptor::from(Arc::new(config)), digits))
+    Ok((config, digits))
 }

@@ -72,9 +72,9 @@ fn length<R: Body>(response: &Response<R>) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn watched(version: Version, method: Method) -> (Watch, Arc<Exchanges>) {
+    fn watched(version: Version, method: &Method) -> (Watch, Arc<Exchanges>) {
         let exchanges = Arc::<Exchanges>::default();
-        let watch = Watch::begin(&method, version, Some(&exchanges)).expect("HTTP/1");
+        let watch = Watch::begin(method, version, Some(&exchanges)).expect("HTTP/1");
         assert!(exchanges.is_busy() && exchanges.is_known());
         (watch, exchanges)
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_exchange_is_busy_until_its_body_is_at_its_end() {
-        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
         let mut body = watch.respond(text()).into_body();
         assert!(exchanges.is_busy());
         assert_eq!(exchanges.framing(), Framing::Framed);
@@ -96,10 +96,10 @@ mod tests {
 
     #[test]
     fn a_body_or_a_request_dropped_before_the_end_leaves_the_exchange_busy() {
-        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
         drop(watch.respond(text()));
         assert!(exchanges.is_busy());
-        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
         drop(watch);
         assert!(exchanges.is_busy());
     }
@@ -118,7 +118,7 @@ mod tests {
                 std::task::Poll::Ready(Some(Err(())))
             }
         }
-        let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
         let mut body = watch.respond(Response::new(Fails)).into_body();
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         assert!(frame.is_some_and(|frame| frame.is_err()));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_response_without_body_is_complete_at_once() {
-        let (watch, exchanges) = watched(Version::HTTP_11, Method::HEAD);
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::HEAD);
         drop(watch.respond(text()));
         assert!(!exchanges.is_busy());
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_tunnel_ends_with_its_connection_and_a_websocket_has_frames() {
         for (protocol, framing) in [("websocket", Framing::Framed), ("chat", Framing::UntilClose)] {
-            let (watch, exchanges) = watched(Version::HTTP_11, Method::GET);
+            let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
             let mut response = text();
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             response.headers_mut().insert(UPGRADE, http::HeaderValue::from_static(protocol));

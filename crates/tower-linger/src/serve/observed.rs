@@ -171,8 +171,8 @@ impl Observed {
         let length = bytes.len().min(PREFACE.len());
         if length >= 4 && bytes[..length] == PREFACE[..length] {
             self.framing = Framing::Framed;
-        } else if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) == Some(&b' ') {
-            // Most likely a request's method. Assume that its response has no end of its own.
+        } else if may_be_request(bytes) {
+            // Assume that its response has no end of its own.
             self.framing = Framing::UntilClose;
         }
     }
@@ -205,6 +205,17 @@ impl Observed {
         let sign: &[u8] = if self.is_upgraded { b"websocket" } else { b"\r\ncontent-length:" };
         self.framing = if has(head, sign) { Framing::Framed } else { Framing::UntilClose };
     }
+}
+
+/// Whether a request of HTTP/1 begins so (RFC 9112 §3): a method, a space, and the version at the end of the
+/// line, if that is there. Other protocols have such verbs, too, as in `EHLO host` and `SET key value`.
+fn may_be_request(bytes: &[u8]) -> bool {
+    if bytes.iter().find(|byte| !byte.is_ascii_uppercase()) != Some(&b' ') {
+        return false;
+    }
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return true };
+    let line = bytes[..end].trim_ascii_end();
+    line.len().checked_sub(b" HTTP/1.1".len()).is_some_and(|at| line[at..].starts_with(b" HTTP/1."))
 }
 
 fn has(head: &[u8], name: &[u8]) -> bool {

@@ -33,6 +33,8 @@ enum State<A: AcceptTls, T: Transport> {
     Failed,
 }
 
+type PinnedIo<'a, A, T> = Pin<&'a mut LingerIo<<A as AcceptTls>::Stream<T>>>;
+
 impl<A: AcceptTls, T: Transport> TlsLingerIo<A, T> {
     /// The handshake has the layer's time from now on, but no more than `limit`.
     pub(crate) fn new(io: T, tls: &TlsAcceptLayer<A>, limit: Option<Duration>) -> Self {
@@ -56,7 +58,8 @@ impl<A: AcceptTls, T: Transport> TlsLingerIo<A, T> {
         }
     }
 
-    /// Takes the connection, if its handshake is done.
+    /// Takes the connection. `None` if its handshake is not done: that gives the handshake up, and closes the
+    /// socket.
     #[must_use = "dropping the connection closes it"]
     pub fn into_inner(self) -> Option<LingerIo<A::Stream<T>>> {
         match self.state {
@@ -65,7 +68,8 @@ impl<A: AcceptTls, T: Transport> TlsLingerIo<A, T> {
         }
     }
 
-    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut LingerIo<A::Stream<T>>>>> {
+    /// Does the handshake, if it is not done, and then has the connection.
+    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<PinnedIo<'_, A, T>>> {
         if let State::Handshaking { handshake, linger } = &mut self.state {
             match ready!(handshake.as_mut().poll(cx)) {
                 Ok((stream, place)) => {

@@ -94,8 +94,13 @@ impl Shutdown {
         self
     }
 
-    /// Requests the shutdown at each SIGTERM and SIGINT (Ctrl-C), on Windows at each Ctrl-C: the first begins
-    /// it, the second cuts what is left. It installs the handlers of these signals for the whole process.
+    /// Requests the shutdown at each SIGTERM and SIGINT (Ctrl-C): the first begins it, the second cuts what
+    /// is left. It installs the handlers of these signals for the whole process.
+    ///
+    /// On Windows the signals are the console's events: Ctrl-C, Ctrl-Break, the end of the console, and the
+    /// end of the system, which is also what `docker stop` sends to a container. After the last two Windows
+    /// ends the process 5 s later by default, so notice and limit should be shorter together: see
+    /// [Windows](crate::guide::windows#how-a-server-is-stopped).
     ///
     /// # Errors
     ///

@@ -18,15 +18,26 @@ pub(super) fn at_each(request: impl Fn() + Clone + Send + Sync + 'static) -> io:
     Ok(())
 }
 
-/// Installs the handler now, and calls `request` at each Ctrl-C.
+/// Installs the handlers now, and calls `request` at each of these console events. Windows tells a console
+/// program of its end only by them: Ctrl-C and Ctrl-Break are keys, the third says that its console is
+/// closed, and the last one that the system, or the container that the program runs in, is stopped. After
+/// the last two Windows gives the program a few seconds, and then ends it.
 #[cfg(windows)]
 pub(super) fn at_each(request: impl Fn() + Clone + Send + Sync + 'static) -> io::Result<()> {
-    let mut signals = tokio::signal::windows::ctrl_c()?;
-    spawn(async move {
-        while signals.recv().await.is_some() {
-            request();
-        }
-    });
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+
+    // Each has a type of its own.
+    macro_rules! wait_for {
+        ($($event:ident),*) => {$({
+            let (mut events, request) = ($event()?, request.clone());
+            spawn(async move {
+                while events.recv().await.is_some() {
+                    request();
+                }
+            });
+        })*};
+    }
+    wait_for!(ctrl_c, ctrl_break, ctrl_close, ctrl_shutdown);
     Ok(())
 }
 

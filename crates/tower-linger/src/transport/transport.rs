@@ -23,7 +23,7 @@ pub type SocketRef<'a> = sys::BorrowedSocket<'a>;
 /// and `s2n_tls_tokio::TlsStream` (`s2n`). Wrap any other stream in [`PlainSocket`](crate::PlainSocket) if it
 /// has a socket, else in [`Plain`](crate::Plain). Everything but [`into_raw`](Self::into_raw) has a default,
 /// so a transport of your own is a few lines. [`session`](crate::session) helps where it has a security
-/// session.
+/// session, and the [guide](crate::guide::own_transport) shows one of each kind.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The stream below the security session; the stream itself where there is no session.
     type Raw: Transport;
