@@ -2,13 +2,12 @@
 
 pub(crate) use std::os::fd::{AsFd as AsSocket, BorrowedFd as BorrowedSocket};
 
-#[cfg(all(feature = "rustls", not(target_vendor = "apple")))]
+#[cfg(not(target_vendor = "apple"))]
 use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 /// Rust programs ignore SIGPIPE. This is for programs in other languages that call Rust. As in the standard
 /// library, it is not used on macOS, where not every version has it.
-#[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = {
     #[cfg(not(target_vendor = "apple"))]
     let flag = libc::MSG_NOSIGNAL;

@@ -8,7 +8,6 @@
 pub(crate) use std::os::windows::io::{AsSocket, BorrowedSocket};
 
 /// Windows has no signals for sockets.
-#[cfg(feature = "rustls")]
 pub(crate) const NO_SIGNAL: i32 = 0;
 
 pub(crate) fn as_socket(stream: &impl AsSocket) -> BorrowedSocket<'_> {
