@@ -36,8 +36,12 @@ lint: ## clippy of every target, warnings denied
 	cargo clippy --workspace --all-features --all-targets -- -D warnings
 	cargo clippy --workspace --all-features --test '*' -- -D warnings
 
-features: ## Every feature of the published crates alone, none, and every two of them: needs cargo-hack
-	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 --keep-going -- -D warnings
+# Libraries and frameworks that no other feature's code depends on. They are not paired, because each brings many crates.
+ALONE := native-tls,openssl,poem,s2n,salvo
+
+features: ## Every feature of the published crates alone, none, and every two of them: needs cargo-hack and OpenSSL's headers
+	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 --exclude-features $(ALONE) --keep-going -- -D warnings
+	cargo hack clippy -p tower-linger --each-feature --exclude-no-default-features --exclude-all-features --include-features $(ALONE) --keep-going -- -D warnings
 
 msrv: ## Do the published libraries build with the oldest Rust that they promise? Needs rustup's, or Debian
 	sh tests/msrv.sh
@@ -53,7 +57,7 @@ semver: ## Does the API break what BASE has? Needs cargo-semver-checks
 deny: ## Licences, bans, sources and advisories of the dependencies: needs cargo-deny and github.com
 	cargo deny check
 
-test: ## Everything that needs nothing but Rust
+test: ## Everything that needs nothing but Rust and OpenSSL's headers
 	$(SUITES)
 
 # The package shares the target directory, and so the crates that it needs with the same features.
@@ -136,7 +140,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx procps prometheus python3 python3-requests python3-venv strace valgrind
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 libssl-dev lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx pkg-config procps prometheus python3 python3-requests python3-venv strace valgrind
 
 # cargo-deny and cargo-semver-checks compile for several minutes each, so they are not in here: `cargo install` them by hand.
 tools: install-cargo-hack install-gungraun-runner

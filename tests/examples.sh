@@ -88,6 +88,15 @@ curl -sSk -m 20 "https://$address/" | grep -q '^hello, 127.0.0.1:'
 timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
 finish axum_tls
 
+certificate=$(mktemp -d)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
+    -keyout "$certificate/key.pem" -out "$certificate/cert.pem" 2>/dev/null
+start axum_openssl --cert "$certificate/cert.pem" --key "$certificate/key.pem"
+upload "https://$address/upload"
+timeout 20 openssl s_client -connect "$address" -alpn h3 </dev/null 2>&1 | grep -qi 'alert no application protocol'
+finish axum_openssl
+rm -r "$certificate"
+
 start hyper
 upload "http://$address/"
 finish hyper

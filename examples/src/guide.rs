@@ -9,6 +9,6 @@ macro_rules! pages {
 }
 
 pages! {
-    failure serve axum axum_server hyper poem salvo tonic other_protocols own_transport
+    failure serve axum axum_server hyper poem salvo tonic other_protocols tls_libraries own_transport
     coming_from defaults idle_timeouts rolling_restarts windows faq settings outcomes
 }

@@ -5,6 +5,7 @@
 //! | recognise the failure, fix it, and check that it is fixed | [`failure`] |
 //! | put the crate into a server | [`serve`], or, with a framework's own loop: [`axum`], [`axum_server`], [`hyper`], [`poem`], [`salvo`], [`tonic`] |
 //! | end connections of lines, of frames, or of HTTP/1.0 | [`other_protocols`] |
+//! | use OpenSSL or another TLS library | [`tls_libraries`] |
 //! | close a stream that this crate does not know | [`own_transport`] |
 //! | carry settings over from another server | [`coming_from`] nginx, Apache, HAProxy, Envoy and Go |
 //! | choose bounds, count descriptors, know the cost | [`defaults`] |
@@ -44,6 +45,9 @@ pub mod tonic {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/other_protocols.md"))]
 pub mod other_protocols {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/tls_libraries.md"))]
+pub mod tls_libraries {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/own_transport.md"))]
 pub mod own_transport {}

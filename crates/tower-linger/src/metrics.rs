@@ -26,7 +26,7 @@
 //! | `outcome` | the name of an [`Outcome`](crate::Outcome), as its `as_str` returns it |
 //! | `phase` | the [`Phase`](crate::Phase) in which the close ended |
 //! | `reason` of a close | the first failure of the connection ([`Failure::NAMES`](crate::Failure::NAMES)), or `none` |
-//! | `reason` of a handshake | `timed_out`, `shutdown_cut`; `alert_received`, `incompatible`, `invalid_certificate`, `invalid_message` (no TLS, for example), `no_application_protocol`, `no_certificate`, `tls` (any other error of TLS); or one of [`Failure::NAMES`](crate::Failure::NAMES) |
+//! | `reason` of a handshake | `timed_out`, `shutdown_cut`; `alert_received`, `tls` (any other error of TLS), and of rustls alone also `incompatible`, `invalid_certificate`, `invalid_message` (no TLS, for example), `no_application_protocol`, `no_certificate`; what an `AcceptTls` of yours returns; or one of [`Failure::NAMES`](crate::Failure::NAMES) |
 //!
 //! # Setting it up
 //!

@@ -36,17 +36,21 @@ fn every_page_of_the_guide_is_shown_compiled_and_linked() {
     }
 }
 
-/// This page shows parts of a package outside of the workspace, which `make external` compiles and tests.
+/// These pages show parts of code that is compiled elsewhere: by `make external`, and as an example.
 #[test]
-fn the_page_about_transports_shows_what_is_compiled() {
-    let sources = files(&repository().join("tests/external/src"), "rs");
-    let sources: String = sources.iter().map(|path| read(path)).collect();
-    let page = page("own_transport");
-    let blocks: Vec<&str> =
-        page.split("```rust,ignore\n").skip(1).filter_map(|it| it.split("```").next()).collect();
-    assert!(blocks.len() > 3, "only {} blocks were found", blocks.len());
-    for block in blocks {
-        assert!(sources.contains(block), "tests/external/src does not have this:\n{block}");
+fn what_pages_show_from_elsewhere_is_compiled_there() {
+    for (page_name, folder, least) in
+        [("own_transport", "tests/external/src", 4), ("tls_libraries", "examples/servers", 2)]
+    {
+        let sources = files(&repository().join(folder), "rs");
+        let sources: String = sources.iter().map(|path| read(path)).collect();
+        let page = page(page_name);
+        let blocks: Vec<&str> =
+            page.split("```rust,ignore\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+        assert!(blocks.len() >= least, "only {} blocks were found", blocks.len());
+        for block in blocks {
+            assert!(sources.contains(block), "{folder} does not have this:\n{block}");
+        }
     }
 }
 
