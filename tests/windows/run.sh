@@ -62,3 +62,4 @@ ENDINGS_SERVER="wine $server" ENDINGS_EVENT="wine $work/CtrlEvent.exe" ENDINGS_R
     cargo test --locked -p tower-linger-windows -- --nocapture
 wine "$work/TcpInfo.exe"
 cat "$row"
+ENDINGS_ROW="$row" cargo test --locked -p tower-linger-windows --test column
