@@ -1,12 +1,8 @@
-//! Columns of the table of systems that no test on that system can compare.
-//!
-//! Systems that are only compiled: `make targets` runs this after `cargo check`, whose messages `COMPILED` names.
+//! Columns of the table of systems that are only compiled: `make targets` runs this after `cargo check`, whose messages `COMPILED` names.
 //! What a system does with a socket is chosen by file (`transport/sys/`), and the compiler says which files it
 //! has read. So a system does what the system does that was tested with the same files; but nobody has seen it.
 //!
-//! Windows: `make windows` runs this after its tests. `ENDINGS_ROW` names what they saw from Linux.
-//!
-//! After an intended change: `UPDATE=1 make targets` or `UPDATE=1 make windows`.
+//! After an intended change: `UPDATE=1 make targets`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,25 +19,6 @@ const TARGETS: [(&str, &str); 6] = [
     ("aarch64-linux-android", "Android"),
     ("s390x-unknown-linux-gnu", "s390x"),
 ];
-
-/// Lines of a property and a cell. What those tests did not look at is the portable code's.
-#[test]
-fn the_column_of_windows_is_what_its_tests_saw() {
-    let seen = std::env::var("ENDINGS_ROW").expect("make windows sets it");
-    let seen = fs::read_to_string(seen).expect("what the tests saw");
-    let mut cells = unseen(column("portable"));
-    // A process has no such limit there.
-    cells.insert(Property::DescriptorLimit, Cell::No);
-    for line in seen.lines() {
-        let (name, word) = line.split_once(": ").expect("a property and a cell");
-        let property = Property::named(name).unwrap_or_else(|| panic!("no property {name:?}"));
-        if let Some(cell) = Cell::named(word) {
-            cells.insert(property, cell);
-        }
-    }
-    cells.insert(Property::Builds, Cell::Yes);
-    compare("Windows", &cells);
-}
 
 #[test]
 fn each_column_is_that_of_the_tested_system_with_the_same_files() {

@@ -62,5 +62,4 @@ ENDINGS_SERVER="wine $server" ENDINGS_EVENT="wine $work/CtrlEvent.exe" ENDINGS_R
     cargo test --locked -p tower-linger-windows -- --nocapture
 wine "$work/TcpInfo.exe"
 cat "$row"
-# With the features of other suites, so that what they need is built once.
-ENDINGS_ROW="$row" cargo test --locked -q --workspace --all-features --test compiled_systems the_column_of_windows
+ENDINGS_ROW="$row" cargo test --locked -p tower-linger-windows --test column
