@@ -137,6 +137,7 @@ impl Tracked for Connection {
 
 impl Connection {
     /// Whether a response on this connection has failed half-way, as far as a request-level layer told.
+    #[cfg_attr(not(feature = "http"), allow(clippy::unused_self, reason = "nothing tells it then"))]
     pub(crate) fn has_failed_response(&self) -> bool {
         #[cfg(feature = "http")]
         return self.known_exchanges().is_some_and(super::exchanges::Exchanges::has_failed);
