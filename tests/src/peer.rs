@@ -2,6 +2,7 @@
 //!
 //! They differ in what they do when a write fails, because that decides what a client loses to a reset.
 
+mod alert;
 mod seen;
 
 use std::io;
@@ -18,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+pub use alert::alert_to;
 pub use seen::{End, Seen, receive};
 
 /// How long a client may take to connect, to write and to read, each in total, before it gives up. It is

@@ -216,8 +216,8 @@ where
     }
 }
 
-/// TLS around a service of connections, as most servers do it: a handshake that fails, or that takes more than
-/// ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
+/// TLS around a service of connections, as most servers do it: a handshake that fails, or that takes more
+/// than ten seconds, is dropped. [`LingerLayer::tls`] is its counterpart with the layer.
 #[derive(Clone)]
 pub struct BareTls<S, A = TlsAcceptor> {
     acceptor: A,

@@ -1,5 +1,5 @@
-//! The table of systems in docs/stacks.md. Each run that can see a system fills in its own column, or fails if it
-//! sees something else than the table says. With `UPDATE=1` it writes the column.
+//! The table of systems in docs/stacks.md. Each run that can see a system fills in its own column, or fails
+//! if it sees something else than the table says. With `UPDATE=1` it writes the column.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
-//! Columns of the table of systems that are only compiled: `make targets` runs this after `cargo check`, whose messages `COMPILED` names.
-//! What a system does with a socket is chosen by file (`transport/sys/`), and the compiler says which files it
-//! has read. So a system does what the system does that was tested with the same files; but nobody has seen it.
+//! Columns of the table of systems that are only compiled: `make targets` runs this after `cargo check`,
+//! whose messages `COMPILED` names. What a system does with a socket is chosen by file (`transport/sys/`),
+//! and the compiler says which files it has read. So a system does what the system does that was tested
+//! with the same files; but nobody has seen it.
 //!
 //! After an intended change: `UPDATE=1 make targets`.
 

@@ -4,6 +4,7 @@
 mod discard;
 pub(crate) mod notice;
 mod request_body;
+mod request_future;
 mod request_layer;
 mod response_body;
 mod watch;
@@ -12,7 +13,8 @@ mod watched;
 pub use notice::{Notice, NoticeFuture, NoticeLayer};
 pub use request_body::RequestBody;
 #[cfg(any(feature = "poem", feature = "salvo"))]
-pub(crate) use request_layer::Begun;
-pub use request_layer::{RequestFuture, RequestLayer, Requests};
+pub(crate) use request_future::Begun;
+pub use request_future::RequestFuture;
+pub use request_layer::{RequestLayer, Requests};
 pub use response_body::ResponseBody;
 pub use watched::{Watched, WatchedFuture};

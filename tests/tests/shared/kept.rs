@@ -17,8 +17,8 @@ const REUSING_ROUNDS: usize = 3;
 /// Longer than the measurement.
 pub(crate) const LONG: Duration = Duration::from_secs(100);
 
-/// How much of a session's memory is still taken while its connection closes. `connect` opens a connection, and
-/// gives the client's end without its session.
+/// How much of a session's memory is still taken while its connection closes. `connect` opens a connection,
+/// and gives the client's end without its session.
 ///
 /// The allocator keeps what is freed, so the process never shrinks. But it gives freed memory out again, so
 /// new sessions make the process grow only by what the closes of older ones still hold.

@@ -1,15 +1,12 @@
 //! What a client learns of a handshake that fails, and what the server learns of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::{self, ClientConfig, ClientConnection};
 use tower::{Layer as _, Service as _, service_fn};
 use tower_linger::{HandshakeError, LingerIo, LingerLayer, TlsAcceptError};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::peer::{Client, End, Manner, head};
+use tower_linger_tests::peer::{Client, End, Manner, alert_to, head};
 use tower_linger_tests::server::{BareTls, BoxError, Running, accept_loop, listen};
 
 use super::library::Library;
@@ -122,28 +119,4 @@ fn summary(told: &[Option<String>]) -> String {
     alerts.sort_unstable();
     alerts.dedup();
     if alerts.is_empty() { "no alert".to_owned() } else { format!("{} {count} of {TRIES}", alerts.join("/")) }
-}
-
-/// The alert that one client reads; `None` if a reset or a FIN came before it.
-async fn alert_to(server: SocketAddr, config: ClientConfig, more: &[u8]) -> Option<String> {
-    let name = "localhost".try_into().expect("a name");
-    let mut session = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let mut flight = Vec::new();
-    session.write_tls(&mut flight).expect("in memory");
-    let mut tcp = TcpStream::connect(server).await.expect("loopback");
-    tcp.write_all(&flight).await.ok()?;
-    tcp.write_all(more).await.ok()?;
-    let mut received = Vec::new();
-    tcp.read_to_end(&mut received).await.ok()?;
-    let mut received = received.as_slice();
-    while !received.is_empty() {
-        session.read_tls(&mut received).expect("in memory");
-        match session.process_new_packets() {
-            Ok(state) if state.peer_has_closed() => return Some("CloseNotify".to_owned()),
-            Ok(_) => {}
-            Err(rustls::Error::AlertReceived(alert)) => return Some(format!("{alert:?}")),
-            Err(error) => panic!("no alert but: {error}"),
-        }
-    }
-    None
 }

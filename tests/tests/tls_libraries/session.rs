@@ -57,8 +57,8 @@ pub(crate) async fn drain<L: Library>(certs: &Certs, version: Version) -> String
 }
 
 /// `SSL_shutdown() || SSL_shutdown()`: the close ends with the client's `close_notify`, although the client
-/// keeps its socket open; data before it is discarded. Where the library cannot read its session any more, the
-/// policy is refused, and the close goes on without that wait.
+/// keeps its socket open; data before it is discarded. Where the library cannot read its session any more,
+/// the policy is refused, and the close goes on without that wait.
 pub(crate) async fn awaited<L: Library>(certs: &Certs, version: Version) -> String {
     let wait = ClosePolicy::builder().await_close_notify(Duration::from_secs(10), 1_000_000);
     let policy = wait.build().expect("makes sense");

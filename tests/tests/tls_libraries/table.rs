@@ -1,4 +1,5 @@
-//! The table. After an intended change: `UPDATE=1 cargo test --workspace --all-features --test tls_libraries`.
+//! The table. After an intended change: `UPDATE=1 cargo test --workspace --all-features --test
+//! tls_libraries`.
 
 use openssl::ssl::SslAcceptor;
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};

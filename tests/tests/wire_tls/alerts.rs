@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tower::{Layer, Service};
 use tower_linger::{ClosePolicy, HandshakeError, LingerLayer, Outcome, TlsAcceptError};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
-use tower_linger_tests::peer::{Client, End, Manner, head};
+use tower_linger_tests::peer::{Client, End, Manner, alert_to, head};
 use tower_linger_tests::server::{Engine, Http, accept_loop, listen, reporting};
 use tower_linger_tests::wire::{Capture, Side};
 
@@ -76,29 +76,6 @@ async fn most_are_not_told(alert: &str, server: ServerConfig, client: impl Fn() 
     let server = bare(server).await;
     let told = told(server.address, alert, client).await;
     assert!(told < CLIENTS / 2, "without the layer {told} of {CLIENTS} are told, too");
-}
-
-/// The alert that one client reads; `None` if a reset came before it.
-async fn alert_to(server: SocketAddr, config: ClientConfig, more: &[u8]) -> Option<String> {
-    let name = "localhost".try_into().expect("a name");
-    let mut session = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let mut flight = Vec::new();
-    session.write_tls(&mut flight).expect("in memory");
-    let mut tcp = TcpStream::connect(server).await.expect("loopback");
-    tcp.write_all(&flight).await.ok()?;
-    tcp.write_all(more).await.ok()?;
-    let mut received = Vec::new();
-    tcp.read_to_end(&mut received).await.ok()?;
-    let mut received = received.as_slice();
-    while !received.is_empty() {
-        session.read_tls(&mut received).expect("in memory");
-        match session.process_new_packets() {
-            Ok(_) => {}
-            Err(rustls::Error::AlertReceived(alert)) => return Some(format!("{alert:?}")),
-            Err(error) => panic!("no alert but: {error}"),
-        }
-    }
-    None
 }
 
 /// CONFORMANCE 18, RFC 7301 §3.2: no common ALPN.

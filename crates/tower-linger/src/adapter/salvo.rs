@@ -31,10 +31,10 @@
 //! # TLS
 //!
 //! salvo's own TLS listeners hide the stream and its session, so nothing around them could send a
-//! `close_notify` or let an alert arrive. Use [`TlsLingerListener`] instead. The task that serves a connection
-//! does its handshake, as with salvo's own, within the time of the layer and of salvo's fuse. A
-//! `rustls::ServerConfig` with a certificate resolver of your own changes certificates while the server runs.
-//! `Request::tls_info` has nothing, because only salvo's own listeners can set it.
+//! `close_notify` or let an alert arrive. Use [`TlsLingerListener`] instead. The task that serves a
+//! connection does its handshake, as with salvo's own, within the time of the layer and of salvo's fuse. A
+//! `rustls::ServerConfig` with a certificate resolver of your own changes certificates while the server
+//! runs. `Request::tls_info` has nothing, because only salvo's own listeners can set it.
 //!
 //! # salvo's fuse
 //!

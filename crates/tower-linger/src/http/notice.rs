@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::request_layer::say_close;
+use super::request_future::say_close;
 use crate::tracker::shutdown::ShutdownHandle;
 
 /// A layer around a service of **requests**: once the server was asked to end, responses of HTTP/1 carry

@@ -30,9 +30,9 @@ impl<T: Transport> Loan<T> {
         result
     }
 
-    /// Whether a handler wants no clean end, a response has failed, or the peer's alert has ended the session.
-    /// Then the close decides what the peer sees. hyper drops a connection whose response has failed, but
-    /// poem polls it again, and then hyper shuts it down.
+    /// Whether a handler wants no clean end, a response has failed, or the peer's alert has ended the
+    /// session. Then the close decides what the peer sees. hyper drops a connection whose response has
+    /// failed, but poem polls it again, and then hyper shuts it down.
     pub(super) fn must_not_notify(&self) -> bool {
         let wants_no_clean_end = match self.served.connection().wanted() {
             Override::Abort | Override::Reset => true,

@@ -12,9 +12,10 @@ use crate::classify::BySight;
 use crate::clock::checked_time;
 use crate::layer::{ClassifyLayer, LingerLayer};
 
-/// Turns a service of [`LingerIo`](crate::LingerIo)s over TLS into a service of accepted connections `T`: does
-/// the handshake by the acceptor `A` of a TLS library ([`AcceptTls`]), then serves and closes the connection as [`LingerLayer`] does. Made by
-/// [`LingerLayer::tls`] and [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
+/// Turns a service of [`LingerIo`](crate::LingerIo)s over TLS into a service of accepted connections `T`:
+/// does the handshake by the acceptor `A` of a TLS library ([`AcceptTls`]), then serves and closes the
+/// connection as [`LingerLayer`] does. Made by [`LingerLayer::tls`] and
+/// [`ClassifyLayer::tls`](crate::ClassifyLayer::tls).
 ///
 /// A handshake that fails ends with an alert, the last message to the client and the only one that says why.
 /// Without a lingering close most clients lose it to a reset. So the connection of a failed handshake is

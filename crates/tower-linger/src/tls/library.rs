@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use crate::transport::Transport;
 use crate::transport::session::SessionEnd;
 
-/// The acceptor of a TLS library: does the server's part of a handshake. Where the library drops the connection
-/// of a handshake that fails, [`lend`](crate::session::lend) has it back.
+/// The acceptor of a TLS library: does the server's part of a handshake. Where the library drops the
+/// connection of a handshake that fails, [`lend`](crate::session::lend) has it back.
 ///
 /// Implemented for `tokio_rustls::TlsAcceptor` (feature `rustls`), `openssl::ssl::SslAcceptor` (`openssl`),
 /// `tokio_native_tls::TlsAcceptor` (`native-tls`) and `s2n_tls_tokio::TlsAcceptor` (`s2n`).

@@ -1,8 +1,9 @@
 //! For a [`Transport`] with a security session, of a library that this crate does not know.
 //!
 //! A session adds an end of its own to that of the connection: TLS sends `close_notify` (RFC 8446 §6.1). A
-//! transport sends it by [`poll_notify`](Transport::poll_notify), together with the FIN if [`cork`] was called
-//! before. The drain needs the stream below: where the library cannot give that back, [`Below`] reaches it.
+//! transport sends it by [`poll_notify`](Transport::poll_notify), together with the FIN if [`cork`] was
+//! called before. The drain needs the stream below: where the library cannot give that back, [`Below`]
+//! reaches it.
 
 use std::io;
 use std::pin::Pin;
@@ -37,9 +38,9 @@ pub fn last_words(stream: &impl Transport, alert: &[u8]) -> io::Result<Notified>
     }
 }
 
-/// Sends the closure alert by the session's own `poll_shutdown`, and then the FIN, in the same segment where the
-/// system can do that. This is [`Transport::poll_notify`] for a library whose `poll_shutdown` sends the alert,
-/// with a FIN or without.
+/// Sends the closure alert by the session's own `poll_shutdown`, and then the FIN, in the same segment
+/// where the system can do that. This is [`Transport::poll_notify`] for a library whose `poll_shutdown`
+/// sends the alert, with a FIN or without.
 ///
 /// # Errors
 ///

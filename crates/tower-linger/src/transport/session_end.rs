@@ -4,8 +4,8 @@ use std::io;
 
 use linger_proto::Alert;
 
-/// What an error of a read or a write says about the end of a session. Exhaustive: a new variant is a breaking
-/// change.
+/// What an error of a read or a write says about the end of a session. Exhaustive: a new variant is a
+/// breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnd {
     /// The peer's FIN came without its closure alert.

@@ -4,8 +4,8 @@
 //! - `linux.rs`, or `portable.rs` elsewhere: what a system does with a TCP socket and knows about it.
 //! - `unix.rs` or `windows.rs`: how a stream lends its socket, and how many a process may have.
 //!
-//! `apple.rs` is what macOS has beyond `portable.rs`. The table in docs/stacks.md says what follows from these
-//! for each system.
+//! `apple.rs` is what macOS has beyond `portable.rs`. The table in docs/stacks.md says what follows from
+//! these for each system.
 
 #[cfg(target_vendor = "apple")]
 mod apple;

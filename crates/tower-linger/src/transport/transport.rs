@@ -63,9 +63,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         false
     }
 
-    /// Whether a read of the stream itself, below any session, has met the peer's FIN, where this stream notes
-    /// that. By this a library's end of data that was no closure alert is known. The default is false, which
-    /// is right where [`session_end`](Self::session_end) tells such an end.
+    /// Whether a read of the stream itself, below any session, has met the peer's FIN, where this stream
+    /// notes that. By this a library's end of data that was no closure alert is known. The default is
+    /// false, which is right where [`session_end`](Self::session_end) tells such an end.
     fn met_fin(&self) -> bool {
         false
     }
