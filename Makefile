@@ -37,7 +37,7 @@ lint: ## clippy of every target, warnings denied
 	cargo clippy --workspace --all-features --test '*' -- -D warnings
 
 # Libraries and frameworks that no other feature's code depends on. They are not paired, because each brings many crates.
-ALONE := native-tls,openssl,poem,s2n,salvo
+ALONE := axum-server,native-tls,openssl,poem,s2n,salvo,tonic
 
 features: ## Every feature of the published crates alone, none, and every two of them: needs cargo-hack and OpenSSL's headers
 	cargo hack clippy $(PUBLISHED) --feature-powerset --depth 2 --exclude-features $(ALONE) --keep-going -- -D warnings

@@ -9,7 +9,7 @@ use openssl::ssl::{self, Ssl, SslAcceptor};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
 use tower_linger::session::{self, Below, BoxedHandshake, Lent, Session, SessionEnd, lend};
-use tower_linger::{AcceptTls, Notified, SocketRef, Transport};
+use tower_linger::{AcceptTls, AwaitsCloseNotify, Notified, SocketRef, Transport};
 
 /// A connection over TLS.
 #[derive(Debug)]
@@ -84,6 +84,9 @@ impl AcceptTls for Acceptor {
         lend(io, handshake, |error: ssl::Error| error.into_io_error().unwrap_or_else(io::Error::other))
     }
 }
+
+// OpenSSL reads a session after its own close_notify.
+impl AwaitsCloseNotify for Acceptor {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tls<S> {
     fn poll_read(
