@@ -63,7 +63,7 @@ def check_names(queries):
     text = "\n".join([(METRICS / "alerts.yml").read_text(), *(query for _, query in queries)])
     named = set(re.findall(r"tower_linger_\w+", text)) - {"tower_linger"}
     wrong = {name for name in named if re.sub("_(bucket|sum|count)$", "", name) not in documented()}
-    sources = {"outcome": ["linger-proto/src/outcome.rs"], "reason": ["linger-proto/src/failure_name.rs", "tower-linger/src/tls/error.rs"]}
+    sources = {"outcome": ["linger-proto/src/outcome.rs"], "reason": ["linger-proto/src/failure_name.rs", *(f"tower-linger/src/tls/{name}.rs" for name in ("error", "library", "rustls"))]}
     for label, files in sources.items():
         known = {"none", *(name for file in files for name in re.findall(r'=> "(\w+)"', (ROOT / "crates" / file).read_text()))}
         for values in re.findall(label + r'[=!]~?"([^"]*)"', text):
