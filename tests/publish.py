@@ -7,6 +7,7 @@ usage: publish.py -p CRATE [-p CRATE]…      (`make publish` names all that are
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -49,6 +50,16 @@ def cargo(*arguments, **environment):
             wrong(" ".join(command[:2]), line.strip())
     if process.wait() != 0:
         sys.exit(f"{' '.join(command)} failed")
+
+
+def forget_unpacked(packages):
+    """Cargo unpacks the packages that it has just made once for each checkout, and then takes what it has unpacked, even if the
+    sources have changed since."""
+    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    for package in packages:
+        # The registries of a checkout have no host in their names.
+        for unpacked in home.glob(f"registry/src/-*/{package['name']}-{package['version']}"):
+            shutil.rmtree(unpacked)
 
 
 def check_manifest(package):
@@ -131,6 +142,7 @@ def main():
     cargo("package", "--no-verify", "--allow-dirty", "--quiet", *names)
     for package in packages:
         check_archive(package, target)
+    forget_unpacked(packages)
     # Builds each package against the packages of the others, in the order in which they have to be published.
     cargo("publish", "--dry-run", "--allow-dirty", *names)
     check_documentation(packages, names, target)
