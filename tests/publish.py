@@ -52,14 +52,16 @@ def cargo(*arguments, **environment):
         sys.exit(f"{' '.join(command)} failed")
 
 
-def forget_unpacked(packages):
-    """Cargo unpacks the packages that it has just made once for each checkout, and then takes what it has unpacked, even if the
-    sources have changed since."""
+def forget_earlier_run(packages, target):
+    """Cargo unpacks and compiles the packages that it has just made once for each checkout, and then takes what it has, even if
+    the sources have changed since."""
     home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     for package in packages:
         # The registries of a checkout have no host in their names.
-        for unpacked in home.glob(f"registry/src/-*/{package['name']}-{package['version']}"):
-            shutil.rmtree(unpacked)
+        unpacked = home.glob(f"registry/src/-*/{package['name']}-{package['version']}")
+        compiled = target.glob(f"debug/.fingerprint/{package['name']}-*")
+        for stale in [*unpacked, *compiled]:
+            shutil.rmtree(stale)
 
 
 def check_manifest(package):
@@ -142,7 +144,7 @@ def main():
     cargo("package", "--no-verify", "--allow-dirty", "--quiet", *names)
     for package in packages:
         check_archive(package, target)
-    forget_unpacked(packages)
+    forget_earlier_run(packages, target)
     # Builds each package against the packages of the others, in the order in which they have to be published.
     cargo("publish", "--dry-run", "--allow-dirty", *names)
     check_documentation(packages, names, target)
