@@ -67,6 +67,14 @@ impl<S: Transport> Transport for Metered<S> {
         S::session_end(error)
     }
 
+    fn ends_with_notify(&self) -> bool {
+        self.io.ends_with_notify()
+    }
+
+    fn met_fin(&self) -> bool {
+        self.io.met_fin()
+    }
+
     fn poll_discard(&mut self, cx: &mut Context<'_>, limit: NonZeroUsize) -> Poll<io::Result<usize>> {
         self.io.poll_discard(cx, limit)
     }

@@ -57,6 +57,10 @@ impl<S: Transport> Transport for Tls<S> {
         }
     }
 
+    fn met_fin(&self) -> bool {
+        self.0.get_ref().met_fin()
+    }
+
     fn into_raw(self) -> Below<Self> {
         Below::new(self)
     }
