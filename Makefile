@@ -10,7 +10,7 @@ PUBLISHED = $(shell cargo metadata --no-deps --format-version 1 | \
 # In the order of benches/Cargo.toml.
 BENCHES := $(shell sed -n 's/^    { name = "\([a-z_]*\)".*/\1/p' benches/Cargo.toml)
 
-# The versions of the tools. gungraun-runner's is the one of `gungraun` in benches/Cargo.toml.
+# The versions of the tools. gungraun-runner's is the one of `gungraun` in benches/counts/Cargo.toml.
 cargo-deny := 0.20.2
 cargo-hack := 0.6.46
 cargo-semver-checks := 0.51.0
@@ -103,7 +103,7 @@ manifests: ## The manifests of deploy/ and the templates of .github, against the
 	sh deploy/check.sh
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
-	python3 benches/counts.py
+	python3 benches/counts/counts.py
 
 demo: ## The same server bare and layered, side by side: fails if a layered row is not complete
 	cargo run --release -p linger-probe -- demo
@@ -132,8 +132,8 @@ frameworks: ## Eight web frameworks, bare and hooked, refuse uploads: compares t
 	cargo run --locked --manifest-path tests/frameworks/Cargo.toml
 
 table: ## Runs all benches; writes the table in benches/README.md and the plots in docs/. As root, with what `needs` installs; takes a quarter of an hour
-	python3 benches/counts.py
-	for bench in $(filter-out counts table,$(BENCHES)) table; do \
+	python3 benches/counts/counts.py
+	for bench in $(filter-out table,$(BENCHES)) table; do \
 		cargo bench -q -p tower-linger-benches --bench $$bench || exit 1; done
 
 needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root)

@@ -25,11 +25,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ClientConnection;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service};
 use tower_linger::{LingerIo, LingerLayer, Transport};
-use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: counts\r\nAccept: */*\r\n\r\n";
 
@@ -94,14 +95,35 @@ fn plain(requests: usize) -> Connection<TcpStream> {
     Connection { runtime, io, client: Client::new(client, requests) }
 }
 
+/// TLS 1.3 for both sides, with a certificate that the client trusts.
+fn configurations() -> (ServerConfig, ClientConfig) {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("randomness");
+    let certificate: CertificateDer<'static> = signed.cert.der().clone();
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&version::TLS13])
+        .expect("ring has it")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("they belong together");
+    let mut trusted = RootCertStore::empty();
+    trusted.add(certificate).expect("a certificate");
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&version::TLS13])
+        .expect("ring has it")
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    (server, client)
+}
+
 /// A connection whose handshake is over; its client has the TLS records of its requests.
 fn tls(requests: usize) -> Connection<TlsStream<TcpStream>> {
     let (runtime, server, mut tcp) = connect();
-    let certs = Certs::make();
-    let acceptor = TlsAcceptor::from(Arc::new(certs.server(&[Version::Tls13], ClientAuth::None)));
+    let (server_config, client_config) = configurations();
+    let acceptor = TlsAcceptor::from(Arc::new(server_config));
     let name = "localhost".try_into().expect("a name");
-    let mut client =
-        ClientConnection::new(Arc::new(certs.client(&[Version::Tls13])), name).expect("a client");
+    let mut client = ClientConnection::new(Arc::new(client_config), name).expect("a client");
     let handshake = std::thread::spawn(move || {
         while client.is_handshaking() || client.wants_write() {
             client.complete_io(&mut tcp).expect("it is trusted");

@@ -11,13 +11,13 @@ import json, os, pathlib, platform, re, subprocess, sys
 
 BOUND, RUNS, BASELINE = 1.02, 5, pathlib.Path(__file__).with_name("counts.json")
 REQUESTS = {"0": 1, "1": 1001}
-RESULTS = BASELINE.parent / "results" / "counts.json"
+RESULTS = BASELINE.parent.parent / "results" / "counts.json"
 KINDS, PARTS = ("plain", "tls"), ("request", "connection")
 
 
 def measure():
     run = subprocess.run(
-        ["cargo", "bench", "-p", "tower-linger-benches", "--bench", "counts"], stdout=subprocess.PIPE, text=True
+        ["cargo", "bench", "-p", "tower-linger-counts", "--bench", "counts"], stdout=subprocess.PIPE, text=True
     )
     pattern = re.compile(r"connection::(\w+) requests_(\d).*?Instructions:\s+(\d+)", re.S)
     raw = {(name, REQUESTS[case]): int(count) for name, case, count in pattern.findall(run.stdout)}

@@ -1,0 +1,1 @@
+//! The bench is `counts.rs`; `make counts` runs it.
