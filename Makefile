@@ -22,7 +22,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 export RUSTDOCFLAGS := -D warnings
 
 RECIPES := fmt lint features msrv doc test external portable examples prometheus counts wire foreign rolling page nginx compare publish manifests
-.PHONY: $(RECIPES) ci recipes demo semver deny licences zoo windows targets frameworks table needs packages tools
+.PHONY: $(RECIPES) ci recipes captures demo semver deny licences zoo windows targets frameworks table needs packages tools
 
 ci: $(RECIPES)
 
@@ -84,8 +84,11 @@ foreign: ## Clients and proxies of others: needs curl, gnutls-cli, nginx, openss
 rolling: ## Servers restarted one by one under load, behind balancers, lose nothing: needs HAProxy and nginx
 	$(SUITES) --test rolling -- --nocapture
 
-wire: ## Each outcome, caused on a real network: needs nft and ss
+wire: ## Each outcome, caused on a real network and read back from its packets: needs nft, openssl, ss and tshark
 	$(SUITES) --test wire_outcomes
+
+captures: ## Public captures, which the folder CAPTURES has, are read as the table in tests/tests/captures says: needs tshark
+	$(SUITES) --test captures --test mangled
 
 page: ## The probe's page in a real browser: needs Chromium and its driver
 	$(SUITES) --test browser
@@ -140,7 +143,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 libssl-dev lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx pkg-config procps prometheus python3 python3-requests python3-venv strace valgrind
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 chromium chromium-driver curl gnutls-bin golang-go haproxy libjemalloc2 libssl-dev lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx pkg-config procps prometheus python3 python3-requests python3-venv strace tshark valgrind
 
 # cargo-deny and cargo-semver-checks compile for several minutes each, so they are not in here: `cargo install` them by hand.
 tools: install-cargo-hack install-gungraun-runner

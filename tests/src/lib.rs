@@ -13,6 +13,10 @@ mod resets;
 pub mod scripted;
 pub mod server;
 pub mod systems;
+#[cfg(target_os = "linux")]
+pub mod trace;
+#[cfg(target_os = "linux")]
+pub mod tshark;
 pub mod until;
 #[cfg(target_os = "linux")]
 pub mod wire;

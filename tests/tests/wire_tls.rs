@@ -17,6 +17,7 @@ mod wire_tls {
     pub(super) mod idle;
     pub(super) mod memory;
     pub(super) mod notify;
+    pub(super) mod secrets;
 }
 
 #[cfg(target_os = "linux")]
@@ -39,6 +40,8 @@ tower_linger_tests::wire_tests! {
     async fn wire_tls::half_rtt::a_response_before_the_clients_finished_arrives_whole;
     async fn wire_tls::idle::an_idle_timeout_ends_in_close_notify;
     async fn wire_tls::idle::a_shutdown_ends_idle_connections_in_close_notify;
+    async fn wire_tls::secrets::a_key_log_names_the_alerts_of_every_cipher;
+    async fn wire_tls::secrets::a_key_log_names_a_fatal_alert;
     fn wire_tls::memory::a_connection_in_the_drain_has_freed_its_tls12_session;
     fn wire_tls::memory::a_connection_in_the_drain_has_freed_its_tls13_session;
     fn wire_tls::memory::a_connection_that_waits_for_close_notify_keeps_its_tls12_session;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::segment::{Segment, is_before};
+use crate::segment::Segment;
+use crate::sequence::Sequence;
 use crate::tls::{Scanner, Session, add};
 use crate::transcript::{Event, Part, Side};
 
@@ -33,12 +34,8 @@ struct Flow {
 
 #[derive(Debug, Default)]
 struct Direction {
-    /// The sequence number after everything seen so far.
-    next: Option<u32>,
-    fin: bool,
+    sequence: Sequence,
     scanner: Scanner,
-    /// Segments behind a hole: a firewall rule or a lossy link dropped what comes before them.
-    held: Vec<Segment<'static>>,
 }
 
 impl Recorder {
@@ -56,18 +53,16 @@ impl Recorder {
         let side = segment.side;
         // Acknowledged bytes were on the wire: if they are not here, the capture lost them.
         if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
-            let unseen = |next| is_before(next, ack);
-            if self.direction(id, side.other()).next.is_some_and(unseen) {
+            if self.direction(id, side.other()).sequence.is_unseen(ack) {
                 self.skip_to(id, side.other(), ack);
                 self.release(id, side.other());
             }
         }
 
-        let direction = self.direction(id, side);
-        let ahead = direction.next.is_some_and(|next| is_before(next, segment.seq));
-        if ahead && !segment.syn && !segment.rst && (segment.len() > 0 || segment.fin) {
-            direction.held.push(segment.into_owned());
-            if direction.held.len() > HELD_LIMIT {
+        let sequence = &mut self.direction(id, side).sequence;
+        if sequence.is_ahead(&segment) {
+            sequence.hold(segment.into_owned());
+            if sequence.held().len() > HELD_LIMIT {
                 self.give_up_hole(id, side);
             }
             return;
@@ -80,7 +75,7 @@ impl Recorder {
     pub(crate) fn finish(&mut self) {
         for id in 0..self.flows.len() {
             for side in [Side::Client, Side::Server] {
-                while !self.direction(id, side).held.is_empty() {
+                while !self.direction(id, side).sequence.held().is_empty() {
                     self.give_up_hole(id, side);
                 }
             }
@@ -149,28 +144,27 @@ impl Recorder {
 
     /// Records the held segments that follow directly on what has been seen.
     fn release(&mut self, id: usize, side: Side) {
-        loop {
-            let Direction { next: Some(next), held, .. } = self.direction(id, side) else { return };
-            let Some(ready) = held.iter().position(|segment| !is_before(*next, segment.seq)) else { return };
-            let segment = held.remove(ready);
+        while let Some(segment) = self.direction(id, side).sequence.ready() {
             self.deliver(id, &segment);
         }
     }
 
     /// Treats the bytes before the first held segment as lost.
     fn give_up_hole(&mut self, id: usize, side: Side) {
-        let direction = self.direction(id, side);
-        let Some(next) = direction.next else { return };
-        if let Some(first) = direction.held.iter().map(|segment| segment.seq.wrapping_sub(next)).min() {
-            self.skip_to(id, side, next.wrapping_add(first));
+        if let Some(after) = self.direction(id, side).sequence.after_hole() {
+            self.skip_to(id, side, after);
             self.release(id, side);
         }
     }
 
     fn skip_to(&mut self, id: usize, side: Side, seq: u32) {
-        let direction = self.direction(id, side);
-        let Some(next) = direction.next.replace(seq) else { return };
-        direction.scanner.lose();
+        let Flow { session, client, server, .. } = &mut self.flows[id];
+        let direction = match side {
+            Side::Client => client,
+            Side::Server => server,
+        };
+        let Some(next) = direction.sequence.skip_to(seq) else { return };
+        direction.scanner.lose(side, session);
         let parts = vec![Part::Gap(seq.wrapping_sub(next) as usize)];
         // Nobody knows when these bytes left: take the time of the event before them.
         let at = self.events.last().map_or(Duration::ZERO, |event| event.at);
@@ -180,32 +174,15 @@ impl Recorder {
 
 impl Direction {
     fn accept(&mut self, session: &mut Session, segment: &Segment<'_>) -> Vec<Part> {
+        let progress = self.sequence.accept(segment);
         let mut parts = Vec::new();
-        if segment.syn {
-            let again = self.next.is_some();
-            self.next = self.next.or(Some(segment.seq.wrapping_add(1)));
-            parts.push(match (again, segment.side) {
-                (true, _) => Part::Again,
-                (false, Side::Client) => Part::Syn,
-                (false, Side::Server) => Part::SynAck,
-            });
-            return parts;
+        if progress.syn {
+            parts.push(if segment.side == Side::Client { Part::Syn } else { Part::SynAck });
         }
-
-        let next = self.next.get_or_insert(segment.seq);
-        let seen = next.wrapping_sub(segment.seq) as usize;
-        let mut advanced = false;
-        // A reset may carry any sequence number; it is not part of the stream.
-        if !segment.rst && segment.len() > seen {
-            let bytes = segment.payload.get(seen..).unwrap_or_default();
-            let missing = segment.len() - seen - bytes.len();
-            *next = segment.end();
-            advanced = true;
-            parts = self.scanner.feed(segment.side, session, bytes, missing);
+        if progress.len() > 0 {
+            self.scanner.feed(segment.side, session, progress.bytes, progress.missing, &mut parts);
         }
-        if segment.fin && !self.fin && *next == segment.end() {
-            self.fin = true;
-            *next = next.wrapping_add(1);
+        if progress.fin {
             let unfinished = self.scanner.end();
             if unfinished > 0 {
                 add(&mut parts, Part::Data(unfinished));
@@ -215,8 +192,8 @@ impl Direction {
         if segment.rst {
             parts.push(Part::Rst);
         }
-        if parts.is_empty() && !advanced {
-            parts.push(if segment.len() > 0 || segment.fin { Part::Again } else { Part::Ack });
+        if parts.is_empty() && progress.len() == 0 {
+            parts.push(if progress.again { Part::Again } else { Part::Ack });
         }
         parts
     }

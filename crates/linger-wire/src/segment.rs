@@ -11,6 +11,7 @@ use crate::transcript::Side;
 pub(crate) struct Segment<'a> {
     /// When it was captured, since 1970.
     pub(crate) at: Duration,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only the test capture reads it"))]
     pub(crate) client: SocketAddr,
     pub(crate) side: Side,
     pub(crate) seq: u32,
@@ -28,10 +29,15 @@ impl Segment<'_> {
         self.payload.len() + self.missing
     }
 
+    /// The sequence number of the first byte of the payload: a SYN takes one itself.
+    pub(crate) fn data_seq(&self) -> u32 {
+        self.seq.wrapping_add(u32::from(self.syn))
+    }
+
     /// The sequence number after the payload.
     pub(crate) fn end(&self) -> u32 {
         // A segment is at most 64 KiB: IP's length field holds no more.
-        self.seq.wrapping_add(u32::try_from(self.len()).unwrap_or(u32::MAX))
+        self.data_seq().wrapping_add(u32::try_from(self.len()).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn into_owned(self) -> Segment<'static> {

@@ -113,6 +113,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    #[cfg(target_os = "linux")]
     pub(crate) fn new(events: Vec<Event>, problems: Vec<String>) -> Self {
         Self { events, problems, acks: false, exact: false }
     }

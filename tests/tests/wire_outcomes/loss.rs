@@ -8,6 +8,7 @@ use tower_linger::LingerLayer;
 use tower_linger::axum::LingerListener;
 use tower_linger_tests::peer::{Client, End, Manner, Seen, head};
 use tower_linger_tests::server::serve;
+use tower_linger_tests::trace::Trace;
 
 use super::scene::{SERVER, on_the_way_to_the_client};
 
@@ -18,20 +19,28 @@ const MESSAGE: &str = "too large\n";
 
 /// CONFORMANCE 7, RFC 9112 §9.6: lost packets are sent again as long as the socket exists.
 pub(super) async fn an_early_answer_survives_the_loss_of_packets() {
+    let trace = Trace::start_cut();
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let server = serve(LingerListener::new(listener, LingerLayer::default()), app());
     let expected = Seen { status: Some(413), body: MESSAGE.len(), complete: true, end: End::Fin };
     let seen = uploads().await;
     assert_eq!(seen, vec![expected; CLIENTS]);
     drop(server);
+    trace.assert("an_early_answer_survives_the_loss_of_packets", &["normal by server*"; CLIENTS]);
 }
 
 /// The same without the layer, which shows that the layer makes the difference.
 pub(super) async fn without_the_layer_an_early_answer_is_lost_with_the_packets() {
+    let trace = Trace::start_cut();
     let server = serve(TcpListener::bind(SERVER).await.expect("the port is free"), app());
     let seen = uploads().await;
     assert!(seen.iter().all(|seen| seen.status.is_none()), "{seen:?}");
     drop(server);
+    // hyper half-closes, and then closes with the upload unread.
+    trace.assert(
+        "without_the_layer_an_early_answer_is_lost_with_the_packets",
+        &["reset by server (AfterFin, * unread, while sending); server closed first; ResetWhileReceiving by server: *"; CLIENTS],
+    );
 }
 
 fn app() -> Router {

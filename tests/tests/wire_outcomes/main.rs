@@ -1,9 +1,11 @@
 //! Each way in which a connection can end, caused by a real network, and the outcome that is reported for it.
 //!
-//! Run it by `make wire`: it needs `nft` and `ss`.
+//! Run it by `make wire`: it needs `nft`, `openssl`, `ss` and `tshark`.
 
 #[cfg(target_os = "linux")]
 mod early;
+#[cfg(target_os = "linux")]
+mod endings;
 #[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
@@ -15,6 +17,8 @@ mod network;
 mod ports;
 #[cfg(target_os = "linux")]
 mod scene;
+#[cfg(target_os = "linux")]
+mod secrets;
 #[cfg(target_os = "linux")]
 mod soak;
 
@@ -33,6 +37,18 @@ tower_linger_tests::wire_tests! {
     async fn network::an_aborted_response_ends_in_a_reset_and_not_in_a_fin;
     async fn network::a_close_that_ends_at_a_limit_is_a_reset_where_the_policy_says_so;
     async fn network::a_descriptor_in_a_child_holds_the_fin_back_only_where_the_policy_says_so;
+    async fn endings::closes::each_close_is_normal_or_half_closed;
+    async fn endings::each_reset_has_its_cause;
+    async fn endings::each_reset_of_a_middlebox_has_its_signs;
+    async fn endings::each_icmp_error_is_named;
+    async fn endings::each_refusal_is_named;
+    async fn endings::silence::each_silence_is_told_by_what_was_asked;
+    async fn endings::time_wait::a_new_connection_takes_the_port_over;
+    async fn endings::time_wait::a_challenged_client_tries_again;
+    async fn endings::time_wait::a_challenged_client_never_connects_where_time_wait_is_kept;
+    async fn endings::time_wait::an_old_segment_ends_time_wait;
+    async fn endings::tls::each_end_of_a_session_is_told;
+    async fn secrets::alerts_of_openssl_are_named_as_tshark_names_them;
     async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
     async fn early::a_client_that_still_sends_is_not_released;
     async fn early::a_client_that_has_not_acknowledged_is_not_released;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower_linger::{ClosePolicy, LingerLayer, Outcome, Release, close};
+use tower_linger_tests::trace::Trace;
 
 use super::scene::{SERVER, connect, ss};
 
 /// CONFORMANCE 36 (RFC 9293 §3.6.1: the active closer waits).
 pub(super) async fn time_wait_is_the_servers_unless_the_peer_closes_first() {
+    let trace = Trace::start();
     let first = ClosePolicy::default();
     let second =
         ClosePolicy::builder().peer_closes_first(Duration::from_secs(20)).build().expect("makes sense");
@@ -31,11 +33,16 @@ pub(super) async fn time_wait_is_the_servers_unless_the_peer_closes_first() {
         // Frees the port and resets the count for the next policy.
         ss(&["-K", "state", "time-wait"]);
     }
+    trace.assert(
+        "time_wait_is_the_servers_unless_the_peer_closes_first",
+        &["normal by server", "normal by client"],
+    );
 }
 
 /// CONFORMANCE 37: after every kind of close the same addresses and ports work again at once, with
 /// `TIME_WAIT` respected.
 pub(super) async fn a_client_reconnects_from_the_same_port_after_every_kind_of_close() {
+    let trace = Trace::start();
     let listener = TcpListener::bind(SERVER).await.expect("the port is free");
     let client_address = SocketAddr::new(SERVER.ip(), 40_000);
     let second = Duration::from_secs(1);
@@ -68,6 +75,19 @@ pub(super) async fn a_client_reconnects_from_the_same_port_after_every_kind_of_c
     drop(client);
     let (client, server) = reconnect(&listener, client_address).await;
     exchange(client, server).await;
+    trace.assert(
+        "a_client_reconnects_from_the_same_port_after_every_kind_of_close",
+        &[
+            "normal by *",
+            "normal by server",
+            "normal by server; FinWait2 of server",
+            "normal by server",
+            "reset by server (AfterFin, 0 unread); server closed first",
+            "normal by server",
+            "reset by server (Abort, 0 unread)",
+            "normal by server",
+        ],
+    );
 }
 
 async fn reconnect(listener: &TcpListener, from: SocketAddr) -> (TcpStream, TcpStream) {

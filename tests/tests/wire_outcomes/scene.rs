@@ -38,7 +38,7 @@ pub(crate) fn heal() {
     nft("flush ruleset\n");
 }
 
-fn nft(rules: &str) {
+pub(super) fn nft(rules: &str) {
     let mut nft = Command::new("nft")
         .args(["-f", "-"])
         .stdin(Stdio::piped())

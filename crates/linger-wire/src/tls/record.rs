@@ -1,8 +1,10 @@
-//! The parts of TLS records and of a `ServerHello` that are not encrypted.
+//! The parts of TLS records that are not encrypted.
+
+use super::hello::{CLIENT_HELLO, SERVER_HELLO};
 
 /// The type and length of a record; `None` if these bytes cannot be its header.
-pub(crate) fn parse_header([kind, major, minor, high, low]: [u8; HEADER]) -> Option<(u8, usize)> {
-    let length = usize::from(u16::from_be_bytes([high, low]));
+pub(crate) fn parse_header([kind, major, minor, high, low]: [u8; HEADER]) -> Option<(u8, u16)> {
+    let length = u16::from_be_bytes([high, low]);
     let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) && major == 3 && minor <= 4;
     (known && length <= RECORD_LIMIT).then_some((kind, length))
 }
@@ -11,7 +13,7 @@ pub(crate) fn parse_header([kind, major, minor, high, low]: [u8; HEADER]) -> Opt
 pub(crate) fn is_whole_records(mut bytes: &[u8]) -> bool {
     while let Some((header, rest)) = bytes.split_first_chunk() {
         let Some((_, length)) = parse_header(*header) else { return false };
-        let Some(rest) = rest.get(length..) else { return false };
+        let Some(rest) = rest.get(length.into()..) else { return false };
         bytes = rest;
         if bytes.is_empty() {
             return true;
@@ -20,40 +22,82 @@ pub(crate) fn is_whole_records(mut bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether a handshake record begins with a `ServerHello` (or `HelloRetryRequest`) that selects TLS 1.3 in
-/// its `supported_versions` extension (RFC 8446 §4.2.1).
-pub(crate) fn chooses_tls13(record: &[u8]) -> bool {
-    /// Splits off a vector that begins with its length in `N` bytes.
-    fn vector<const N: usize>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-        let (length, rest) = bytes.split_first_chunk::<N>()?;
-        rest.split_at_checked(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
-    }
-    fn version(record: &[u8]) -> Option<[u8; 2]> {
-        let (&[SERVER_HELLO], rest) = record.split_first_chunk()? else { return None };
-        let (hello, _) = vector::<3>(rest)?;
-        // The session id follows the legacy version and the random.
-        let (_session_id, rest) = vector::<1>(hello.get(2 + 32..)?)?;
-        // The extensions follow the cipher suite and the compression method.
-        let (mut extensions, _) = vector::<2>(rest.get(2 + 1..)?)?;
-        while let Some((kind, rest)) = extensions.split_first_chunk() {
-            let (value, rest) = vector::<2>(rest)?;
-            if *kind == SUPPORTED_VERSIONS {
-                return value.try_into().ok();
-            }
-            extensions = rest;
+/// Whether a segment begins with a record that begins with a `ClientHello` or `ServerHello`.
+pub(crate) fn begins_with_hello(bytes: &[u8]) -> bool {
+    let Some((header, rest)) = bytes.split_first_chunk() else { return false };
+    // Of the message's length, only the first of three bytes is certain: a hello has less than 64 KiB.
+    let &[CLIENT_HELLO | SERVER_HELLO, 0, _, _, 3, ..] = rest else { return false };
+    parse_header(*header).is_some_and(|(kind, _)| kind == HANDSHAKE)
+}
+
+/// The length of the header of the PROXY protocol with which a stream may begin, if all of it is here: a line
+/// of at most 107 bytes in version 1, and 16 bytes with a length at their end in version 2.
+pub(crate) fn proxy_header(bytes: &[u8]) -> usize {
+    let length = if bytes.starts_with(b"PROXY ") {
+        let end = bytes.iter().take(107).position(|byte| *byte == b'\n');
+        end.map(|end| end + 1)
+    } else if let Some([_, _, high, low]) =
+        bytes.strip_prefix(b"\r\n\r\n\0\r\nQUIT\n").and_then(|rest| rest.first_chunk())
+    {
+        Some(16 + usize::from(u16::from_be_bytes([*high, *low])))
+    } else {
+        None
+    };
+    length.filter(|length| *length <= bytes.len()).unwrap_or(0)
+}
+
+/// Looks for a record boundary in a stream whose boundaries are not known.
+///
+/// A segment that consists of whole records has one at its start. Otherwise two headers must be found, the
+/// second where the first one's record ends: of other data, one place in three million looks like a header.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// Where the next header stands if the last one was real: so many bytes after those that were seen.
+    expected: Option<u32>,
+    /// The type in the last header, if that was real.
+    kind: u8,
+}
+
+/// A record boundary that is certain.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Boundary {
+    /// How many bytes of the segment stand before it.
+    pub(crate) before: usize,
+    /// The type of the record that ends there, if its header was in an earlier segment.
+    pub(crate) follows: Option<u8>,
+}
+
+impl Search {
+    /// The first boundary in this segment that is certain, if there is one.
+    pub(crate) fn boundary(&mut self, bytes: &[u8], missing: usize) -> Option<Boundary> {
+        if missing == 0 && is_whole_records(bytes) {
+            return Some(Boundary { before: 0, follows: None });
         }
+        let expected = self.expected.take();
+        let mut at = usize::try_from(expected.unwrap_or(0)).ok()?;
+        let follows = expected.map(|_| self.kind);
+        let mut first = expected.map(|_| at);
+        while let Some(header) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let (kind, length) = parse_header(*header)?;
+            if let Some(before) = first {
+                return Some(Boundary { before, follows });
+            }
+            self.kind = kind;
+            first = Some(at);
+            at += HEADER + usize::from(length);
+        }
+        // The rest of a header that stands at the end of this segment is not worth the trouble.
+        let after = at.checked_sub(bytes.len())?.checked_sub(missing)?;
+        self.expected = first.and_then(|_| u32::try_from(after).ok());
         None
     }
-    version(record) == Some([3, 4])
 }
 
 pub(crate) const HEADER: usize = 5;
 /// The longest record: the largest plaintext with the largest expansion that any version allows.
-const RECORD_LIMIT: usize = (1 << 14) + 2048;
+const RECORD_LIMIT: u16 = (1 << 14) + 2048;
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const ALERT: u8 = 21;
 pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const APPLICATION_DATA: u8 = 23;
-const SERVER_HELLO: u8 = 2;
-const SUPPORTED_VERSIONS: [u8; 2] = [0, 43];
