@@ -16,10 +16,13 @@ mod descriptors;
 pub(crate) mod load;
 mod options;
 mod output;
+pub(crate) mod read;
 #[cfg(unix)]
 pub(crate) mod restart;
 pub(crate) mod serve;
 pub(crate) mod shell;
+#[cfg(target_os = "linux")]
+pub(crate) mod watch;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -39,6 +42,18 @@ pub(crate) enum Command {
     /// Exit status: 0 if no request was lost, 1 if one was, 2 if the test could not be run or was stopped.
     #[cfg(unix)]
     Restart(Box<restart::RestartArgs>),
+    /// Reads capture files, and says of each connection how it ended, by whom, and what it cost.
+    ///
+    /// Exit status: 0 if no connection lost a response (see --fail-on), 1 if one did, 2 if a file is damaged or
+    /// could not be read to its end (one that is cut off in its last packet has been read). The results so far
+    /// are written in any case, even after Ctrl-C.
+    Read(Box<read::ReadArgs>),
+    /// Watches how the connections of this host end, live: it only listens, and sends no request. Needs root
+    /// or `CAP_NET_RAW`.
+    ///
+    /// Exit status: 0 if no connection lost something, 1 if one did, 2 if packets could not be captured.
+    #[cfg(target_os = "linux")]
+    Watch(Box<watch::WatchArgs>),
     /// Shows the same axum app without and with tower-linger: uploads, downloads and a rejected client
     /// certificate, plain and over TLS.
     ///

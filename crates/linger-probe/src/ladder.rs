@@ -62,7 +62,15 @@ enum ShownBy {
 
 fn shown_by(what: &What) -> ShownBy {
     match what {
-        What::Connect | What::Handshake | What::Data(_) | What::Fin | What::Reset => ShownBy::Packet,
+        // The last three are in ladders of traces alone.
+        What::Connect
+        | What::Handshake
+        | What::Data(_)
+        | What::Fin
+        | What::Reset
+        | What::Again
+        | What::Missing(_)
+        | What::Icmp(_) => ShownBy::Packet,
         What::CloseNotify | What::Alert(_) => ShownBy::PacketAndSocket,
         What::WriteFailed(_) | What::Release => ShownBy::Socket,
     }

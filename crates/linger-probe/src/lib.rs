@@ -5,7 +5,7 @@
 //! list of all scenarios. [`find`] resolves the URL of a [`target`], [`discover`] looks at what its server
 //! can do, and [`check`] runs the scenarios against it. [`load`] loads a server with many clients at once,
 //! and [`restart`] ends it under a light load. The [`model`] is what they found; every report format is made
-//! from it.
+//! from it. [`read`] judges how the connections in a packet capture ended.
 //!
 //! # Features
 //! `cli` (default) adds the command `linger-probe`, and the module `report` with the formats that it prints.
@@ -29,6 +29,8 @@ mod ladder;
 pub mod load;
 pub mod model;
 pub mod proxy_protocol;
+mod quantity;
+pub mod read;
 mod received;
 pub mod remedy;
 #[cfg(feature = "cli")]

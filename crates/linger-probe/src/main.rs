@@ -4,6 +4,8 @@ mod command;
 #[cfg(unix)]
 mod compare;
 mod servers;
+#[cfg(target_os = "linux")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,9 @@ async fn main() -> ExitCode {
         Command::Compare(args) => command::compare::main(&args).await,
         #[cfg(unix)]
         Command::Restart(args) => command::restart::main(&args).await,
+        Command::Read(args) => command::read::main(&args).await,
+        #[cfg(target_os = "linux")]
+        Command::Watch(args) => command::watch::main(&args).await,
         Command::Demo(args) => command::demo::main(&args).await,
         Command::Serve(args) => command::serve::main(&args).await,
         Command::Scenarios => command::scenarios(),

@@ -223,6 +223,9 @@ fn milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Re
     }
 }
 
-fn some_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn some_milliseconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }

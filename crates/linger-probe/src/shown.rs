@@ -53,7 +53,7 @@ pub fn escaped_lines(text: &str) -> String {
 /// The same for JSON, by JSON's own escapes, so that a parser reads the original characters. In JSON, hidden
 /// characters occur only in strings.
 #[must_use]
-pub(crate) fn escaped_json(json: &str) -> String {
+pub fn escaped_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || !is_hidden(c) {

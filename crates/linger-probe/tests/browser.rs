@@ -1,8 +1,9 @@
-//! The HTML page in a real browser, narrow and wide, light and dark.
+//! The HTML pages in a real browser, narrow and wide, light and dark.
 //!
 //! Needs Chromium and its driver: `cargo test -p linger-probe --test browser`.
 //! `LINGER_PROBE_SCREENSHOTS` names a folder for pictures of what was seen.
 
+mod made;
 mod sample;
 
 use std::error::Error;
@@ -10,9 +11,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
+use linger_probe::read::Kind;
 use linger_probe::report::html;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +23,7 @@ use url::Url;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const WIDTHS: [u32; 3] = [400, WHOLE_TABLES, 1600];
+const WIDTHS: [u32; 4] = [360, 400, WHOLE_TABLES, 1600];
 /// From this width on, the table of tries fits without scrolling.
 const WHOLE_TABLES: u32 = 1200;
 const SCHEMES: [&str; 2] = ["light", "dark"];
@@ -150,33 +153,90 @@ async fn screenshot(browser: &Client, page: &Url, width: u32, path: PathBuf) -> 
     Ok(std::fs::write(path, browser.screenshot().await?)?)
 }
 
-async fn look(browser: &Client, page: &Url) -> Outcome<Vec<String>> {
+async fn look(browser: &Client, page: &Url, name: &str) -> Outcome<Vec<String>> {
     let screenshots = std::env::var_os("LINGER_PROBE_SCREENSHOTS").map(PathBuf::from);
     let mut all = Vec::new();
     for width in WIDTHS {
         for scheme in SCHEMES {
             let found = problems(browser, page, width, scheme).await?;
-            all.extend(found.into_iter().map(|problem| format!("{width} px, {scheme}: {problem}")));
+            all.extend(found.into_iter().map(|problem| format!("{name}, {width} px, {scheme}: {problem}")));
             if let Some(folder) = &screenshots {
                 std::fs::create_dir_all(folder)?;
-                screenshot(browser, page, width, folder.join(format!("{width}-{scheme}.png"))).await?;
+                screenshot(browser, page, width, folder.join(format!("{name}-{width}-{scheme}.png"))).await?;
             }
         }
     }
     Ok(all)
 }
 
+/// Chooses each kind on the page of a trace by the keyboard, and looks at what is shown then.
+async fn wrong_choices(browser: &Client, page: &Url) -> Outcome<Vec<String>> {
+    browser.goto(page.as_str()).await?;
+    // What is shown has a size. A connection is in the list of the worst, or an example.
+    let shown = |kind: &str| {
+        format!(
+            "[...document.querySelectorAll('.connection{kind}')].filter(it => it.getClientRects().length > 0).length"
+        )
+    };
+    let mut wrong = Vec::new();
+    let all = number(browser, &shown("")).await?;
+    browser.find(Locator::Css("#only-all")).await?.send_keys(" ").await?;
+    for kind in Kind::ALL {
+        let key = kind.key();
+        // The arrow moves to the next button of the group, and chooses it.
+        browser.active_element().await?.send_keys(&char::from(Key::Down).to_string()).await?;
+        if number(browser, &format!("Number(document.querySelector('#only-{key}').checked)")).await? != 1 {
+            wrong.push(format!("{key} is not chosen"));
+        }
+        let (of_kind, now) = (shown(&format!("[data-kinds={key}]")), number(browser, &shown("")).await?);
+        if now == 0 || now == all || now != number(browser, &of_kind).await? {
+            wrong.push(format!("{key}: {now} of {all} connections are shown"));
+        }
+        let note = format!("document.querySelector('[data-only={key}]').getClientRects().length");
+        if number(browser, &note).await? != 1 {
+            wrong.push(format!("{key}: nothing says that others are hidden"));
+        }
+        let dim =
+            "[...document.querySelectorAll('.timeline rect')].filter(it => getComputedStyle(it).opacity < 1)";
+        let bright = format!(
+            "[...document.querySelectorAll('.timeline rect[data-series={key}]')].filter(it => \
+                              getComputedStyle(it).opacity == 1)"
+        );
+        if number(browser, &format!("{dim}.length")).await? == 0
+            || number(browser, &format!("{bright}.length")).await? == 0
+        {
+            wrong.push(format!("{key}: the timeline does not show it"));
+        }
+    }
+    browser.find(Locator::Css(".only label[for=only-all]")).await?;
+    browser.execute("document.querySelector('.only label').click()", vec![]).await?;
+    if number(browser, &shown("")).await? != all {
+        wrong.push("not all are shown again".to_owned());
+    }
+    Ok(wrong)
+}
+
 #[test]
-fn the_page_fits_every_window_and_the_console_stays_silent() {
+fn the_pages_fit_every_window_and_the_console_stays_silent() {
     let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("report.html");
-    std::fs::write(&file, html::page(&sample::report())).expect("room for the page");
-    let page = Url::from_file_path(&file).expect("an absolute path");
+    let page = |name: &str, page: String| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, page).expect("room for the page");
+        Url::from_file_path(&file).expect("an absolute path")
+    };
+    let report = page("report.html", html::page(&sample::report()));
+    let reading = page("reading.html", html::reading_page(&made::reading()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let driver = Driver::start();
     let found = runtime.block_on(async {
         let browser = driver.browser(&folder.path().join("profile")).await?;
-        let found = look(&browser, &page).await;
+        let found = async {
+            let mut found = look(&browser, &report, "report").await?;
+            found.extend(look(&browser, &reading, "reading").await?);
+            found.extend(wrong_choices(&browser, &reading).await?);
+            Ok::<_, Box<dyn Error>>(found)
+        };
+        let found = found.await;
         // The browser is closed before any assertion, because a driver that ends leaves its browser behind.
         browser.close().await?;
         found

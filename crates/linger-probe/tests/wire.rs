@@ -48,6 +48,44 @@ mod wire {
         }
     }
 
+    /// `demo --wire` writes a file for each server, and `read` of it says what the demo says: without the layer,
+    /// the server resets connections while their clients send; with it, it resets none.
+    pub(super) async fn the_demos_packets_say_what_the_demo_says() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().to_str().expect("UTF-8");
+        let (status, _) = probe(&["demo", "--runs", "2", "--upload-size", "32MiB", "--wire", path]).await;
+        assert_eq!(status, Some(0));
+        for (name, layered) in
+            [("bare", false), ("layered", true), ("bare-tls", false), ("layered-tls", true)]
+        {
+            let file = folder.path().join(format!("{name}.pcapng"));
+            let file = file.to_str().expect("UTF-8");
+            let (status, output) = probe(&["read", "--format", "json", file]).await;
+            assert_eq!(status, Some(i32::from(!layered)), "{name}: {output}");
+            let read: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+            let [server] = &read["servers"].as_array().expect("a list")[..] else { panic!("{output}") };
+            let kinds = &server["kinds"];
+            let count = |kind: &str| kinds[kind].as_u64().unwrap_or_else(|| panic!("no {kind} in {kinds}"));
+            if layered {
+                let resets = ["server_reset_while_receiving", "server_reset", "middlebox", "timeout", "icmp"];
+                assert_eq!(resets.map(count), [0; 5], "{name}: {kinds}");
+                assert_eq!(server["lossy"], 0, "{name}: {server}");
+                // A client may reset its own connection: it closes before the server's last segment comes.
+                let normal = count("normal") + 2;
+                assert!(normal >= server["connections"].as_u64().expect("a number"), "{name}: {kinds}");
+            } else {
+                assert!(count("server_reset_while_receiving") > 4, "{name}: {kinds}");
+            }
+        }
+    }
+
+    /// The exit status and standard output of the command.
+    async fn probe(arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_linger-probe"));
+        let output = command.args(arguments).kill_on_drop(true).output().await.expect("it starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    }
+
     fn app() -> Router {
         Router::new().route("/413", any(async || (StatusCode::PAYLOAD_TOO_LARGE, "not like this\n")))
     }
@@ -70,6 +108,7 @@ mod wire {
 #[cfg(target_os = "linux")]
 tower_linger_tests::wire_tests! {
     async fn wire::a_ladder_from_packets_shows_what_left_together;
+    async fn wire::the_demos_packets_say_what_the_demo_says;
 }
 
 #[cfg(not(target_os = "linux"))]

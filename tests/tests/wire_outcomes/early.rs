@@ -46,7 +46,11 @@ pub(super) async fn a_client_that_still_sends_is_not_released() {
     assert_eq!((report.outcome, report.bytes_drained), (Outcome::Acknowledged, UPLOAD as u64));
     assert_eq!(client.read_to_end(&mut Vec::new()).await.expect("the whole response"), RESPONSE.len());
     resets.assert_none(report);
-    trace.assert("a_client_that_still_sends_is_not_released", &["half_closed by server; server closed first; FinWait2 of server, open; CloseWait of client; doubt: cut"]);
+    trace.assert(
+        "a_client_that_still_sends_is_not_released",
+        &["half_closed by server; server closed first; FinWait2 of server, open; CloseWait of client; \
+           doubt: cut"],
+    );
 }
 
 /// A quiet client is not enough: packets on the way may be lost, and only this socket can send them again.

@@ -12,6 +12,7 @@ use linger_probe::remedy::Server;
 use linger_probe::scenario::{Opening, Scenario, is_in};
 use linger_probe::target::{Options, Target};
 
+pub(crate) use self::gate::FailOn;
 use self::gate::GateArgs;
 use self::judging::Judging;
 use self::pictures::PictureArgs;

@@ -2,6 +2,8 @@
 //! real ones do.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 use clap::Args;
 use linger_probe::battery;
@@ -20,6 +22,8 @@ use crate::servers::Stack;
 use crate::servers::certs::{self, Certs};
 
 mod library;
+#[cfg(target_os = "linux")]
+mod wire;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -29,6 +33,11 @@ pub(crate) struct DemoArgs {
     /// The size of the uploads.
     #[arg(long, default_value = "32MiB", value_parser = size)]
     upload_size: u64,
+    /// Writes what is on the wire to this folder, a file for each server: `linger-probe read` tells how the
+    /// connections ended. Needs Linux, and root or `CAP_NET_RAW`.
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "DIR")]
+    wire: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -40,6 +49,8 @@ const SCENARIOS: [&str; 4] =
 /// Returns whether nothing was lost with the layer.
 pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
     args.output.prepare()?;
+    #[cfg(target_os = "linux")]
+    args.wire.as_deref().map_or(Ok(()), wire::prepare)?;
     let options = Options {
         upload_bytes: args.upload_size,
         large_path: Some("/large".to_owned()),
@@ -70,11 +81,15 @@ pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
     let mut report = Report::default();
     let (mut tried, mut lost, mut missing) = (0, 0, 0);
     for (target, layered) in &mut targets {
+        #[cfg(target_os = "linux")]
+        let recording = args.wire.as_deref().map(|folder| wire::start(folder, target)).transpose()?;
         let found = compare(target, &options, &scenarios, &trust, |row| {
             progress.set_message(row.title);
             progress.inc(1);
         });
         let found = found.await?;
+        #[cfg(target_os = "linux")]
+        recording.map_or(Ok(()), wire::finish)?;
         let attempts = || found.rows.iter().flat_map(|row| &row.attempts);
         let failed = attempts().filter(|attempt| !attempt.passed).count();
         if *layered {
@@ -91,6 +106,10 @@ pub(crate) async fn main(args: &DemoArgs) -> Result<bool, CommandError> {
     eprintln!(
         "Without the layer {lost} of {tried} answers were lost, with it {missing} of the same {tried}."
     );
+    #[cfg(target_os = "linux")]
+    if let Some(folder) = &args.wire {
+        eprintln!("Their packets are in {}: see `linger-probe read`.", folder.display());
+    }
     Ok(missing == 0)
 }
 

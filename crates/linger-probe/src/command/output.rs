@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use linger_probe::model::Report;
+use linger_probe::read::model::Reading;
 use linger_probe::report::{self, html, render_wide};
 
 use super::{CommandError, print};
@@ -70,13 +71,56 @@ impl OutputArgs {
         self.write(report, report::Format::Summary)
     }
 
-    /// The page is written first, so that a closed stdout cannot prevent it.
-    fn write(&self, report: &Report, text: report::Format) -> Result<(), CommandError> {
-        let format = match self.format {
+    /// Writes what was read of a trace. The page is written first, as for other results.
+    pub(crate) fn tell_reading(&self, reading: &Reading) -> Result<(), CommandError> {
+        self.write_page_of(reading)?;
+        let (colours, width) = self.terminal();
+        print(report::render_reading(reading, self.format(report::Format::Text), colours, width))
+    }
+
+    /// Writes the page of what was read of a trace, if that was asked for.
+    pub(crate) fn write_page_of(&self, reading: &Reading) -> Result<(), CommandError> {
+        match &self.report {
+            Some(path) => {
+                fs::write(path, html::reading_page(reading)).map_err(|error| unwritable(path, &error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the result on stdout is for people.
+    pub(crate) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// Whether the result on stdout is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether the result on stdout is for a build server.
+    pub(crate) fn is_junit(&self) -> bool {
+        self.format == Format::Junit
+    }
+
+    /// Whether stdout has colours, and its width.
+    fn terminal(&self) -> (bool, u16) {
+        let no_color = std::env::var_os("NO_COLOR");
+        let colours = self.color.is_wanted(io::stdout().is_terminal(), no_color.as_deref());
+        // The terminal's width, if stdout is a terminal.
+        (colours, comfy_table::Table::new().width().unwrap_or(report::WIDTH))
+    }
+
+    fn format(&self, text: report::Format) -> report::Format {
+        match self.format {
             Format::Text => text,
             Format::Json => report::Format::Json,
             Format::Junit => report::Format::Junit,
-        };
+        }
+    }
+
+    /// The page is written first, so that a closed stdout cannot prevent it.
+    fn write(&self, report: &Report, text: report::Format) -> Result<(), CommandError> {
         if let Some(path) = &self.report {
             fs::write(path, html::page(report)).map_err(|error| unwritable(path, &error))?;
         }
@@ -85,11 +129,8 @@ impl OutputArgs {
         if self.format == Format::Text && is_empty {
             return Ok(());
         }
-        let no_color = std::env::var_os("NO_COLOR");
-        let colours = self.color.is_wanted(io::stdout().is_terminal(), no_color.as_deref());
-        // The terminal's width, if stdout is a terminal.
-        let width = comfy_table::Table::new().width().unwrap_or(report::WIDTH);
-        print(render_wide(report, format, colours, width))
+        let (colours, width) = self.terminal();
+        print(render_wide(report, self.format(text), colours, width))
     }
 }
 

@@ -29,12 +29,12 @@ pub struct Event {
 }
 
 /// A side of the connection. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// The probe.
+    /// The side that connected: the probe, unless it reads a trace.
     Client,
-    /// The server under test.
+    /// The side that accepted: the server under test.
     Server,
 }
 
@@ -59,6 +59,12 @@ pub enum What {
     WriteFailed(u64),
     /// This side's socket was released.
     Release,
+    /// What this side had sent before, or a probe that asks whether the other side is there.
+    Again,
+    /// This many bytes of data that were not captured.
+    Missing(u64),
+    /// An ICMP error about a segment of the other side. The value is what it says.
+    Icmp(String),
 }
 
 impl Serialize for What {
@@ -71,6 +77,8 @@ impl Serialize for What {
             bytes: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]
             alert: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            says: Option<&'a str>,
         }
         let (kind, bytes, alert) = match self {
             Self::Connect => ("connect", None, None),
@@ -82,7 +90,11 @@ impl Serialize for What {
             Self::Reset => ("reset", None, None),
             Self::WriteFailed(bytes) => ("write_failed", Some(*bytes), None),
             Self::Release => ("release", None, None),
+            Self::Again => ("again", None, None),
+            Self::Missing(bytes) => ("missing", Some(*bytes), None),
+            Self::Icmp(_) => ("icmp", None, None),
         };
-        Flat { kind, bytes, alert }.serialize(serializer)
+        let says = if let Self::Icmp(says) = self { Some(says.as_str()) } else { None };
+        Flat { kind, bytes, alert, says }.serialize(serializer)
     }
 }

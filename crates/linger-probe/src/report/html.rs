@@ -14,10 +14,12 @@ mod histogram;
 mod ladder;
 mod load;
 mod picture;
+mod read;
 mod restart;
 mod scenario;
 
 pub use picture::picture;
+pub use read::reading_page;
 
 /// The colours, and how a ladder is drawn.
 const DRAWING: &str = include_str!("html/drawing.css");

@@ -9,6 +9,8 @@ use crate::model::restart::RestartReport;
 use crate::model::{Attempt, Gap, Report, Row, TargetReport, Verdict};
 use crate::shown::escaped_lines;
 
+pub(super) mod read;
+
 pub(super) fn render(report: &Report) -> String {
     let mut junit = quick_junit::Report::new("linger-probe");
     junit.add_test_suites(report.targets.iter().map(|target| suite(target, report.gate.as_ref())));

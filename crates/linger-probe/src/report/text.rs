@@ -11,6 +11,7 @@ use crate::model::{Report, Row, TargetReport, Verdict};
 
 mod around;
 mod load;
+pub(super) mod read;
 mod restart;
 mod summary;
 

@@ -1,10 +1,12 @@
-//! The words that the formats share: sizes, times, verdicts, events.
+//! The words that the formats share: verdicts, events, results.
 
 use std::time::Duration;
 
 use crate::model::gate::Excuse;
 use crate::model::load::{KindReport, LoadReport, StatusCount, Unopened};
 use crate::model::{Attempt, End, Event, Row, Severity, Side, TargetReport, Verdict, What};
+/// Sizes and times.
+pub(super) use crate::quantity::{milliseconds, size, span};
 /// Escapes a text for a terminal.
 pub(super) use crate::shown::escaped as plain;
 
@@ -75,28 +77,6 @@ pub(super) fn seen(row: &Row) -> String {
     parts.join("; ")
 }
 
-/// A size, such as `512 B`, `1.5 KiB` or `64 KiB`: rounded down, with at most one decimal.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.into_iter().find(|&(_, unit)| bytes >= unit) {
-        None => format!("{bytes} B"),
-        Some((name, unit)) => match (bytes / unit, bytes % unit * 10 / unit) {
-            (whole, 0) => format!("{whole} {name}"),
-            (whole, tenths) => format!("{whole}.{tenths} {name}"),
-        },
-    }
-}
-
-/// A time in milliseconds, with more decimals for shorter times: `0.41 ms`, `12.3 ms`, `150 ms`.
-pub(super) fn milliseconds(time: Duration) -> String {
-    let value = time.as_secs_f64() * 1e3;
-    match value {
-        ..10.0 => format!("{value:.2} ms"),
-        ..100.0 => format!("{value:.1} ms"),
-        _ => format!("{value:.0} ms"),
-    }
-}
-
 pub(super) fn ending(end: &End) -> String {
     match end {
         End::Fin => "FIN".to_owned(),
@@ -117,6 +97,15 @@ pub(super) fn excuse(excuse: Excuse) -> &'static str {
     }
 }
 
+/// A time since a beginning: in milliseconds, and from ten seconds on in seconds.
+pub(super) fn since(time: Duration) -> String {
+    match time.as_secs() {
+        ..10 => milliseconds(time),
+        10..10_000 => format!("{:.2} s", time.as_secs_f64()),
+        10_000.. => span(time),
+    }
+}
+
 /// A short name of an event, for the ladder.
 pub(super) fn event(event: &Event) -> String {
     match (&event.what, event.side) {
@@ -130,6 +119,9 @@ pub(super) fn event(event: &Event) -> String {
         (What::Reset, _) => "RST".to_owned(),
         (What::WriteFailed(bytes), _) => format!("write failed after {}", size(*bytes)),
         (What::Release, _) => "socket released".to_owned(),
+        (What::Again, _) => "sent again".to_owned(),
+        (What::Missing(bytes), _) => format!("{} not captured", size(*bytes)),
+        (What::Icmp(says), _) => format!("ICMP {says}"),
     }
 }
 
@@ -204,34 +196,4 @@ pub(super) fn trouble(load: &LoadReport) -> Option<String> {
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short_and_never_rounded_up() {
-        let cases = [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1 KiB"),
-            (1536, "1.5 KiB"),
-            (2047, "1.9 KiB"),
-            (64 << 10, "64 KiB"),
-            (8 << 20, "8 MiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(size(bytes), expected);
-        }
-    }
-
-    #[test]
-    fn times_keep_the_decimals_that_matter() {
-        let cases = [(412, "0.41 ms"), (12_345, "12.3 ms"), (1_203_400, "1203 ms")];
-        for (micros, expected) in cases {
-            assert_eq!(milliseconds(Duration::from_micros(micros)), expected);
-        }
-    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct GateArgs {
 
 /// The severities, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub(crate) enum FailOn {
     /// A client that does nothing wrong loses a response.
     LosesResponses,
     /// Or a client misses a message of the protocol, such as `close_notify`.

@@ -8,6 +8,15 @@ use super::px;
 use crate::model::{Event, Ladders, Row, Side, What};
 use crate::report::words;
 
+/// What a ladder was made from decides its words and how its arrows lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The probe's socket, or packets of the probe's own connections.
+    Probe(Ladders),
+    /// A capture of others' connections.
+    Trace,
+}
+
 /// A longer wait is not drawn to scale.
 pub(super) const LONG: Duration = Duration::from_millis(100);
 
@@ -34,28 +43,47 @@ struct Step<'a> {
     cut: Option<Duration>,
 }
 
-/// The drawing, with a caption that says where its times come from.
+/// The drawing of a row's ladder, with a caption that says where its times come from.
 pub(super) fn figure(row: &Row, id: &str, ladders: Ladders) -> Markup {
-    let Drawing { lines, height } = drawing(&row.ladder, ladders);
+    of(&row.ladder, row.title, id, Source::Probe(ladders))
+}
+
+/// The drawing of a ladder that is about this.
+pub(super) fn of(events: &[Event], title: &str, id: &str, source: Source) -> Markup {
+    let Drawing { lines, height } = drawing(events, source);
     html! {
         figure.ladder {
             h3 { "Who sent what" }
             svg viewBox={ "0 0 " (WIDTH) " " (px(height)) } role="img"
                 aria-labelledby={ (id) "-ladder-title " (id) "-ladder-text" } {
-                title id={ (id) "-ladder-title" } { "Ladder diagram: " (row.title) }
-                desc id={ (id) "-ladder-text" } { (in_words(&row.ladder)) }
+                title id={ (id) "-ladder-title" } { "Ladder diagram: " (title) }
+                desc id={ (id) "-ladder-text" } { (in_words(events, source)) }
                 (lines)
             }
-            figcaption { (seen_by(ladders)) }
+            figcaption { (seen_by(source)) }
         }
     }
 }
 
 /// Where the times of a ladder come from.
-pub(super) fn seen_by(ladders: Ladders) -> &'static str {
-    match ladders {
-        Ladders::SocketEvents => "From socket events: what the probe wrote and read.",
-        Ladders::Packets => "From packets, as they left.",
+pub(super) fn seen_by(source: Source) -> &'static str {
+    match source {
+        Source::Probe(Ladders::SocketEvents) => "From socket events: what the probe wrote and read.",
+        Source::Probe(Ladders::Packets) => "From packets, as they left.",
+        Source::Trace => {
+            "From packets, at the times at which they were captured. Acknowledgements are left out."
+        }
+    }
+}
+
+/// A short name of an event.
+fn name(event: &Event, source: Source) -> String {
+    match (source, &event.what, event.side) {
+        (Source::Trace, What::Connect, Side::Client) => "SYN".to_owned(),
+        (Source::Trace, What::Connect, Side::Server) => "SYN, ACK".to_owned(),
+        (Source::Trace, What::Handshake, _) => "TLS handshake".to_owned(),
+        (Source::Trace, What::Again, _) => "sent again, or a probe".to_owned(),
+        _ => words::event(event),
     }
 }
 
@@ -65,7 +93,7 @@ pub(super) struct Drawing {
     pub(super) height: f64,
 }
 
-pub(super) fn drawing(events: &[Event], ladders: Ladders) -> Drawing {
+pub(super) fn drawing(events: &[Event], source: Source) -> Drawing {
     let steps = steps(events);
     let height = steps.last().map_or(TOP, |step| step.y) + PITCH;
     let lines = html! {
@@ -77,13 +105,13 @@ pub(super) fn drawing(events: &[Event], ladders: Ladders) -> Drawing {
             @if let Some(wait) = step.cut { (break_mark(step.y - CUT / 2.0, wait)) }
             g.event {
                 title {
-                    (words::milliseconds(step.event.at)) ", " (words::side(step.event.side)) ": "
-                    (words::event(step.event))
+                    (words::since(step.event.at)) ", " (words::side(step.event.side)) ": "
+                    (name(step.event, source))
                 }
                 text.time x="56" y=(px(step.y + 4.0)) text-anchor="end" {
-                    (words::milliseconds(step.event.at))
+                    (words::since(step.event.at))
                 }
-                (event(step, ladders))
+                (event(step, source))
             }
         }
     };
@@ -112,9 +140,9 @@ fn steps(events: &[Event]) -> Vec<Step<'_>> {
 }
 
 /// The events as text, for readers who cannot see the drawing.
-pub(super) fn in_words(events: &[Event]) -> String {
+pub(super) fn in_words(events: &[Event], source: Source) -> String {
     let line = |event: &Event| {
-        format!("{}, {}: {}", words::milliseconds(event.at), words::side(event.side), words::event(event))
+        format!("{}, {}: {}", words::since(event.at), words::side(event.side), name(event, source))
     };
     events.iter().map(line).collect::<Vec<_>>().join("; ")
 }
@@ -152,7 +180,7 @@ fn break_mark(y: f64, wait: Duration) -> Markup {
             }
         }
         text.wait x=(middle()) y=(px(y + 4.0)) text-anchor="middle" {
-            (words::milliseconds(wait)) " later"
+            (words::since(wait)) " later"
         }
     }
 }
@@ -161,14 +189,14 @@ fn middle() -> f64 {
     f64::midpoint(CLIENT, SERVER)
 }
 
-fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
+fn event(step: &Step<'_>, source: Source) -> Markup {
     let (side, y) = (step.event.side, step.y);
     let (away, anchor) = if side == Side::Client { (1.0, "start") } else { (-1.0, "end") };
     match step.event.what {
         What::Release => {
             html! {
                 rect.release x=(x(side) - 5.0) y=(px(y - 5.0)) width="10" height="10" {}
-                (label(step, x(side) + away * 12.0, y + 4.0, anchor))
+                (label(step, source, x(side) + away * 12.0, y + 4.0, anchor))
             }
         }
         What::WriteFailed(_) => {
@@ -177,7 +205,7 @@ fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
             html! {
                 line.arrow.bad x1=(x(side)) x2=(end) y1=(px(y)) y2=(px(y)) {}
                 (cross(end, y))
-                (label(step, end + away * 12.0, y + 4.0, anchor))
+                (label(step, source, end + away * 12.0, y + 4.0, anchor))
             }
         }
         What::Connect
@@ -186,18 +214,25 @@ fn event(step: &Step<'_>, ladders: Ladders) -> Markup {
         | What::CloseNotify
         | What::Alert(_)
         | What::Fin
-        | What::Reset => arrow(step, ladders),
+        | What::Reset
+        | What::Again
+        | What::Missing(_)
+        | What::Icmp(_) => arrow(step, source),
     }
 }
 
-fn arrow(step: &Step<'_>, ladders: Ladders) -> Markup {
+fn arrow(step: &Step<'_>, source: Source) -> Markup {
     let (from, to, away) = match step.event.side {
         Side::Client => (CLIENT, SERVER, 1.0),
         Side::Server => (SERVER, CLIENT, -1.0),
     };
+    // An ICMP error comes from somewhere between the two.
+    let is_icmp = matches!(step.event.what, What::Icmp(_));
+    let from = if is_icmp { middle() } else { from };
     // A socket event of the server's data has the time when the client read it, not when it was sent. So the
     // arrow ends at that time.
-    let known_at_its_point = ladders == Ladders::SocketEvents && step.event.side == Side::Server;
+    let is_read = source == Source::Probe(Ladders::SocketEvents);
+    let known_at_its_point = is_read && step.event.side == Side::Server;
     let start = if known_at_its_point { step.y - FALL } else { step.y };
     let (end, class) = (start + FALL, class(&step.event.what));
     let reset = step.event.what == What::Reset;
@@ -208,7 +243,10 @@ fn arrow(step: &Step<'_>, ladders: Ladders) -> Markup {
     html! {
         line class={ "arrow " (class) } x1=(from) x2=(tip) y1=(px(start)) y2=(px(end)) {}
         @if reset { (cross(tip, end)) } @else { path class={ "head " (class) } d=(head) {} }
-        (label(step, middle(), start + FALL / 2.0 - 6.0, "middle"))
+        @if is_icmp { circle.router cx=(px(from)) cy=(px(start)) r="4" {} }
+        // The label keeps clear of the circle.
+        @let above = if is_icmp { 9.0 } else { 6.0 };
+        (label(step, source, middle(), start + FALL / 2.0 - above, "middle"))
     }
 }
 
@@ -216,7 +254,10 @@ fn class(what: &What) -> &'static str {
     match what {
         What::Reset | What::WriteFailed(_) => "bad",
         What::Alert(_) => "alert",
+        What::Icmp(_) => "alert icmp",
         What::Data(_) => "data",
+        What::Again => "data again",
+        What::Missing(_) => "data missing",
         What::Connect | What::Handshake | What::CloseNotify | What::Fin | What::Release => "sign",
     }
 }
@@ -230,8 +271,8 @@ fn cross(x: f64, y: f64) -> Markup {
     }
 }
 
-fn label(step: &Step<'_>, x: f64, y: f64, anchor: &str) -> Markup {
-    let whole = words::event(step.event);
+fn label(step: &Step<'_>, source: Source, x: f64, y: f64, anchor: &str) -> Markup {
+    let whole = name(step.event, source);
     let shown = match whole.char_indices().nth(LABEL) {
         Some((cut, _)) => format!("{}…", &whole[..cut]),
         None => whole,

@@ -34,7 +34,8 @@ pub fn picture(target: &TargetReport, row: &Row) -> Option<String> {
     let attempt = row.attempts.iter().find(|attempt| !attempt.passed).or(row.attempts.first());
     let attempt = attempt.filter(|_| !row.ladder.is_empty())?;
     let (title, saw) = (wrapped(row.title), wrapped(&format!("The client saw: {}", attempt.saw)));
-    let drawing = ladder::drawing(&row.ladder, target.ladders);
+    let source = ladder::Source::Probe(target.ladders);
+    let drawing = ladder::drawing(&row.ladder, source);
     let top = FIRST + height_of(&title) + 14.0;
     let saw_top = top + drawing.height + 14.0;
     let last = saw_top + height_of(&saw) - 2.0;
@@ -44,7 +45,7 @@ pub fn picture(target: &TargetReport, row: &Row) -> Option<String> {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (ladder::WIDTH) " " (px(height)) }
             width=(ladder::WIDTH) height=(px(height)) role="img" aria-labelledby="title text" {
             title #title { (target.name) ": " (row.title) }
-            desc #text { (ladder::in_words(&row.ladder)) }
+            desc #text { (ladder::in_words(&row.ladder, source)) }
             style { (PreEscaped(DRAWING)) (PreEscaped(STYLE)) }
             rect.ground x="0.5" y="0.5" width=(ladder::WIDTH - 1.0) height=(px(height - 1.0)) rx="8" {}
             text.name x=(MARGIN) y=(FIRST) { (target.name) }
@@ -52,7 +53,7 @@ pub fn picture(target: &TargetReport, row: &Row) -> Option<String> {
             g transform={ "translate(0 " (px(top)) ")" } { (drawing.lines) }
             (lines(&format!("saw {verdict}"), &saw, saw_top))
             text.under.time x=(MARGIN) y=(px(last)) {
-                (ladder::seen_by(target.ladders))
+                (ladder::seen_by(source))
             }
         }
     };
