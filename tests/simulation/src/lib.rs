@@ -1,0 +1,1 @@
+//! Peers, networks and schedules that are not real, for tests and fuzz targets.
