@@ -62,6 +62,63 @@ async fn an_observer_that_panics_takes_neither_the_count_nor_the_services_result
     assert_eq!(linger.tracker().summary().total(), 2);
 }
 
+/// It panics at all that it is told, even while a handler panics.
+#[tokio::test]
+async fn a_subscriber_that_panics_takes_neither_a_connection_nor_its_report() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let _installed = tracing::subscriber::set_default(PanickingSubscriber);
+    for handler_panics in [false, true] {
+        let (peer, io) = duplex(16);
+        drop(peer);
+        let io = linger.wrap(io);
+        let handler = move || {
+            let _io = io;
+            assert!(!handler_panics, "a handler, on purpose");
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(handler));
+        assert_eq!(result.is_err(), handler_panics);
+        let _ = reports.recv().await.expect("it is reported");
+        linger.tracker().wait().await;
+    }
+    assert_eq!(linger.tracker().summary().total(), 2);
+}
+
+struct PanickingSubscriber;
+
+impl PanickingSubscriber {
+    fn panic() -> ! {
+        panic!("a subscriber, on purpose")
+    }
+}
+
+impl tracing::Subscriber for PanickingSubscriber {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "tower_linger"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        Self::panic()
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {
+        Self::panic()
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        Self::panic()
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {
+        Self::panic()
+    }
+
+    fn exit(&self, _: &tracing::span::Id) {
+        Self::panic()
+    }
+}
+
 /// Whether this is the child process in which the test may abort. Otherwise runs the test of this name in
 /// one.
 fn is_child(test: &str) -> bool {

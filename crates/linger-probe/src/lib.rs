@@ -8,8 +8,9 @@
 //! from it. [`read`] judges how the connections in a packet capture ended.
 //!
 //! # Features
-//! `cli` (default) adds the command `linger-probe`, and the module `report` with the formats that it prints.
-//! Without it, [`model::Report::to_json`] still writes a report as JSON.
+//! `cli` (default) adds the command `linger-probe`. `report`, which is part of it, is the module `report`
+//! alone, with the formats that the command prints. Without it, [`model::Report::to_json`] still writes a
+//! report as JSON.
 
 pub mod authorization;
 pub mod baseline;
@@ -33,7 +34,7 @@ mod quantity;
 pub mod read;
 mod received;
 pub mod remedy;
-#[cfg(feature = "cli")]
+#[cfg(feature = "report")]
 pub mod report;
 mod response;
 pub mod restart;

@@ -15,7 +15,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A time in milliseconds, with more decimals for shorter times: `0.41 ms`, `12.3 ms`, `150 ms`.
-#[cfg(feature = "cli")]
+#[cfg(feature = "report")]
 pub(crate) fn milliseconds(time: Duration) -> String {
     let value = time.as_secs_f64() * 1e3;
     match value {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "report")]
     fn times_keep_the_decimals_that_matter() {
         let cases = [(412, "0.41 ms"), (12_345, "12.3 ms"), (1_203_400, "1203 ms")];
         for (micros, expected) in cases {

@@ -148,6 +148,35 @@ fn junit_has_a_suite_per_target_and_a_case_per_scenario() {
     assert!(xml.contains("try 1: FAIL: reset after 4.2 MiB, no response"), "{xml}");
 }
 
+/// The axis is logarithmic, and has no place for zero.
+#[test]
+fn the_page_draws_a_latency_of_zero() {
+    let mut report = sample::report();
+    let kinds = report.load.iter_mut().flat_map(|load| &mut load.kinds);
+    for point in kinds.filter_map(|kind| kind.latency.quantiles.first_mut()) {
+        point.time = std::time::Duration::ZERO;
+    }
+    let page = html::page(&report);
+    let points = page.split("points=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    assert!(points.clone().count() > 0 && points.clone().all(|points| !points.contains("inf")), "{page}");
+}
+
+#[test]
+fn text_shows_each_hidden_character_wherever_it_stands() {
+    let mut report = sample::report();
+    let hostile = || sample::HOSTILE.to_owned();
+    report.interrupted = Some(hostile());
+    report.load.iter_mut().for_each(|load| (load.plan, load.url) = (hostile(), hostile()));
+    for target in &mut report.targets {
+        (target.url, target.lost) = (hostile(), Some(hostile()));
+        target.rows.iter_mut().for_each(|row| row.reason = hostile());
+    }
+    for format in [Format::Text, Format::Summary] {
+        let text = render(&report, format, false);
+        assert!(!text.contains('\u{1b}') && text.contains(r"\u{1b}"), "{text}");
+    }
+}
+
 #[test]
 fn text_without_colours_has_no_escapes_and_is_as_wide_as_it_may_be() {
     for width in [80, linger_probe::report::WIDTH, 200] {

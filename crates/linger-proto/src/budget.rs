@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// A deadline and an idle timeout; both finite, by [`ClosePolicy`](crate::ClosePolicy)'s checks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Budget {
     deadline: Instant,
     /// In nanoseconds, which suffice for centuries.

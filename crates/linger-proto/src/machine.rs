@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
-use crate::outcome::{Outcome, Release};
+use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Start};
 use crate::policy::ClosePolicy;
 use crate::rare::{Rare, SessionRead};
@@ -24,7 +24,7 @@ mod steps;
 /// Whatever events come, the close ends by its deadline, at most `drain_limit_bytes` are drained, at most one
 /// FIN is asked for and never before the `close_notify`, and the first failure is the one reported.
 /// `tests/model/` checks that.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CloseMachine {
     /// Shared, since it is larger than everything else here.
     policy: Arc<ClosePolicy>,
@@ -71,8 +71,9 @@ impl CloseMachine {
             outcome: None,
             ended_in: Phase::Flush,
         };
-        match (start.failure, machine.cut_shown_by()) {
-            (Some(failure), _) if failure.is_final() => machine.finish(failure.outcome(), now),
+        let ended_by = start.failure.filter(|failure| failure.is_final()).map(Failure::outcome);
+        match (ended_by.or(start.ended_by), machine.cut_shown_by()) {
+            (Some(outcome), _) => machine.finish(outcome, now),
             (_, Some(CutShownBy::Reset)) => machine.finish(Outcome::Aborted, now),
             (_, Some(CutShownBy::Framing | CutShownBy::LateReset) | None) => {}
         }

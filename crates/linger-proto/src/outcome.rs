@@ -177,7 +177,7 @@ impl fmt::Display for Outcome {
 }
 
 /// How the socket has to be released. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Release {
     /// Read until it would block, then close the descriptor.
     Close,
@@ -186,7 +186,7 @@ pub enum Release {
 }
 
 /// An I/O failure, reduced to what can be copied and compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Failure {
     kind: io::ErrorKind,
     os_code: Option<i32>,

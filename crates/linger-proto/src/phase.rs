@@ -66,7 +66,7 @@ impl fmt::Display for Phase {
 }
 
 /// What the driver has to do next, to be repeated until it can report the matching [`Event`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Flush the transport; answer with [`Event::Flushed`].
     Flush,
@@ -105,7 +105,7 @@ pub enum Action {
 }
 
 /// What happened. Events that cannot follow from the current action are ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Nothing but time passed: look at the deadlines.
     Tick,
@@ -143,7 +143,7 @@ pub enum Event {
 }
 
 /// What an attempt to notify the peer did. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Notified {
     /// The transport has no closure alert.
     Nothing,
@@ -165,12 +165,15 @@ impl Notified {
 }
 
 /// What was known of the connection when its close began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Start {
     /// The first failure that the connection's user met, if any. The kernel reports each error only once:
     /// after a reset, the next read returns 0 and would look like a FIN.
     pub failure: Option<Failure>,
+    /// What a later failure that ended the connection means, where the first one did not end it: a record that
+    /// cannot be decoded ends only the session, and a reset may follow.
+    pub ended_by: Option<Outcome>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
@@ -185,7 +188,7 @@ pub struct Start {
 }
 
 /// Whose fatal TLS alert it was. Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alert {
     /// Ours; the session may still have to write it.
     Sent,
@@ -194,7 +197,7 @@ pub enum Alert {
 }
 
 /// A connection that ends before what was sent on it is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// How the peer is shown that it is cut.
     pub shown_by: CutShownBy,
@@ -205,7 +208,7 @@ pub struct Cut {
 
 /// How the peer is shown that a connection was cut. Only the last way takes away what was sent.
 /// Exhaustive: a new variant is a breaking change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CutShownBy {
     /// By what was sent itself, because it has a length, chunks or frames of which some are missing: flush,
     /// FIN without `close_notify`, drain.

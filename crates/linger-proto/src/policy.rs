@@ -121,7 +121,7 @@ pub use builder::ClosePolicyBuilder;
 /// );
 /// # Ok::<(), toml::de::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClosePolicy {
     pub(crate) flush_idle_timeout: Duration,
     pub(crate) flush_limit: Duration,

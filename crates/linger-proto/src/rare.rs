@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// State that only some closes need.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Rare {
     /// The server's shutdown deadline, once there is one.
     pub(crate) cut_at: Option<Instant>,
@@ -21,14 +21,14 @@ impl Rare {
 }
 
 /// Reading through the session until the peer's `close_notify`, as the policy allows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionRead {
     pub(crate) deadline: Instant,
     pub(crate) left: u64,
 }
 
 /// The kernel wakes nobody when data is acknowledged, so it is asked, less and less often.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Settling {
     pub(crate) ask_at: Instant,
     pub(crate) interval: Duration,

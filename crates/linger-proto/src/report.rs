@@ -7,7 +7,7 @@ use crate::outcome::{Failure, Outcome, Release};
 use crate::phase::Phase;
 
 /// What happened in one finished close.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use]
 pub struct CloseReport {

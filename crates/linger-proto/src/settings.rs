@@ -149,3 +149,14 @@ impl fmt::Display for Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Bytes;
+
+    #[test]
+    fn a_size_is_shown_exactly_in_its_largest_unit() {
+        let sizes = [0, 1, 1 << 10, 3 << 19, 1 << 20, (1 << 20) + 1, 5 << 30].map(|it| Bytes(it).to_string());
+        assert_eq!(sizes, ["0B", "1B", "1KiB", "1536KiB", "1MiB", "1048577B", "5GiB"]);
+    }
+}

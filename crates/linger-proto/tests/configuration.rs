@@ -190,6 +190,28 @@ fn a_value_of_another_kind_is_refused_with_the_key() {
 }
 
 #[test]
+fn numbers_and_booleans_are_read_where_they_make_sense_and_refused_with_the_key_elsewhere() {
+    let bytes = serde_json::from_str::<ClosePolicy>(r#"{"drain_limit_bytes": 67108864}"#);
+    assert_eq!(bytes.ok(), Some(built(|it| it.drain_limit_bytes(64 << 20))));
+    for toml in ["drain_limit = 10", "drain_limit = 1.5", "drain_limit = true", "drain_limit_bytes = -1"] {
+        let error = toml::from_str::<ClosePolicy>(toml).expect_err("no such value");
+        let (key, _) = toml.split_once(" = ").expect("it is a setting");
+        assert!(error.message().starts_with(&format!("{key} is ")), "{toml}: {error}");
+    }
+    let error = serde_json::from_str::<ClosePolicy>(r#"{"drain_limit": 10}"#).expect_err("no unit");
+    assert!(error.to_string().starts_with("drain_limit is \"10\": give it"), "{error}");
+}
+
+#[test]
+fn a_key_that_is_no_text_is_refused_with_what_it_should_be() {
+    use serde_core::de::{IntoDeserializer, value};
+    let map = value::MapDeserializer::<_, value::Error>::new([(7u64, "30s")].into_iter());
+    let error = <ClosePolicy as serde_core::Deserialize>::deserialize(map.into_deserializer());
+    let expected = "invalid type: integer `7`, expected the key of a setting";
+    assert_eq!(error.map_err(|error| error.to_string()), Err(expected.to_owned()));
+}
+
+#[test]
 fn a_setting_that_is_given_twice_is_refused() {
     let twice = Err(SettingsError::Twice { key: "drain_limit" });
     assert_eq!("drain_limit 10s, without_drain, drain_limit 10s".parse::<ClosePolicy>(), twice);

@@ -73,12 +73,14 @@ fn a_cut_that_only_a_reset_shows_waits_for_the_acknowledgement_of_what_was_sent(
 #[test]
 fn a_record_that_makes_no_sense_ends_the_wait_for_close_notify_and_not_the_drain() {
     let now = Instant::now();
-    let policy = ClosePolicy::builder().await_close_notify(SECOND, 1_000).build().expect("makes sense");
+    let policy = ClosePolicy::builder().await_close_notify(9 * SECOND, 1_000).build().expect("makes sense");
     let mut machine = CloseMachine::new(policy, Start::default(), now);
     machine.handle(Event::Flushed, now);
     machine.handle(Event::Notified(Notified::CloseNotifyAndFin), now);
-    machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), now);
-    assert!(matches!(machine.action(), Some(Action::Discard { .. })));
+    let at_the_last_moment = now + policy.drain_idle_timeout();
+    machine.handle(Event::Failed(Failure::from_kind(ErrorKind::InvalidData)), at_the_last_moment);
+    assert!(matches!(machine.action(), Some(Action::Discard { .. })), "the peer was not silent");
+    assert_eq!(machine.next_timeout(), Some(at_the_last_moment + policy.drain_idle_timeout()));
 }
 
 /// A connection that is cut by the deadline has sent something a moment ago.
@@ -93,7 +95,8 @@ fn what_a_shutdown_cuts_gets_half_a_second_to_arrive() {
     assert_eq!(machine.report().expect("over").outcome, Outcome::Aborted);
 }
 
-/// A TLS session that met a fatal error refuses to flush; its alert must arrive all the same (RFC 8446 §6.2).
+/// A TLS session that met a fatal error refuses to flush; its alert must arrive all the same (RFC 8446
+/// §6.2).
 #[test]
 fn a_broken_session_is_half_closed_and_drained() {
     let now = Instant::now();
@@ -110,4 +113,19 @@ fn a_broken_session_is_half_closed_and_drained() {
         (report.outcome, report.sent_close_notify),
         (Outcome::PeerClosed { close_notify: false }, false)
     );
+}
+
+/// What is cut is given a moment beyond the deadline. Beyond the last moment of the clock there is none.
+#[test]
+fn a_shutdown_deadline_may_be_the_last_moment_that_the_clock_has() {
+    let now = Instant::now();
+    let steps = (0..63).rev().map(|bit| Duration::from_secs(1 << bit));
+    let steps = steps.chain((0..30).rev().map(|bit| Duration::from_nanos(1 << bit)));
+    let never = steps.fold(now, |at, step| at.checked_add(step).unwrap_or(at));
+    for start in [Start::default(), cut(CutShownBy::Framing)] {
+        let mut machine = CloseMachine::new(ClosePolicy::default(), start, now);
+        let before = machine.next_timeout();
+        machine.handle(Event::ShutdownBy(never), now);
+        assert_eq!((machine.phase(), machine.next_timeout()), (Phase::Flush, before));
+    }
 }

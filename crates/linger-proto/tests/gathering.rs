@@ -151,8 +151,14 @@ fn peer() -> impl Strategy<Value = Peer> {
     (sends, any::<bool>()).prop_map(|(sends, closes)| Peer { sends, closes })
 }
 
+/// `make mutants` runs them very often, so it asks for fewer. Miri is slow.
+fn cases() -> u32 {
+    let usual = if cfg!(miri) { 4 } else { 4_000 };
+    std::env::var("PROPTEST_CASES").map_or(usual, |cases| cases.parse().expect("a number of cases"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     /// Whatever came before a deadline is counted before it, from when it came.
     #[test]

@@ -126,3 +126,28 @@ fn options_are_printed_in_the_order_of_the_table_of_defaults() {
     let options = ", drain_min_rate 1500B/s after 1s, peer_closes_first 1s, write_idle_timeout 1s";
     assert_eq!(policy.to_string(), format!("{BOUNDS}{options}"));
 }
+
+#[test]
+fn the_fin_waits_for_the_peers_turn_and_for_the_last_descriptor() {
+    let holds = |change: Change| change(ClosePolicy::builder()).build().map(|policy| policy.holds_fin_back());
+    assert_eq!(holds(|it| it), Ok(false));
+    assert_eq!(holds(ClosePolicyBuilder::without_drain), Ok(false));
+    assert_eq!(holds(|it| it.peer_closes_first(SECOND)), Ok(true));
+    assert_eq!(holds(ClosePolicyBuilder::without_half_close), Ok(true));
+}
+
+/// With a turn for the peer, the flush's limit applies twice.
+#[test]
+fn the_longest_close_is_the_sum_of_its_limits() {
+    let limits = || ClosePolicy::builder().flush_limit(11 * SECOND).drain_limit(20 * SECOND);
+    assert_eq!(limits().build().map(|policy| policy.longest()), Ok(31 * SECOND));
+    let with_turn = limits().peer_closes_first(3 * SECOND).build();
+    assert_eq!(with_turn.map(|policy| policy.longest()), Ok((11 + 3 + 11 + 20) * SECOND));
+}
+
+#[test]
+fn no_time_is_longer_than_a_day() {
+    let limit = |seconds| ClosePolicy::builder().drain_limit(seconds * SECOND).build();
+    assert!(limit(86_400).is_ok());
+    assert!(limit(86_401).is_err());
+}

@@ -24,7 +24,9 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
+use std::num::NonZero;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -48,7 +50,9 @@ pub fn main(tests: &[Test]) -> ExitCode {
     if args.next().as_deref() == Some(CHILD_FLAG) {
         return child(tests, args.next().as_deref());
     }
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    // Most of the time they wait for a peer, for packets or for a limit, each in a process of its own.
+    args.test_threads.get_or_insert_with(|| 2 * thread::available_parallelism().map_or(1, NonZero::get));
     let live = args.nocapture;
     let trials = tests.iter().map(|&(name, _)| Trial::ignorable_test(name, move || run_in_child(name, live)));
     libtest_mimic::run(&args, trials.collect()).exit_code()

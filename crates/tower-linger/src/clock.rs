@@ -1,12 +1,16 @@
 //! Tokio's clock, so that tests can pause it: the only place that reads it or sleeps by it.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use linger_proto::ConfigError;
-use tokio::time::Sleep;
+
+#[cfg(not(all(test, tower_linger_shuttle)))]
+use crate::sync::Sleep;
+#[cfg(all(test, tower_linger_shuttle))]
+pub(crate) use crate::sync::model::clock::{now, park_until, sleep_until};
 
 /// The machine and the tracker reckon in the standard library's type.
+#[cfg(not(all(test, tower_linger_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -30,13 +34,15 @@ pub(crate) fn checked_time(field: &'static str, time: Duration) -> Result<Durati
     }
 }
 
+#[cfg(not(all(test, tower_linger_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep")]
 pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
     tokio::time::sleep_until(deadline.into())
 }
 
 /// Blocks the thread until it is unparked or the time has come. It may return earlier for no reason.
+#[cfg(not(all(test, tower_linger_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one way to sleep in a thread")]
 pub(crate) fn park_until(deadline: Instant) {
-    thread::park_timeout(deadline.saturating_duration_since(now()));
+    std::thread::park_timeout(deadline.saturating_duration_since(now()));
 }

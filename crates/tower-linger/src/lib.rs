@@ -147,6 +147,8 @@ mod close;
 pub mod guide;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(all(test, tower_linger_shuttle))]
+mod interleavings;
 mod layer;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -154,6 +156,7 @@ mod serve;
 #[cfg(feature = "serve")]
 mod server;
 mod service;
+mod sync;
 mod tls;
 mod tracker;
 mod transport;

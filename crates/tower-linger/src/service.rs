@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::sync::oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,6 +18,7 @@ use crate::serve::connection::Connection;
 use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
+use crate::sync::oneshot;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.

@@ -8,7 +8,7 @@ pub(crate) mod shutdown;
 mod signals;
 pub(crate) mod state;
 pub(crate) mod summary;
-mod timer_task;
+pub(crate) mod timer_task;
 mod timers;
 #[expect(clippy::module_inception, reason = "the room's public API")]
 pub(crate) mod tracker;

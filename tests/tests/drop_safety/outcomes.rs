@@ -54,6 +54,30 @@ async fn a_classifier_can_give_a_connection_another_policy() {
     assert_eq!((script.seen().fins, script.seen().discards, script.seen().drops), (1, 0, 1));
 }
 
+/// A record that cannot be decoded ends only the session. What the service meets afterwards may end the
+/// connection, and the kernel does not tell the close of it again.
+#[tokio::test(start_paused = true)]
+async fn a_reset_after_a_failure_of_the_session_is_still_a_reset() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (script, io) = Script::new();
+    let mut io = linger.wrap(io);
+    for kind in [ErrorKind::InvalidData, ErrorKind::ConnectionReset] {
+        script.fail(Phase::Drain, kind);
+        assert_eq!(io.read_u8().await.expect_err("as scripted").kind(), kind);
+    }
+    script.fail(Phase::Done, ErrorKind::Other);
+    script.end();
+    drop(io);
+    linger.tracker().wait().await;
+    let report = reports.try_recv().expect("reported");
+    assert_eq!(report.outcome, Outcome::PeerReset, "{report}");
+    assert_eq!(
+        report.failure.map(tower_linger::Failure::kind),
+        Some(ErrorKind::InvalidData),
+        "the first one"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_can_be_aborted_by_hand() {
     let (linger, mut reports) = reporting(ClosePolicy::default());

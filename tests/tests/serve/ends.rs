@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -82,6 +83,23 @@ async fn without_a_notice_idle_connections_end_at_once_and_busy_ones_after_their
     assert!(says_close(&busy.answer().await));
     assert!(busy.end().await.is_empty());
     assert_eq!(server.ended.await.expect("no panic").to_string(), "2 closed: peer_closed 2");
+}
+
+/// The engine has taken the whole response out of the handler's body, but the client has not.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_its_client_is_still_taking_when_the_server_stops_is_completed() {
+    const BYTES: usize = 300_000;
+    let app = Router::new().route("/", get(async || vec![b'.'; BYTES]));
+    let server = Running::start(app, Limits::default(), Duration::ZERO, 10 * SECOND);
+    let mut client = server.network.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut beginning = [0; 1000];
+    client.0.read_exact(&mut beginning).await.expect("it is answered");
+    server.shutdown.request();
+    sleep_until(Instant::now() + SECOND).await;
+    let rest = client.end().await;
+    assert!(beginning.len() + rest.len() > BYTES, "{} bytes are lost", BYTES - rest.len());
+    assert_eq!(server.ended.await.expect("no panic").to_string(), "1 closed: peer_closed 1");
 }
 
 /// A client in the queue takes itself for connected.

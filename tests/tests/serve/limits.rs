@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, put};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tower_linger::{Limits, serve};
+use tower_linger::{ClosePolicy, Limits, LingerLayer, Outcome, serve};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 
 use crate::scene::{InMemory, Running, SECOND, app};
@@ -112,6 +113,87 @@ async fn a_request_that_takes_long_is_not_timed_out() {
     sleep_until(hour + 3600 * SECOND).await;
     client.send("b").await;
     let _hello = client.answer().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_let_go_after_the_write_idle_timeout() {
+    for (of_policy, seconds) in [(None, 60), (Some(7), 7), (Some(90), 90)] {
+        let (listener, network) = InMemory::new();
+        let linger = LingerLayer::new(bounded(of_policy));
+        let running = tokio::spawn(serve(listener, large()).linger(linger.clone()).into_future());
+        let began = Instant::now();
+        let mut client = network.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        while linger.tracker().summary().count(Outcome::FlushTimeout) == 0 {
+            sleep_until(Instant::now() + SECOND / 10).await;
+        }
+        let took = began.elapsed();
+        assert!((seconds * SECOND..=(seconds + 1) * SECOND).contains(&took), "{took:?} by {of_policy:?}");
+        assert_eq!((linger.tracker().served(), linger.tracker().closing()), (0, 0));
+        running.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_response_slowly_is_not_idle_until_it_has_all_of_it() {
+    let server = Running::start(large(), Limits::default(), Duration::ZERO, 10 * SECOND);
+    let mut client = server.network.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut read, mut chunk) = (0, vec![0; LARGE_BYTES / 10]);
+    while read < LARGE_BYTES {
+        sleep_until(Instant::now() + 50 * SECOND).await;
+        match client.0.read(&mut chunk).await.expect("it is kept") {
+            0 => panic!("it ends after {read} bytes"),
+            more => read += more,
+        }
+    }
+    // The head came with it.
+    read -= LARGE_BYTES;
+    while read < 50 {
+        read += client.0.read(&mut chunk).await.expect("it is kept");
+    }
+    let began = Instant::now();
+    assert!(client.end().await.is_empty());
+    assert_eq!(began.elapsed(), 75 * SECOND, "after the last bytes");
+}
+
+/// The bound is for both together, and each of them hears of room.
+#[tokio::test(start_paused = true)]
+async fn two_servers_that_share_a_tracker_both_accept_again_when_there_is_room() {
+    let limits = Limits::builder().max_connections(NonZeroUsize::MIN).build().expect("it makes sense");
+    let linger = LingerLayer::default();
+    let start = || {
+        let (listener, network) = InMemory::new();
+        (network, tokio::spawn(serve(listener, app()).linger(linger.clone()).limits(limits).into_future()))
+    };
+    let ((one, _one_runs), (other, _other_runs)) = (start(), start());
+    let mut first = one.connect();
+    let _hello = first.get().await;
+    // Both are full, and wait.
+    let mut waiting = [one.connect(), other.connect()];
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert!(timeout(SECOND, client.answer()).await.is_err(), "it is served beyond the bound");
+    }
+    drop(first);
+    for client in &mut waiting {
+        let _hello = timeout(10 * SECOND, client.answer()).await.expect("there is room");
+    }
+}
+
+const LARGE_BYTES: usize = 1 << 20;
+
+fn large() -> Router {
+    Router::new().route("/", get(async || vec![b'.'; LARGE_BYTES]))
+}
+
+fn bounded(write_idle_timeout: Option<u32>) -> ClosePolicy {
+    let policy = ClosePolicy::builder();
+    let policy = match write_idle_timeout {
+        Some(seconds) => policy.write_idle_timeout(seconds * SECOND),
+        None => policy,
+    };
+    policy.build().expect("it makes sense")
 }
 
 #[tokio::test(start_paused = true)]

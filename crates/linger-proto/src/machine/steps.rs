@@ -19,18 +19,14 @@ impl CloseMachine {
     /// Takes one event of a close that is not over.
     pub(super) fn step(&mut self, event: Event, now: Instant) {
         let phase = self.phase;
+        self.note_progress(event, now);
         match event {
-            Event::WriteProgress => {
-                if matches!(phase, Phase::Flush | Phase::Notify | Phase::HalfClose) {
-                    self.budget.progress(now);
-                }
-            }
             Event::Flushed if phase == Phase::Flush => self.flushed(now),
             Event::Notified(sent) if phase == Phase::Notify => self.notified(sent, now),
             Event::HalfClosed if phase == Phase::HalfClose => self.half_closed(now),
             Event::Discarded(bytes) => self.discarded(bytes, now),
             Event::CannotGather => self.cannot_gather(),
-            Event::Unacked(unacked) if phase == Phase::Settle => self.unacked(unacked, now),
+            Event::Unacked(unacked) => self.unacked(unacked, now),
             Event::Acknowledged { rtt } if self.wants_acknowledgement() => self.acknowledged(rtt, now),
             Event::PeerEnded => self.peer_ended(now),
             Event::PeerFin => self.peer_closed(now),
@@ -40,11 +36,21 @@ impl CloseMachine {
             Event::Abandoned => self.finish(Outcome::Cancelled, now),
             // Only time has passed, or the event does not answer the current action.
             Event::Tick
+            | Event::WriteProgress
             | Event::Flushed
             | Event::Notified(_)
             | Event::HalfClosed
-            | Event::Unacked(_)
             | Event::Acknowledged { .. } => {}
+        }
+    }
+
+    /// The end of a write is progress as well: the next one has the whole idle timeout.
+    fn note_progress(&mut self, event: Event, now: Instant) {
+        match (self.phase, event) {
+            (Phase::Flush | Phase::Notify | Phase::HalfClose, Event::WriteProgress)
+            | (Phase::Flush, Event::Flushed)
+            | (Phase::Notify, Event::Notified(_)) => self.budget.progress(now),
+            _ => {}
         }
     }
 
@@ -79,7 +85,8 @@ impl CloseMachine {
             Some(bytes) => bytes == 0,
             None => now.saturating_duration_since(self.entered_at) >= BLIND_SETTLE,
         };
-        let Some(settling) = &mut self.rare_mut().settling else { return };
+        // It is there in the phase `settle` only.
+        let Some(settling) = self.rare.as_mut().and_then(|rare| rare.settling.as_mut()) else { return };
         let progress = unacked < settling.unacked;
         settling.unacked = unacked;
         if acknowledged {
@@ -193,7 +200,8 @@ impl CloseMachine {
     /// The server's shutdown has this deadline. It only ever moves earlier.
     fn shorten(&mut self, deadline: Instant) {
         let grace = if self.cut_shown_by().is_some() { CUT_GRACE } else { Duration::ZERO };
-        let deadline = deadline + grace;
+        // What is later than any clock can tell needs no grace.
+        let deadline = deadline.checked_add(grace).unwrap_or(deadline);
         let cut_at = &mut self.rare_mut().cut_at;
         *cut_at = Some(cut_at.map_or(deadline, |earlier| earlier.min(deadline)));
     }
@@ -205,9 +213,10 @@ impl CloseMachine {
         if self.start.fatal_alert.is_some() && !failure.is_final() && self.phase == Phase::Flush {
             return self.flushed(now);
         }
-        // A record that cannot be decoded ends the session, not the connection.
+        // A record that cannot be decoded ends the session, not the connection. The peer has sent something.
         if self.phase == Phase::Drain && !failure.is_final() && self.session().is_some() {
             self.rare_mut().session = None;
+            self.budget.progress(now);
             return;
         }
         if self.phase == Phase::PeerFirst && !failure.is_final() {

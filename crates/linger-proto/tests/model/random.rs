@@ -90,10 +90,13 @@ fn start() -> impl Strategy<Value = Start> {
     let shown_by = prop::sample::select(vec![CutShownBy::Framing, CutShownBy::LateReset, CutShownBy::Reset]);
     let outcome = prop::sample::select(vec![Outcome::Aborted, Outcome::ShutdownCut]);
     let cut = prop::option::weighted(0.3, (shown_by, outcome));
-    (failure, any::<bool>(), fatal_alert, half_closed, cut).prop_map(
-        |(failure, peer_ended, fatal_alert, half_closed, cut)| {
+    let is_reset = prop::bool::weighted(0.2);
+    (failure, is_reset, any::<bool>(), fatal_alert, half_closed, cut).prop_map(
+        |(failure, is_reset, peer_ended, fatal_alert, half_closed, cut)| {
             let mut start = Start::default();
             start.failure = failure.map(Failure::from_kind);
+            let goes_on = start.failure.is_some_and(|failure| !failure.is_final());
+            start.ended_by = (goes_on && is_reset).then_some(Outcome::PeerReset);
             start.peer_ended = peer_ended;
             start.fatal_alert = fatal_alert;
             start.half_closed = half_closed;
@@ -107,8 +110,14 @@ fn tls() -> impl Strategy<Value = Notified> {
     prop::sample::select(vec![Notified::Nothing, Notified::CloseNotify, Notified::CloseNotifyAndFin])
 }
 
+/// `make mutants` runs them very often, so it asks for fewer. Miri is slow.
+fn cases() -> u32 {
+    let usual = if cfg!(miri) { 4 } else { 4_000 };
+    std::env::var("PROPTEST_CASES").map_or(usual, |cases| cases.parse().expect("a number of cases"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_sequence_ends_in_order_and_within_its_bounds(
@@ -133,6 +142,9 @@ proptest! {
         }
         if let Some(failure) = start.failure.filter(|failure| failure.is_final()) {
             prop_assert_eq!(report.outcome, failure.outcome(), "a reset seen before the close stays one");
+        }
+        if let Some(outcome) = start.ended_by {
+            prop_assert_eq!(report.outcome, outcome, "also one that was not the first failure");
         }
     }
 }

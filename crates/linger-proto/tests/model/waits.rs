@@ -37,6 +37,26 @@ fn the_wait_for_the_peers_close_notify_is_bounded_in_time_and_bytes() {
     );
 }
 
+/// A peer that takes the last bytes at the last moment has made progress: what follows them is not cut off.
+#[test]
+fn a_write_that_ends_is_progress_and_the_next_one_has_the_whole_idle_timeout() {
+    let policy = ClosePolicy::default();
+    let idle = policy.flush_idle_timeout();
+    let steps = [(Event::Flushed, Phase::Notify), (Event::Notified(Notified::CloseNotify), Phase::HalfClose)];
+    let mut now = Instant::now();
+    let mut machine = CloseMachine::new(policy, Start::default(), now);
+    for (event, phase) in steps {
+        now += idle;
+        machine.handle(event, now);
+        assert_eq!((machine.phase(), machine.next_timeout()), (phase, Some(now + idle)));
+    }
+    machine.handle(Event::WriteProgress, now + SECOND);
+    assert_eq!(machine.next_timeout(), Some(now + SECOND + idle));
+    machine.handle(Event::Tick, now + SECOND + idle);
+    let report = machine.report().expect("no progress for the idle timeout");
+    assert_eq!((report.outcome, report.ended_in), (Outcome::FlushTimeout, Phase::HalfClose));
+}
+
 /// The peer's turn ends with its FIN, and then nothing is left to drain; or with its time, and then we close
 /// first.
 #[test]

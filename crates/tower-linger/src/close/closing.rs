@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use linger_proto::{Action, CloseMachine, ClosePolicy, CloseReport, Event, Outcome, Phase, Release, Start};
-use tokio::runtime::Handle;
 
 use crate::classify::Ending;
 use crate::clock::now;
@@ -16,6 +15,7 @@ use crate::close::progress::Progress;
 use crate::close::stream::Stream;
 use crate::close::ticket::Ticket;
 use crate::close::verdict::Verdict;
+use crate::sync::runtime::Handle;
 use crate::transport::Transport;
 
 /// A connection that is being closed.

@@ -109,8 +109,8 @@ impl<T: Transport> Close<T> {
     }
 
     /// Lets the close go on in a task of its own, for which the tracker still waits. Dropping it does the
-    /// same; a call shows that it is meant. Outside of any runtime, the task runs where the tracker's last
-    /// connection was served; if that is nowhere, the close makes one best effort.
+    /// same; a call shows that it is meant. Outside of any runtime, the task runs where the last of the
+    /// tracker's present connections began; if that is nowhere, the close makes one best effort.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns a close; its ticket is in the tracker"

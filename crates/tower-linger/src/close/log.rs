@@ -5,6 +5,9 @@
     allow(unused_variables, clippy::unused_self, reason = "without it nothing is logged")
 )]
 
+#[cfg(feature = "tracing")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use linger_proto::{CloseReport, Phase};
 
 use crate::close::settings::Settings;
@@ -16,6 +19,13 @@ macro_rules! event {
         #[cfg(feature = "tracing")]
         tracing::$level!(target: "tower_linger", $($fields)+);
     };
+}
+
+/// A subscriber that panics takes neither a connection nor its report, and a process that is unwinding
+/// already does not abort. The panic hook has printed the panic.
+#[cfg(feature = "tracing")]
+fn guard<R: Default>(log: impl FnOnce() -> R) -> R {
+    catch_unwind(AssertUnwindSafe(log)).unwrap_or_default()
 }
 
 /// The span of one close: none where nobody wants it, or where there are too many of them. Boxed, because
@@ -30,11 +40,15 @@ impl CloseSpan {
     /// Begins the span. `ends` is asked only if there is one: it takes system calls.
     pub(crate) fn begin(settings: &Settings, ends: impl FnOnce() -> Ends) -> Self {
         #[cfg(feature = "tracing")]
-        if tracing::span_enabled!(target: "tower_linger", tracing::Level::DEBUG, "close") {
-            if let Some(left_out) = settings.sampler.take(crate::clock::now()) {
-                return Self { span: Some(Box::new(span(settings, &ends(), left_out))) };
+        return guard(|| {
+            if tracing::span_enabled!(target: "tower_linger", tracing::Level::DEBUG, "close") {
+                if let Some(left_out) = settings.sampler.take(crate::clock::now()) {
+                    return Self { span: Some(Box::new(span(settings, &ends(), left_out))) };
+                }
             }
-        }
+            Self::default()
+        });
+        #[cfg(not(feature = "tracing"))]
         Self::default()
     }
 
@@ -50,16 +64,25 @@ impl CloseSpan {
         // After the event, whose line would have everything twice otherwise.
         #[cfg(feature = "tracing")]
         if let Some(span) = &self.span {
-            record(span, report);
+            guard(|| record(span, report));
         }
     }
 
     fn enter(&self, log: impl FnOnce()) {
         #[cfg(feature = "tracing")]
-        if let Some(span) = &self.span {
-            return span.in_scope(log);
+        guard(|| match &self.span {
+            Some(span) => span.in_scope(log),
+            None => log(),
+        });
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for CloseSpan {
+    fn drop(&mut self) {
+        if let Some(span) = self.span.take() {
+            guard(|| drop(span));
         }
-        log();
     }
 }
 
@@ -120,9 +143,11 @@ fn outcome(report: &CloseReport) {
 
 #[cfg(feature = "serve")]
 pub(crate) fn failed_accept(error: &std::io::Error) {
-    event!(warn, %error, "accept");
+    #[cfg(feature = "tracing")]
+    guard(|| tracing::warn!(target: "tower_linger", %error, "accept"));
 }
 
 pub(crate) fn failed_handshake(error: &dyn std::fmt::Display) {
-    event!(debug, %error, "handshake");
+    #[cfg(feature = "tracing")]
+    guard(|| tracing::debug!(target: "tower_linger", %error, "handshake"));
 }

@@ -1,9 +1,11 @@
 //! Whether our writes make progress. A close is polled for other reasons, too, so a poll alone does not say
 //! so.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Tells the transport's wake-ups from all others. Costs nothing until something has to wait.
 #[derive(Default)]

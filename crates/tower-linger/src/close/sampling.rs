@@ -1,8 +1,9 @@
 //! Which closes get a span of their own when there are many (feature `tracing`).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Most spans of one layer in a second.
 ///

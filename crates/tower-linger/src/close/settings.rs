@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use linger_proto::{ClosePolicy, CloseReport};
 
 use crate::close::meter::Meter;
+use crate::sync::RwLock;
 use crate::tracker::tracker::Tracker;
 
 #[derive(Clone)]

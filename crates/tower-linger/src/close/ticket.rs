@@ -6,10 +6,10 @@ use std::task::Context;
 use std::time::Instant;
 
 use linger_proto::{CloseReport, Event, Outcome};
-use tokio::runtime::Handle;
 
 use crate::close::log::CloseSpan;
 use crate::close::settings::Settings;
+use crate::sync::runtime::Handle;
 use crate::tracker::state::{Place, Waited};
 use crate::transport::Ends;
 

@@ -13,9 +13,9 @@ use http_body::Body;
 use linger_proto::ClosePolicy;
 use pin_project_lite::pin_project;
 use tokio::runtime::{Handle, Id};
-use tokio::time::Sleep;
 
 use crate::clock::{after, now, sleep_until};
+use crate::sync::Sleep;
 
 /// How many frames are discarded before other tasks run.
 const FRAMES_PER_POLL: usize = 32;

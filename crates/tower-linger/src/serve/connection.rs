@@ -1,12 +1,13 @@
 //! What others than its owner do to a connection while it is served: cut it, wake it, and override its close.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use linger_proto::ClosePolicy;
 
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::tracker::state::Tracked;
 
 /// One for each served connection, shared by its `LingerIo`, the tracker, and its handlers.
@@ -54,6 +55,9 @@ pub(crate) const ENDED_WRITES: u8 = 4;
 /// Nothing was read since the last response ended: the connection waits for its next request.
 #[cfg(feature = "serve")]
 pub(crate) const AWAITS_REQUEST: u8 = 16;
+/// A write or a flush waits for the peer, and there is a limit on how long.
+#[cfg(feature = "serve")]
+pub(crate) const WRITE_WAITS: u8 = 32;
 /// The connection was upgraded and its service is done, so the layer no longer waits for it.
 const PASSED_ON: u8 = 8;
 

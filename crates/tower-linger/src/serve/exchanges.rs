@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::task;
 
 use crate::serve::framing::Framing;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The exchanges of one connection. HTTP/1 has one at a time, so this is about the last one.
 #[derive(Debug, Default)]

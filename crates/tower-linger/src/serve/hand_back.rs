@@ -1,11 +1,10 @@
 //! How a connection comes back from its service.
 
-use tokio::sync::oneshot;
-
 use crate::close::driver::Close;
 use crate::serve::connection::Override;
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
+use crate::sync::oneshot;
 use crate::transport::Transport;
 
 /// Where a connection goes when its service drops it. The tracker counts it all the time, first as served,

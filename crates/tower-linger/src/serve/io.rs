@@ -97,6 +97,12 @@ impl<T: Transport> LingerIo<T> {
         self.loan_ref().served.connection()
     }
 
+    /// For a connection whose policy does not bound its writes.
+    #[cfg(feature = "serve")]
+    pub(crate) fn bound_writes(&mut self, timeout: std::time::Duration) {
+        self.loan_mut().served.bound_writes(timeout);
+    }
+
     fn loan_ref(&self) -> &Loan<T> {
         self.loan.as_ref().expect(ON_LOAN)
     }

@@ -175,7 +175,7 @@ impl<T: Transport> Loan<T> {
                     failed @ (Writes::Failed | Writes::TimedOut) => failed,
                     Writes::None | Writes::Taken | Writes::Blocked => Writes::Taken,
                 };
-                self.stall.end();
+                self.end_stall();
                 written
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record_write::<T>(error))),
@@ -198,7 +198,7 @@ impl<T: Transport> Loan<T> {
             // Most transports have nothing to flush, so this says nothing about the write that waits.
             Poll::Ready(Ok(())) if self.observed.writes == Writes::Blocked => flushed,
             Poll::Ready(Ok(())) => {
-                self.stall.end();
+                self.end_stall();
                 flushed
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.observed.record::<T>(error))),
@@ -206,9 +206,19 @@ impl<T: Transport> Loan<T> {
         }
     }
 
+    fn end_stall(&mut self) {
+        self.stall.end();
+        #[cfg(feature = "serve")]
+        self.served.connection().clear(crate::serve::connection::WRITE_WAITS);
+    }
+
     /// Completes when the peer has taken nothing for as long as the policy allows.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let limit = self.served.write_idle_timeout();
+        #[cfg(feature = "serve")]
+        if limit.is_some() {
+            self.served.connection().set(crate::serve::connection::WRITE_WAITS);
+        }
         let tracker = &self.served.settings().tracker;
         ready!(self.stall.poll(limit, tracker, cx, || transport::unacked(&self.io)));
         self.observed.writes = Writes::TimedOut;

@@ -149,7 +149,7 @@ impl Observed {
         Poll::Ready(result)
     }
 
-    /// Keeps the first failure: the kernel reports each only once.
+    /// Keeps the first failure, and the first that ended the connection: the kernel reports each only once.
     pub(crate) fn note<T: Transport>(&mut self, error: &io::Error) {
         let end = T::session_end(error);
         // The drain will see the FIN again.
@@ -159,7 +159,11 @@ impl Observed {
         if let Some(alert) = end.and_then(SessionEnd::fatal_alert) {
             self.start.fatal_alert.get_or_insert(alert);
         }
-        self.start.failure.get_or_insert(Failure::from(error));
+        let failure = Failure::from(error);
+        let first = *self.start.failure.get_or_insert(failure);
+        if failure.is_final() && !first.is_final() {
+            self.start.ended_by.get_or_insert(failure.outcome());
+        }
     }
 
     /// Looks at the first bytes of the peer: HTTP/2 shows each cut by its frames, HTTP/1 need not.

@@ -36,6 +36,12 @@ impl Served {
         &self.connection
     }
 
+    /// For a connection whose policy has no bound of its own.
+    #[cfg(feature = "serve")]
+    pub(crate) fn bound_writes(&mut self, timeout: Duration) {
+        self.write_idle_timeout_ms.get_or_insert(in_milliseconds(timeout));
+    }
+
     pub(crate) fn write_idle_timeout(&self) -> Option<Duration> {
         self.write_idle_timeout_ms.map(|millis| Duration::from_millis(millis.get().into()))
     }

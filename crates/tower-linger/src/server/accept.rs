@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Sleep;
 
 use super::activity::Stage;
 use super::listener::Listener;
 use crate::clock::{after, sleep_until};
 use crate::close::log;
+use crate::sync::Sleep;
 use crate::tracker::shutdown::ShutdownHandle;
 use crate::tracker::tracker::Tracker;
 

@@ -1,12 +1,12 @@
 //! What a connection is doing, and when its time for that is over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use crate::clock::now;
-use crate::serve::connection::{AWAITS_REQUEST, Connection};
+use crate::serve::connection::{AWAITS_REQUEST, Connection, WRITE_WAITS};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// How far the server is with its own end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +59,10 @@ impl Activity {
     /// What the connection is doing, and since when, if that is known.
     fn look(&self) -> (Doing, Option<Instant>) {
         let has_asked = self.has_asked.load(Ordering::Acquire);
-        if self.in_flight.load(Ordering::Acquire) > 0 {
+        // The engine takes a response's body into its buffers, whole if it is one piece, long before the
+        // client has taken it.
+        let is_taking = || has_asked && self.connection.flags() & WRITE_WAITS != 0;
+        if self.in_flight.load(Ordering::Acquire) > 0 || is_taking() {
             (Doing::Answering, None)
         } else if !has_asked && self.connection.is_fresh() {
             (Doing::Connecting, Some(self.began_at))
@@ -90,7 +93,7 @@ enum Doing {
     Connecting,
     /// It sends the head of a request.
     Asking,
-    /// It waits for a response, or still gets one.
+    /// It waits for a response, or has not taken all of it.
     Answering,
     /// It has got its response, and sends nothing.
     Idling,
@@ -113,6 +116,8 @@ pub(super) struct Timer {
     limits: Limits,
     doing: Doing,
     since: Instant,
+    /// When the client was last found to have taken its response.
+    answered_at: Instant,
     /// When the engine was asked to end the connection.
     ending_since: Option<Instant>,
     stopping_since: Option<Instant>,
@@ -121,12 +126,24 @@ pub(super) struct Timer {
 impl Timer {
     pub(super) fn new(activity: Arc<Activity>, limits: Limits) -> Self {
         let since = activity.began_at;
-        Self { activity, limits, doing: Doing::Connecting, since, ending_since: None, stopping_since: None }
+        Self {
+            activity,
+            limits,
+            doing: Doing::Connecting,
+            since,
+            answered_at: since,
+            ending_since: None,
+            stopping_since: None,
+        }
     }
 
     /// To be called after each poll of the connection.
     pub(super) fn due(&mut self, stage: Stage, now: Instant) -> Due {
         let (doing, since) = self.activity.look();
+        if self.doing == Doing::Answering && doing != Doing::Answering {
+            self.answered_at = now;
+        }
+        let since = since.map(|since| since.max(self.answered_at));
         if doing != self.doing || since.is_some() {
             (self.doing, self.since) = (doing, since.unwrap_or(now));
         }

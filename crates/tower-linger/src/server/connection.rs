@@ -65,8 +65,9 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, io: LingerIo<T>) -> Self::Future {
+    fn call(&mut self, mut io: LingerIo<T>) -> Self::Future {
         let Self { http, address } = self.clone();
+        io.bound_writes(http.limits.write_idle_timeout());
         let activity = Activity::new(io.connection().clone());
         let peer = Peer { address, close: io.close_handle() };
         Box::pin(async move {

@@ -1,4 +1,4 @@
-//! What a client may hold of a server before and between its requests.
+//! What a client may hold of a server before and between its requests, and by not reading its response.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::transport::descriptor_limit;
 
 mod words;
 
-/// What a client may hold of a [`serve`](crate::serve()) before and between its requests. What it may hold
-/// while its connection closes is the [`ClosePolicy`](crate::ClosePolicy)'s.
+/// What a client may hold of a [`serve`](crate::serve()) before and between its requests, and by not reading
+/// its response. What it may hold while its connection closes is the [`ClosePolicy`](crate::ClosePolicy)'s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,6 +31,7 @@ mod words;
 /// | `first_byte_timeout` | 10 s | the same as the TLS handshake: a client connects in order to ask |
 /// | `header_read_timeout` | 30 s | hyper's own; nginx's `client_header_timeout` is 60 s |
 /// | `idle_timeout` | 75 s | nginx's `keepalive_timeout`, and longer than the 60 s of AWS's balancers and of nginx as a proxy |
+/// | `write_idle_timeout` | 60 s | nginx's `send_timeout`: without it, clients that read nothing hold all of `max_connections` for ever |
 /// | `keep_alive_hint` | off | nginx's default, too; a client that does not read it gains nothing |
 ///
 /// # Display, and configuration from outside
@@ -43,7 +44,7 @@ mod words;
 /// use tower_linger::Limits;
 ///
 /// let line = "max_connections 1000, handshake_timeout 10s, first_byte_timeout 5s, \
-///     header_read_timeout 30s, idle_timeout 620s";
+///     header_read_timeout 30s, idle_timeout 620s, write_idle_timeout 60s";
 /// let limits: Limits = line.parse()?;
 /// assert_eq!(limits.to_string(), line);
 /// let error = "idle_timeout 620".parse::<Limits>().unwrap_err().to_string();
@@ -60,6 +61,7 @@ pub struct Limits {
     first_byte_timeout: Duration,
     header_read_timeout: Duration,
     idle_timeout: Duration,
+    write_idle_timeout: Duration,
     keep_alive_hint: Option<Duration>,
 }
 
@@ -104,6 +106,12 @@ impl Limits {
         self.idle_timeout
     }
 
+    /// Longest time that a write may make no progress.
+    #[must_use]
+    pub const fn write_idle_timeout(&self) -> Duration {
+        self.write_idle_timeout
+    }
+
     /// The time in the `Keep-Alive` header; `None` where none is sent.
     #[must_use]
     pub const fn keep_alive_hint(&self) -> Option<Duration> {
@@ -121,6 +129,7 @@ impl Default for Limits {
             first_byte_timeout: Duration::from_secs(10),
             header_read_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
+            write_idle_timeout: Duration::from_secs(60),
             keep_alive_hint: None,
         }
     }
@@ -176,6 +185,20 @@ impl LimitsBuilder {
         self
     }
 
+    /// Longest time that a write may make no progress, because the client does not read or acknowledge what it
+    /// is sent. The connection is then reset, and reported as `flush_timeout`. A client that reads slowly and
+    /// steadily is kept. The policy's
+    /// [`write_idle_timeout`](crate::ClosePolicyBuilder::write_idle_timeout) goes before this one where it is
+    /// set. More than zero, at most a day: give a day to clients that stop reading on purpose, as a paused
+    /// player does.
+    ///
+    /// It is about the connection, also after an upgrade. A client of HTTP/2 can also refuse a response by the window of its stream,
+    /// and this does not bound that.
+    pub const fn write_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_idle_timeout = timeout;
+        self
+    }
+
     /// Sends `Keep-Alive: timeout=N` in responses of HTTP/1.1 that leave the connection open, so that clients
     /// that read it close first: Node's undici and Apache's `HttpClient` do, hyper and Go do not. It is sent
     /// in whole seconds. At least one, less than `idle_timeout`.
@@ -195,6 +218,7 @@ impl LimitsBuilder {
         checked_time("first_byte_timeout", limits.first_byte_timeout)?;
         checked_time("header_read_timeout", limits.header_read_timeout)?;
         checked_time("idle_timeout", limits.idle_timeout)?;
+        checked_time("write_idle_timeout", limits.write_idle_timeout)?;
         if let Some(hint) = limits.keep_alive_hint {
             let field = "keep_alive_hint";
             if hint < Duration::from_secs(1) {
@@ -224,7 +248,10 @@ mod tests {
         let second = Duration::from_secs(1);
         let cases = [
             (build().handshake_timeout(Duration::ZERO), "handshake_timeout is zero: give it more than zero"),
-            (build().handshake_timeout(Duration::ZERO), "handshake_timeout is zero: give it more than zero"),
+            (
+                build().write_idle_timeout(Duration::ZERO),
+                "write_idle_timeout is zero: give it more than zero",
+            ),
             (
                 build().first_byte_timeout(Duration::ZERO),
                 "first_byte_timeout is zero: give it more than zero",
@@ -256,6 +283,7 @@ mod tests {
             build().first_byte_timeout(second / 3),
             build().header_read_timeout(second / 7),
             build().idle_timeout(600 * second),
+            build().write_idle_timeout(90 * second),
             build().keep_alive_hint(5 * second),
         ];
         for builder in changed {

@@ -7,9 +7,8 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use crate::clock::{self, now};
+use crate::sync::watch;
 #[cfg(feature = "serve")]
 use crate::tracker::signals;
 use crate::tracker::summary::Summary;

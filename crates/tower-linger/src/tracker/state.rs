@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 #[cfg(feature = "serve")]
 use std::task::Poll;
 use std::task::{Context, Waker};
@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use linger_proto::Outcome;
 use slab::Slab;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
 
+use crate::sync::runtime::Handle;
+use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::tracker::entry_id::EntryId;
 use crate::tracker::eviction::{Eviction, Limits};
 use crate::tracker::summary::Summary;
@@ -32,9 +32,12 @@ pub(crate) struct State {
     timers: Timers,
     eviction: Eviction,
     deadline: Option<Instant>,
-    /// Who waits until fewer connections than this are served.
-    room: Option<(NonZeroUsize, Waker)>,
-    /// Where a connection was served last. A close that is dropped outside of any runtime goes on there.
+    /// Who waits until fewer connections than this are served: the accept loops of the servers that share the
+    /// tracker.
+    room: Vec<(NonZeroUsize, Waker)>,
+    /// Where a connection began last, or its close. A close that is dropped outside of any runtime goes on
+    /// there. Without a connection there is none, because the handle of a runtime that has ended keeps its
+    /// descriptors open.
     runtime: Option<Handle>,
     pub(super) ended: Summary,
 }
@@ -76,9 +79,28 @@ impl State {
         self.served.is_empty() && self.closing == 0
     }
 
-    /// Who has waited for room, if there is some now.
-    fn take_waiter(&mut self) -> Option<Waker> {
-        self.room.take_if(|(most, _)| self.served.len() < most.get()).map(|(_, waker)| waker)
+    /// Those who have waited for room, if there is some now. All of them, because the one that is woken first
+    /// may have nobody to accept.
+    fn take_waiters(&mut self) -> Vec<(NonZeroUsize, Waker)> {
+        let served = self.served.len();
+        let has_room = |(most, _): &(NonZeroUsize, Waker)| served < most.get();
+        let (woken, waiting) = std::mem::take(&mut self.room).into_iter().partition(has_room);
+        self.room = waiting;
+        woken
+    }
+
+    /// Remembers the current runtime, if there is one. What is returned is to be dropped outside the lock.
+    fn remember(&mut self, runtime: Option<Handle>) -> Option<Handle> {
+        match (&self.runtime, runtime) {
+            (_, None) => None,
+            (Some(known), Some(runtime)) if known.id() == runtime.id() => Some(runtime),
+            (_, Some(runtime)) => self.runtime.replace(runtime),
+        }
+    }
+
+    /// Forgets the runtime when no connection is left. What is returned is to be dropped outside the lock.
+    fn forget_runtime(&mut self) -> Option<Handle> {
+        if self.is_over() { self.runtime.take() } else { None }
     }
 
     /// Forgets an entry. Its waker is to be dropped outside the lock.
@@ -96,7 +118,7 @@ impl Inner {
             timers: Timers::default(),
             eviction: Eviction::new(limits),
             deadline: None,
-            room: None,
+            room: Vec::new(),
             runtime: None,
             ended: Summary::default(),
         };
@@ -119,11 +141,7 @@ impl Inner {
         let mut state = self.lock();
         let id = ServedId(EntryId::of(state.served.insert(connection.clone())));
         let is_late = state.deadline.is_some_and(|deadline| deadline <= crate::clock::now());
-        let replaced = match (&state.runtime, runtime) {
-            (_, None) => None,
-            (Some(known), Some(runtime)) if known.id() == runtime.id() => Some(runtime),
-            (_, Some(runtime)) => state.runtime.replace(runtime),
-        };
+        let replaced = state.remember(runtime);
         drop(state);
         drop(replaced);
         if is_late {
@@ -135,25 +153,35 @@ impl Inner {
     pub(crate) fn begin_close(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0.index());
-        let room = state.take_waiter();
+        let room = state.take_waiters();
         state.closing += 1;
         drop(state);
         drop(connection);
-        room.into_iter().for_each(Waker::wake);
+        for (_, waker) in room {
+            waker.wake();
+        }
     }
 
     pub(crate) fn begin_unknown_close(&self) {
-        self.lock().closing += 1;
+        let runtime = Handle::try_current().ok();
+        let mut state = self.lock();
+        state.closing += 1;
+        let replaced = state.remember(runtime);
+        drop(state);
+        drop(replaced);
     }
 
     pub(crate) fn forget_served(&self, id: ServedId) {
         let mut state = self.lock();
         let connection = state.served.remove(id.0.index());
-        let room = state.take_waiter();
+        let room = state.take_waiters();
         let is_over = state.is_over();
+        let runtime = state.forget_runtime();
         drop(state);
-        drop(connection);
-        room.into_iter().for_each(Waker::wake);
+        drop((connection, runtime));
+        for (_, waker) in room {
+            waker.wake();
+        }
         if is_over {
             self.all_done.notify_waiters();
         }
@@ -167,8 +195,9 @@ impl Inner {
         }
         state.closing -= 1;
         let is_over = state.is_over();
+        let runtime = state.forget_runtime();
         drop(state);
-        drop(waker);
+        drop((waker, runtime));
         if is_over {
             self.all_done.notify_waiters();
         }
@@ -180,9 +209,9 @@ impl Inner {
         if state.served.len() < most.get() {
             return Poll::Ready(());
         }
-        let replaced = state.room.replace((most, cx.waker().clone()));
-        drop(state);
-        drop(replaced);
+        if !state.room.iter().any(|(bound, waker)| *bound == most && waker.will_wake(cx.waker())) {
+            state.room.push((most, cx.waker().clone()));
+        }
         Poll::Pending
     }
 
@@ -286,6 +315,26 @@ impl Inner {
             Timer::Missing => return Waited::Unheard,
         }
         Waited::Until(deadline)
+    }
+}
+
+/// What the tracker counts, all at one moment.
+#[cfg(all(test, tower_linger_shuttle))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) served: usize,
+    pub(crate) closing: usize,
+    pub(crate) ended: usize,
+    /// Closes and other tasks that wait.
+    pub(crate) waiting: usize,
+}
+
+#[cfg(all(test, tower_linger_shuttle))]
+impl Inner {
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.lock();
+        let ended = state.ended.total().try_into().expect("few");
+        Counts { served: state.served(), closing: state.closing, ended, waiting: state.timers.wakers().len() }
     }
 }
 

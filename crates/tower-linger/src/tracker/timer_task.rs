@@ -5,16 +5,16 @@ use std::future::Future;
 use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker, ready};
-use std::thread::{self, Thread};
 use std::time::Instant;
 
 use pin_project_lite::pin_project;
-use tokio::runtime::{Handle, Id};
-use tokio::time::Sleep;
 
 use crate::clock::{now, park_until, sleep_until};
+use crate::sync::Sleep;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::runtime::{Handle, Id};
+use crate::sync::thread::{self, Thread};
 use crate::tracker::timers::Timers;
 
 /// Timers and the lock that they are under.

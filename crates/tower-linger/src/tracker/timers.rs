@@ -7,8 +7,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tokio::runtime;
 
+use crate::sync::runtime;
 use crate::tracker::entry_id::EntryId;
 use crate::tracker::moment::Moment;
 
@@ -216,8 +216,8 @@ impl Schedule {
 
     /// A millisecond that has begun counts as a whole one, so that nothing expires early.
     fn moment_of(&self, at: Instant, now: Instant) -> Moment {
-        let micros = at.saturating_duration_since(self.began).as_micros();
-        let millis = u64::try_from(micros.div_ceil(1000)).unwrap_or(u64::MAX);
+        let nanos = at.saturating_duration_since(self.began).as_nanos();
+        let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
         Moment::of(millis.min(self.millis_since(now).saturating_add(DAY_MILLIS)))
     }
 
@@ -246,5 +246,5 @@ impl Schedule {
 pub(crate) const BYTES_PER_ENTRY: usize =
     mem::size_of::<Entry>() + mem::size_of::<Reverse<(Moment, EntryId)>>();
 
-#[cfg(test)]
+#[cfg(all(test, not(tower_linger_shuttle)))]
 mod tests;

@@ -169,7 +169,7 @@ fn figures(kind: &str, found: &[(&str, &KindReport)]) -> Markup {
     if most <= 0.0 {
         return html! {};
     }
-    let (low, high) = (least.log10().floor(), most.log10().ceil());
+    let (low, high) = (least.max(SHORTEST).log10().floor(), most.log10().ceil());
     let scale = Scale { low, high: high.max(low + 1.0) };
     html! {
         @for (index, some) in found.chunks(SERIES).enumerate() {
@@ -251,5 +251,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// Where the axis begins at the earliest, in milliseconds, because it has no place for zero.
+const SHORTEST: f64 = 0.001;
 /// The number of line styles in the style sheet, and so the maximum number of servers in a drawing.
 const SERIES: usize = 6;

@@ -52,7 +52,7 @@ pub(super) fn outcome(style: &Style, report: &Report) -> Vec<String> {
         let baseline = gate.baseline.iter().flat_map(compared);
         parts.extend(baseline.map(|line| style.sentence(&line)));
     }
-    parts.extend(report.interrupted.iter().map(|why| style.sentence(why)));
+    parts.extend(report.interrupted.iter().map(|why| style.sentence(&plain(why))));
     parts
 }
 

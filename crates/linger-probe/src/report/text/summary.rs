@@ -26,7 +26,7 @@ pub(super) fn render(style: &Style, report: &Report) -> String {
     parts.extend(sentences(style, report));
     if let Some(load) = report.load.first() {
         let took = load.took.as_secs_f64();
-        parts.push(style.sentence(&format!("Load: {}, {took:.0} s each.", load.plan)));
+        parts.push(style.sentence(&format!("Load: {}, {took:.0} s each.", plain(&load.plan))));
         parts.push(style.sentence(
             "Held is how long the server keeps a socket after its end. CPU is the server's time per request.",
         ));

@@ -22,6 +22,7 @@ impl Settings for LimitsBuilder {
             first_byte_timeout,
             header_read_timeout,
             idle_timeout,
+            write_idle_timeout,
             keep_alive_hint,
         } = &mut self.limits;
         vec![
@@ -30,6 +31,7 @@ impl Settings for LimitsBuilder {
             ("first_byte_timeout", Place::Time(first_byte_timeout)),
             ("header_read_timeout", Place::Time(header_read_timeout)),
             ("idle_timeout", Place::Time(idle_timeout)),
+            ("write_idle_timeout", Place::Time(write_idle_timeout)),
             ("keep_alive_hint", Place::OptionalTime(keep_alive_hint)),
         ]
     }

@@ -112,3 +112,19 @@ fn who_relied_on_a_timer_that_is_gone_is_woken_and_nobody_else() {
     assert_eq!((relied.0.load(Ordering::Relaxed), not.0.load(Ordering::Relaxed)), (1, 0));
     assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
 }
+
+/// A close that is woken early waits for the same time again. On a paused clock, which moves by whole milliseconds, it
+/// would do so for ever.
+#[test]
+fn a_time_within_a_microsecond_is_not_over_before_it() {
+    let (runtime, began) = (runtime(), now());
+    for nanos in [1, 999, 999_999] {
+        let mut timers = Timers::default();
+        let id = timers.insert(Waker::noop().clone());
+        let at = began + SECOND + Duration::from_nanos(nanos);
+        assert!(matches!(timers.wake_at(id, at, runtime.handle().id(), began), Timer::Missing));
+        let next = began + SECOND + Duration::from_millis(1);
+        assert_eq!(expire(&mut timers, &runtime, began + SECOND), (0, Some(next)), "{nanos} ns early");
+        assert_eq!(expire(&mut timers, &runtime, next), (1, None));
+    }
+}
