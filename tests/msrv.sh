@@ -4,11 +4,14 @@
 # with linger-probe's, which is newer, where rustup has it; Debian does not pack it. What needs a still newer one (`salvo`) is
 # built with everything else here.
 #
+# usage: msrv.sh [--without-c]        (leaves out the features that compile C)
+#
 # The compiler is rustup's, where `rustup toolchain install 1.85` has put it. Elsewhere it is Debian's (bookworm packs 1.85.0
 # as rustc-web), unpacked in the target directory, because installing it would replace other compilers. DEBIAN=1 prefers it.
 set -eu
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/msrv
+without_c=${1:-}
 version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 unset RUSTC RUSTDOC RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER RUSTFLAGS
 
@@ -49,7 +52,7 @@ else
 fi
 
 # The published libraries, and all their features but those that need a newer compiler.
-promised=$(python3 -B tests/features.py --rust "$version")
+promised=$(python3 -B tests/features.py --rust "$version" $without_c)
 export CARGO_TARGET_DIR="$target"
 set -x
 # shellcheck disable=SC2086
@@ -59,7 +62,7 @@ set +x
 
 newer=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/linger-probe/Cargo.toml)
 if rustup run "$newer" rustc --version 2>/dev/null; then
-    promised=$(python3 -B tests/features.py --rust "$newer")
+    promised=$(python3 -B tests/features.py --rust "$newer" $without_c)
     set -x
     # shellcheck disable=SC2086
     rustup run "$newer" cargo check --locked $promised -p linger-probe

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Could these crates be published as they are? Packages them, builds each package from what is in it, reads what
-is in it, and builds their documentation as docs.rs does. Uploads nothing.
+"""Could these crates be published as they are? Packages them, reads what is in each package, checks that it compiles from that
+and is the same wherever it is made, and builds their documentation as docs.rs does. Uploads nothing.
 
 usage: publish.py -p CRATE [-p CRATE]…      (`make publish` names all that are published)
 """
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +40,11 @@ def wrong(crate, what):
     problems.append(f"{crate}: {what}")
 
 
-def cargo(*arguments, **environment):
+def cargo(*arguments, place=ROOT, umask=-1, **environment):
     """Runs cargo, shows what it says, and notes its warnings."""
     command = ["cargo", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | environment
+    process = subprocess.Popen(command, cwd=place, env=environment, umask=umask, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         expected = re.search(EXPECTED_WARNINGS, line)
         if not expected or "ignoring" not in line:
@@ -50,18 +53,6 @@ def cargo(*arguments, **environment):
             wrong(" ".join(command[:2]), line.strip())
     if process.wait() != 0:
         sys.exit(f"{' '.join(command)} failed")
-
-
-def forget_earlier_run(packages, target):
-    """Cargo unpacks and compiles the packages that it has just made once for each checkout, and then takes what it has, even if
-    the sources have changed since."""
-    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    for package in packages:
-        # The registries of a checkout have no host in their names.
-        unpacked = home.glob(f"registry/src/-*/{package['name']}-{package['version']}")
-        compiled = target.glob(f"debug/.fingerprint/{package['name']}-*")
-        for stale in [*unpacked, *compiled]:
-            shutil.rmtree(stale)
 
 
 def check_manifest(package):
@@ -114,11 +105,57 @@ def check_archive(package, target):
         wrong(name, f"the package has {size} bytes: what is in it?")
 
 
-def check_documentation(packages, names, target):
-    """docs.rs uses a nightly compiler for its badges; this lets rustdoc, and nothing else, behave like one."""
+def check_builds(packages, target):
+    """Each package compiles from what is in it, with its own lock file and the packages of the others. This asks what `cargo
+    publish` asks before it uploads, which compiles all that they depend on once more; here `make features` has checked it."""
+    place = target / "package" / "unpacked"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    folders = {package["name"]: place / f"{package['name']}-{package['version']}" for package in packages}
+    for folder in folders.values():
+        # `-m`: all files in packages have one time, by which cargo would not see that they have changed since it last compiled them.
+        subprocess.run(["tar", "-xzmf", target / "package" / f"{folder.name}.crate", "-C", place], check=True)
+    # The profile is the workspace's.
+    config = ['profile.dev.debug="line-tables-only"', 'profile.dev.package."*".debug=false', "profile.dev.build-override.debug=false"]
+    config += [f'patch.crates-io.{name}.path="{folder}"' for name, folder in folders.items()]
+    words = [word for line in config for word in ("--config", line)]
+    for folder in folders.values():
+        cargo("check", "--target-dir", str(target), *words, place=folder)
+        print(f"{folder.name}: compiles from its package", flush=True)
+
+
+def check_reproducible(packages, names):
+    """Two clones of this commit, in folders of other names and depths, with files of other times, give the same packages, byte by
+    byte, to people with other masks, languages and time zones."""
+    makers = {
+        "a": {"umask": 0o022, "LC_ALL": "C", "TZ": "UTC", "CARGO_BUILD_JOBS": "1"},
+        "elsewhere/and/deeper": {"umask": 0o077, "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu", "CARGO_BUILD_JOBS": "2"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        made = []
+        for name, maker in makers.items():
+            clone = Path(folder) / name
+            subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, umask=maker["umask"])
+            for path in clone.rglob("*"):
+                os.utime(path, (len(made) * 10**9, len(made) * 10**9), follow_symlinks=False)
+            cargo("package", "--no-verify", "--quiet", "--target-dir", str(clone / "target"), *names, place=clone, **maker)
+            made.append({path.name: path.read_bytes() for path in (clone / "target/package").glob("*.crate")})
+    for package in packages:
+        archive = f"{package['name']}-{package['version']}.crate"
+        one, other = (files[archive] for files in made)
+        if one != other:
+            wrong(package["name"], "two clones of one commit give different packages")
+            continue
+        print(f"{archive}: sha256 {hashlib.sha256(one).hexdigest()} of the commit, wherever it is packaged", flush=True)
+
+
+def check_documentation(packages, target):
+    """docs.rs uses a nightly compiler for its badges; this lets rustdoc, and nothing else, behave like one. The words are those of
+    `make doc`, so that the dependencies are those that `make lint` has checked."""
     flags = "--cfg docsrs -D warnings"
     rustdoc = str(ROOT / "tests/docsrs.sh")
-    cargo("doc", "--no-deps", "--all-features", *names, RUSTDOC=rustdoc, RUSTDOCFLAGS=flags)
+    words = ["--workspace", "--all-features", "--no-deps", "--lib", "--example", "axum"]
+    cargo("doc", *words, RUSTDOC=rustdoc, RUSTDOCFLAGS=flags)
     for package in packages:
         pages = (target / "doc" / package["name"].replace("-", "_")).rglob("*.html")
         badges = set()
@@ -144,10 +181,10 @@ def main():
     cargo("package", "--no-verify", "--allow-dirty", "--quiet", *names)
     for package in packages:
         check_archive(package, target)
-    forget_earlier_run(packages, target)
-    # Builds each package against the packages of the others, in the order in which they have to be published.
-    cargo("publish", "--dry-run", "--allow-dirty", *names)
-    check_documentation(packages, names, target)
+    cargo("publish", "--dry-run", "--no-verify", "--allow-dirty", *names)
+    check_builds(packages, target)
+    check_reproducible(packages, names)
+    check_documentation(packages, target)
     if problems:
         sys.exit("\n".join(problems))
     print(f"{len(packages)} crates could be published")

@@ -1,11 +1,7 @@
 #![no_main]
 //! Bytes of any kind as a capture file.
 
-#[path = "../../tests/tests/mangled/take.rs"]
-mod take;
-
 use libfuzzer_sys::fuzz_target;
+use tower_linger_fuzz::capture::take;
 
-fuzz_target!(|bytes: &[u8]| {
-    take::take(bytes);
-});
+fuzz_target!(|bytes: &[u8]| take(bytes));

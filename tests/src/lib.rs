@@ -4,6 +4,8 @@
 pub mod certs;
 #[cfg(target_os = "linux")]
 pub mod counters;
+#[cfg(target_os = "linux")]
+pub mod hostile;
 pub mod library_client;
 #[cfg(unix)]
 pub mod nginx;
@@ -12,6 +14,8 @@ pub mod peer;
 mod resets;
 pub mod scripted;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod sockets;
 pub mod systems;
 #[cfg(target_os = "linux")]
 pub mod trace;

@@ -24,14 +24,24 @@ impl Nginx {
     /// If nginx is not installed.
     #[must_use]
     pub fn start(servers: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_for(512, servers, files)
+    }
+
+    /// The same for so many connections at once, instead of nginx's default of 512.
+    ///
+    /// # Panics
+    ///
+    /// If nginx is not installed.
+    #[must_use]
+    pub fn start_for(connections: usize, servers: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().display().to_string();
         let scratch: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {path}/{what};\n"))
             .concat();
         let config = format!(
-            "daemon off; master_process off; pid {path}/pid; error_log {path}/log;\nevents {{}}\n\
-             http {{ access_log off;\n{scratch}{}\n}}\n",
+            "daemon off; master_process off; pid {path}/pid; error_log {path}/log;\n\
+             events {{ worker_connections {connections}; }}\nhttp {{ access_log off;\n{scratch}{}\n}}\n",
             servers.replace("{folder}", &path)
         );
         for (name, contents) in files.iter().copied().chain([("nginx.conf", config.as_str())]) {

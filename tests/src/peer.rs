@@ -70,8 +70,17 @@ impl Client {
         receive_buffer: Option<u32>,
         config: Arc<ClientConfig>,
     ) -> io::Result<Self> {
-        let tcp = connect(server, receive_buffer).await?;
-        let name = ServerName::IpAddress(server.ip().into());
+        Self::over(connect(server, receive_buffer).await?, Some(config)).await
+    }
+
+    /// Goes on with a connection that exists, over TLS if there is a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Those of the handshake.
+    pub async fn over(tcp: TcpStream, tls: Option<Arc<ClientConfig>>) -> io::Result<Self> {
+        let Some(config) = tls else { return Ok(Self { io: Io::Plain(tcp) }) };
+        let name = ServerName::IpAddress(tcp.peer_addr()?.ip().into());
         let tls = timeout(PATIENCE, TlsConnector::from(config).connect(name, tcp)).await??;
         Ok(Self { io: Io::Tls(Box::new(tls)) })
     }

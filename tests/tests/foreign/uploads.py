@@ -1,6 +1,6 @@
-"""Uploads by a Python library, and prints how many of the uploads got the whole refusal.
+"""Uploads by libraries of Python, and prints for each how many of the uploads got the whole refusal.
 
-Arguments: LIBRARY URL AUTHORITY SIZE TRIES MESSAGE; an empty AUTHORITY means plain HTTP.
+Arguments: LIBRARY,LIBRARY... URL AUTHORITY SIZE TRIES MESSAGE; an empty AUTHORITY means plain HTTP.
 """
 
 import http.client
@@ -9,7 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 
-library, url, authority, message = *sys.argv[1:4], sys.argv[6]
+libraries, url, authority, message = *sys.argv[1:4], sys.argv[6]
 size, tries = map(int, sys.argv[4:6])
 body = b"x" * size
 context = ssl.create_default_context(cafile=authority) if authority else None
@@ -42,11 +42,12 @@ def by_requests():
     return answer.status_code, answer.text
 
 
-upload = {"http.client": by_http_client, "urllib": by_urllib, "requests": by_requests}[library]
-complete = 0
-for _ in range(tries):
-    try:
-        complete += upload() == (413, message)
-    except Exception as error:
-        print(type(error).__name__, error, file=sys.stderr)
-print(complete)
+uploads = {"http.client": by_http_client, "urllib": by_urllib, "requests": by_requests}
+for library in libraries.split(","):
+    complete = 0
+    for _ in range(tries):
+        try:
+            complete += uploads[library]() == (413, message)
+        except Exception as error:
+            print(type(error).__name__, error, file=sys.stderr)
+    print(complete)

@@ -16,6 +16,7 @@ const FOREIGN: &[&str] = &[
     "BrokenPipeError",
     "BufWriter",
     "Builder",
+    "ClientHello",
     "ConnectInfo",
     "Connected",
     "Connection",
@@ -45,6 +46,7 @@ const FOREIGN: &[&str] = &[
     "TcpTimedWaitDelay",
     "TimeoutLayer",
     "TimeoutStopSec",
+    "Tiny",
     "TlsAcceptor",
     "TlsStream",
     "Upgraded",
@@ -52,51 +54,74 @@ const FOREIGN: &[&str] = &[
     "WSARecv",
 ];
 
-/// docs/wire.md has a table of the conformance items. One column names files, the last one tests in them,
-/// each in code font; a name that ends in `…` stands for all tests that begin so.
+/// docs/wire.md has a table of the conformance items, SECURITY.md one for each thing that a peer can take. One
+/// column names files, another one tests in them, each in code font; a name that ends in `…` stands for all tests
+/// that begin so. The first column says what the row is about.
 #[test]
-fn every_test_that_the_conformance_table_names_exists() {
-    let page = read(&repository().join("docs/wire.md"));
-    let rows: Vec<Vec<&str>> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'))
-        .map(|row| row.split('|').map(str::trim).collect())
-        .collect();
-    let header = rows.iter().position(|row| row.contains(&"file") && row.contains(&"test")).expect("a table");
-    let column = |name| rows[header].iter().position(|cell| *cell == name).expect("a column");
-    let (item_column, file_column, test_column) = (column("item"), column("file"), column("test"));
-    let mut wrong = Vec::new();
-    let mut tests = 0;
-    // The row after the header is its rule.
-    for row in &rows[header + 2..] {
-        let item = row[item_column];
-        let mut sources = BTreeMap::new();
-        for file in row[file_column].split(',').map(str::trim) {
-            let paths = named_files(file);
-            if paths.is_empty() {
-                wrong.push(format!("item {item}: no file `{file}`"));
+fn every_test_that_the_tables_of_claims_name_exists() {
+    for (page, least) in [("docs/wire.md", 50), ("SECURITY.md", 40)] {
+        let text = read(&repository().join(page));
+        let (mut wrong, mut tests) = (Vec::new(), 0);
+        for table in tables(&text) {
+            let column = |name| table[0].iter().position(|cell| *cell == name);
+            let (Some(files), Some(named)) = (column("file"), column("test")) else { continue };
+            // The row after the header is its rule.
+            for row in &table[2..] {
+                tests += check_row(row[0], row[files], row[named], &mut wrong);
             }
-            sources.insert(file, paths.iter().map(|path| read(path)).collect::<String>());
         }
-        let mut used = BTreeSet::new();
-        for name in code(row[test_column]) {
-            tests += 1;
-            let found: Vec<_> = sources.iter().filter(|(_, source)| has_test(source, name)).collect();
-            if found.is_empty() && !repository().join(name).is_file() {
-                wrong.push(format!("item {item}: no test `{name}` in {}", row[file_column]));
+        assert!(tests > least, "{page}: only {tests} names were found");
+        assert!(wrong.is_empty(), "{page} is wrong:\n{}", wrong.join("\n"));
+    }
+}
+
+/// The tables of a page, each a list of rows, and each row a list of cells.
+fn tables(page: &str) -> Vec<Vec<Vec<&str>>> {
+    let mut found: Vec<Vec<Vec<&str>>> = vec![Vec::new()];
+    for line in page.lines() {
+        match line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) {
+            Some(row) => {
+                let row = row.split('|').map(str::trim).collect();
+                found.last_mut().expect("there is one").push(row);
             }
-            used.extend(found.into_iter().map(|(file, _)| *file));
-        }
-        // Where the row says something in words ("all of them"), that is about the other files.
-        let is_words =
-            row[test_column].split('`').step_by(2).any(|words| words.contains(char::is_alphabetic));
-        if !is_words {
-            let unused = sources.keys().filter(|file| !used.contains(*file));
-            wrong.extend(unused.map(|file| format!("item {item}: none of its tests is in {file}")));
+            None if found.last().is_some_and(|table| !table.is_empty()) => found.push(Vec::new()),
+            None => {}
         }
     }
-    assert!(tests > 50, "only {tests} names were found");
-    assert!(wrong.is_empty(), "docs/wire.md is wrong:\n{}", wrong.join("\n"));
+    found.retain(|table| table.len() > 2);
+    found
+}
+
+/// Says what is wrong with a row. Returns how many names it has.
+fn check_row(item: &str, files: &str, named: &str, wrong: &mut Vec<String>) -> usize {
+    // Nothing is claimed.
+    if files == "–" && named == "–" {
+        return 0;
+    }
+    let mut sources = BTreeMap::new();
+    for file in files.split(',').map(str::trim) {
+        let paths = named_files(file);
+        if paths.is_empty() {
+            wrong.push(format!("{item}: no file `{file}`"));
+        }
+        sources.insert(file, paths.iter().map(|path| read(path)).collect::<String>());
+    }
+    let (mut used, mut tests) = (BTreeSet::new(), 0);
+    for name in code(named) {
+        tests += 1;
+        let found: Vec<_> = sources.iter().filter(|(_, source)| has_test(source, name)).collect();
+        if found.is_empty() && !repository().join(name).is_file() {
+            wrong.push(format!("{item}: no test `{name}` in {files}"));
+        }
+        used.extend(found.into_iter().map(|(file, _)| *file));
+    }
+    // Where the row says something in words ("all of them"), that is about the other files.
+    let is_words = named.split('`').step_by(2).any(|words| words.contains(char::is_alphabetic));
+    if !is_words {
+        let unused = sources.keys().filter(|file| !used.contains(*file));
+        wrong.extend(unused.map(|file| format!("{item}: none of its tests is in {file}")));
+    }
+    tests
 }
 
 /// The files that a cell of the table means: a file or a directory of tests/tests, of the repository where it
@@ -139,7 +164,8 @@ fn every_item_that_the_pages_name_exists() {
     let sources: Vec<String> = sources.iter().map(|path| read(path)).collect();
     let (mut wrong, mut items) = (Vec::new(), 0);
     let guide = repository().join("crates/tower-linger/src/guide");
-    let pages = [files(&repository().join("docs"), "md"), files(&guide, "md")].concat();
+    let security = vec![repository().join("SECURITY.md")];
+    let pages = [files(&repository().join("docs"), "md"), files(&guide, "md"), security].concat();
     // This page has the settings of other servers; ours are links, which rustdoc checks.
     for page in pages.into_iter().filter(|page| !page.ends_with("coming_from.md")) {
         let text = read(&page);

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 mod anonymised;
+mod said;
 mod seeds;
 mod take;
 

@@ -27,10 +27,14 @@ mod table;
 
 #[cfg(target_os = "linux")]
 tower_linger_tests::wire_tests! {
-    async fn table::rustls;
-    async fn table::openssl;
-    async fn table::native_tls;
-    async fn table::s2n;
+    async fn table::s2n_tls12;
+    async fn table::s2n_tls13;
+    async fn table::openssl_tls12;
+    async fn table::openssl_tls13;
+    async fn table::rustls_tls12;
+    async fn table::rustls_tls13;
+    async fn table::native_tls_tls12;
+    async fn table::native_tls_tls13;
     fn memory::a_connection_in_the_drain_has_freed_its_openssl_session;
     fn memory::a_connection_in_the_drain_has_freed_its_session_of_native_tls;
     fn memory::a_connection_in_the_drain_has_freed_its_s2n_session;

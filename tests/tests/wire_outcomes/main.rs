@@ -3,9 +3,13 @@
 //! Run it by `make wire`: it needs `nft`, `openssl`, `ss` and `tshark`.
 
 #[cfg(target_os = "linux")]
+mod attack;
+#[cfg(target_os = "linux")]
 mod early;
 #[cfg(target_os = "linux")]
 mod endings;
+#[cfg(target_os = "linux")]
+mod held;
 #[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
@@ -55,6 +59,12 @@ tower_linger_tests::wire_tests! {
     async fn loss::an_early_answer_survives_the_loss_of_packets;
     async fn loss::without_the_layer_an_early_answer_is_lost_with_the_packets;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;
+    async fn attack::under_a_thousand_hostile_connections_limits_hold_and_good_clients_are_answered;
+    async fn held::a_flood_leaves_at_most_what_is_gathered_unread;
+    async fn held::a_released_flood_leaves_nothing_unread;
+    async fn held::a_peer_that_reads_nothing_makes_the_kernel_hold_a_send_buffer_and_no_more;
+    async fn held::a_peer_that_vanished_leaves_an_orphan_until_the_orphan_timeout;
+    async fn held::a_served_connection_and_a_handshake_hold_a_bounded_number_of_bytes;
     async fn soak::nothing_is_left_of_100_000_connections;
     async fn ports::a_client_reconnects_from_the_same_port_after_every_kind_of_close;
 }

@@ -1,0 +1,153 @@
+"""The mutants of tower-linger's `tracker/`, `close/` and `serve/`, as cargo-mutants lists them, against the tests that find most of them
+at the least cost: `make mutants-tower-linger`, after `make interleavings`. Takes hours; what is known already is not tried again.
+
+Each mutant is put into a copy of the repository. First come the unit tests of tower-linger with models (the interleavings) and without,
+each of which is one call of rustc; then, one after the other, suites of the package `tests`, until one of them fails.
+
+    mutants.py [--files PART] [--only-units] [--minutes N]    try what is not known yet, of files whose path contains PART
+    mutants.py --summary                                      what is known, as a table
+"""
+
+import argparse
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from unit import REPOSITORY, compiled
+
+# What became of each mutant: committed, one line each.
+KNOWN = REPOSITORY / "docs/proof/mutants-tower-linger.tsv"
+ROOMS = ["tracker", "serve", "close"]
+# The suites that find most come first.
+SUITES = ["served", "drop_safety", "shutdown", "bounds", "endings", "observed", "hooks", "requests", "settings", "metrics", "spans", "tunnels", "gathering"]
+LONGEST = int(os.environ.get("LONGEST", 300))  # seconds that tests may take; a mutant for which they take longer is found
+UNTRIED = "undecided"  # the units do not find it, and no suite was tried
+
+
+def listed():
+    """All mutants, room by room."""
+    command = ["cargo", "mutants", "--list", "--json", "-p", "tower-linger", "-e", "**/tests.rs"]
+    rooms = [word for room in ROOMS for word in ("-f", f"crates/tower-linger/src/{room}/**")]
+    mutants = json.loads(subprocess.check_output(command + rooms, cwd=REPOSITORY))
+    return sorted(mutants, key=lambda it: [it["file"].split("/")[3] == room for room in reversed(ROOMS)], reverse=True)
+
+
+def known():
+    """By the name of the mutant, without its line: what became of it, and how that was found out."""
+    lines = KNOWN.read_text().splitlines()[1:] if KNOWN.exists() else []
+    return {name: (outcome, by) for outcome, by, name in (line.split("\t") for line in lines)}
+
+
+def write(found):
+    lines = [f"{outcome}\t{by}\t{name}\n" for name, (outcome, by) in sorted(found.items(), key=lambda it: it[0])]
+    KNOWN.write_text("outcome\tby\tmutant\n" + "".join(lines))
+
+
+def named(mutants):
+    """Each with a name that stays when lines above it change: those of the same words in a function are numbered."""
+    seen = collections.Counter()
+    for mutant in mutants:
+        words = mutant["name"].split(": ", 1)
+        name = f"{mutant['file'].split('/src/')[1]}: {words[1]}"
+        seen[name] += 1
+        yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), mutant
+
+
+def mutated(source, mutant):
+    lines = source.splitlines(keepends=True)
+    offset = lambda at: sum(map(len, lines[: at["line"] - 1])) + at["column"] - 1
+    span = mutant["span"]
+    return source[: offset(span["start"])] + mutant["replacement"] + source[offset(span["end"]) :]
+
+
+def fails(command, tree, environment):
+    """Whether these tests fail, or do not end."""
+    process = subprocess.Popen(command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(LONGEST) != 0
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
+        return True
+
+
+def judged(tree, state, only_units):
+    environment = os.environ | {"RUST_BACKTRACE": "0", "INTERLEAVINGS": "40", "CARGO_INCREMENTAL": "1"}
+    tests = compiled(tree, incremental=state, quiet=True)
+    if not tests:
+        return "unviable", "rustc"
+    skipped = ["--skip", "sampling::tests", "--skip", "costs"]  # not with the models
+    if fails([tests, "interleavings::", "tracker::", "close::listener", "serve::exchanges", *skipped], tree, environment):
+        return "caught", "interleavings"
+    tests = compiled(tree, models=False, incremental=state, quiet=True)
+    if not tests:
+        return "unviable", "rustc"
+    if fails([tests], tree / "crates/tower-linger", environment):
+        return "caught", "unit tests"
+    if only_units:
+        return UNTRIED, "-"
+    for suite in SUITES:
+        command = ["cargo", "test", "-q", "--workspace", "--all-features", "--target-dir", state / "target", "--test", suite]
+        if subprocess.run([*command, "--no-run"], cwd=tree, env=environment, capture_output=True).returncode != 0:
+            return "unviable", "rustc"
+        if fails(command, tree, environment):
+            return "caught", suite
+    return "missed", "-"
+
+
+def summary():
+    found = known()
+    rooms = collections.defaultdict(collections.Counter)
+    for name, (outcome, _) in found.items():
+        rooms[name.split("/")[0]][outcome] += 1
+    total = collections.Counter(name.split("/")[0] for name, _ in named(listed()))
+    outcomes = ["caught", "unviable", "missed", UNTRIED]
+    print("| room | mutants |", " | ".join(outcomes), "| not tried |\n|---|" + "---|" * (len(outcomes) + 2))
+    for room in ROOMS:
+        counts = [rooms[room][outcome] for outcome in outcomes]
+        print(f"| `{room}/` | {total[room]} |", " | ".join(map(str, counts)), f"| {total[room] - sum(counts)} |")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--files", default="")
+    arguments.add_argument("--only-units", action="store_true")
+    arguments.add_argument("--minutes", type=float, default=24 * 60)
+    arguments.add_argument("--tree", type=Path, default=Path("/tmp/tower-linger-mutants"))
+    arguments.add_argument("--summary", action="store_true")
+    options = arguments.parse_args()
+    if options.summary:
+        return summary()
+    until = time.monotonic() + options.minutes * 60
+    tree, state = options.tree / "tree", options.tree / "state"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(REPOSITORY, tree, ignore=shutil.ignore_patterns("target", ".git"))
+    state.mkdir(parents=True, exist_ok=True)
+    if not options.only_units and not (state / "target").exists():
+        # The crates of others need not be compiled again.
+        subprocess.check_call(["cp", "-a", REPOSITORY / "target", state / "target"])
+    found = known()
+    done = lambda name: name in found and (options.only_units or found[name][0] != UNTRIED)
+    todo = [(name, it) for name, it in named(listed()) if options.files in name and not done(name)]
+    for count, (name, mutant) in enumerate(todo, 1):
+        if time.monotonic() > until:
+            break
+        path = tree / mutant["file"]
+        whole, began = path.read_text(), time.monotonic()
+        path.write_text(mutated(whole, mutant))
+        try:
+            found[name] = judged(tree, state, options.only_units)
+        finally:
+            path.write_text(whole)
+        write(found)
+        print(f"{count}/{len(todo)} {time.monotonic() - began:.0f} s", *found[name], name, flush=True)
+    summary()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
