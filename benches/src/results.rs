@@ -106,13 +106,18 @@ impl Results {
     ///
     /// If the file cannot be written.
     pub fn tell(&self) {
-        for row in &self.rows {
-            println!("{:72} {:>12} {}", row.what, figure(row.value), row.unit);
-        }
+        self.print();
         if is_bench() {
             let text = serde_json::to_string_pretty(self).expect("strings and numbers");
             fs::write(folder().join(&self.bench).with_extension("json"), text + "\n")
                 .expect("a folder of ours");
+        }
+    }
+
+    /// Prints the rows.
+    pub fn print(&self) {
+        for row in &self.rows {
+            println!("{:72} {:>12} {}", row.what, figure(row.value), row.unit);
         }
     }
 

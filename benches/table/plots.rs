@@ -77,7 +77,7 @@ const COSTS: [Panel; 6] = [
     ),
 ];
 
-/// Draws `costs.svg` and `scale.svg` from the results of the benches that have run.
+/// Draws `costs.svg`, `attack.svg`, `scale.svg` and `soak.svg` from the results of the benches that have run.
 pub(crate) fn draw(found: &[Results], folder: &Path) {
     let by_name = |name: &str| found.iter().find(|results| results.bench == name);
     let path = folder.join("costs.svg");
@@ -91,14 +91,49 @@ pub(crate) fn draw(found: &[Results], folder: &Path) {
     }
     area.present().expect("a file");
 
-    let Some(scale) = by_name("scale") else { return };
-    let path = folder.join("scale.svg");
-    let area = SVGBackend::new(&path, (960, 400)).into_drawing_area();
+    if let Some(attack) = by_name("attack") {
+        attacked(attack, &folder.join("attack.svg"));
+    }
+
+    for (name, size, (rows, columns), draw) in
+        [("scale", (960, 400), (1, 2), curves_of as Curves), ("soak", (960, 560), (2, 2), times_of as Curves)]
+    {
+        let Some(results) = by_name(name) else { continue };
+        let path = folder.join(name).with_extension("svg");
+        let area = SVGBackend::new(&path, size).into_drawing_area();
+        area.fill(&WHITE).expect("a file");
+        let mut plots: Vec<&str> = results.series.iter().map(|series| series.plot.as_str()).collect();
+        plots.dedup();
+        for (panel, plot) in area.split_evenly((rows, columns)).iter().zip(plots) {
+            let curves = results.series.iter().filter(|series| series.plot == plot).collect::<Vec<_>>();
+            draw(panel, plot, &curves);
+        }
+        area.present().expect("a file");
+    }
+}
+
+/// Draws the curves of one plot.
+type Curves = fn(&Area<'_>, &str, &[&Series]);
+
+/// The 99th percentiles of good clients, without an attack and under it: a panel for each kind of client.
+fn attacked(found: &Results, path: &Path) {
+    const CLIENTS: [&str; 4] =
+        ["new connection", "new connection, TLS", "kept connection", "kept connection, TLS"];
+    const SERVERS: [(&str, &str); 3] =
+        [("with serve", "tower_linger::serve"), ("nginx", "nginx"), ("hyper", "hyper")];
+    let area = SVGBackend::new(path, (960, 440)).into_drawing_area();
     area.fill(&WHITE).expect("a file");
-    let mut plots: Vec<&str> = scale.series.iter().map(|series| series.plot.as_str()).collect();
-    plots.dedup();
-    for (panel, plot) in area.split_evenly((1, 2)).iter().zip(plots) {
-        curves_of(panel, plot, &scale.series.iter().filter(|series| series.plot == plot).collect::<Vec<_>>());
+    for (panel, client) in area.split_evenly((2, 2)).iter().zip(CLIENTS) {
+        let mut bars = Vec::new();
+        for (label, server) in SERVERS {
+            for state in ["quiet", "attacked"] {
+                let what = format!("{client}: p99, {server} {state}");
+                let value = found.rows.iter().find(|row| row.what == what).map(|row| row.value);
+                bars.extend(value.map(|value| (format!("{label}, {state}"), value)));
+            }
+        }
+        let bars: Vec<_> = bars.iter().map(|(label, value)| (label.as_str(), *value)).collect();
+        bars_of(panel, &format!("a request's 99th percentile, {client}, µs"), &bars);
     }
     area.present().expect("a file");
 }
@@ -142,4 +177,31 @@ fn curves_of(panel: &Area<'_>, title: &str, curves: &[&Series]) {
         chart.draw_series(line).expect("a file").label(&curve.name).legend(key);
     }
     chart.configure_series_labels().border_style(OTHERS).background_style(WHITE).draw().expect("a file");
+}
+
+/// Draws what happened over time. The vertical axis begins at zero, so that what is flat looks flat.
+fn times_of(panel: &Area<'_>, title: &str, curves: &[&Series]) {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let last = points().map(|point| point.0).fold(f64::MIN_POSITIVE, f64::max);
+    let most = points().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
+    let mut chart = ChartBuilder::on(panel)
+        .caption(title, (FONT, 15))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
+        .build_cartesian_2d(0.0..last, 0.0..most * 1.7)
+        .expect("points");
+    chart.configure_mesh().x_desc("minutes").light_line_style(WHITE).draw().expect("a file");
+    for (curve, color) in curves.iter().zip([OURS, RGBColor(0xc2, 0x5b, 0x2a), OTHERS]) {
+        let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(2));
+        let key = move |(x, y)| Rectangle::new([(x, y - 2), (x + 16, y + 2)], color.filled());
+        chart.draw_series(line).expect("a file").label(&curve.name).legend(key);
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .border_style(OTHERS)
+        .background_style(WHITE)
+        .draw()
+        .expect("a file");
 }
