@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def main():
     arguments.add_argument("--files", default="")
     arguments.add_argument("--only-units", action="store_true")
     arguments.add_argument("--minutes", type=float, default=24 * 60)
-    arguments.add_argument("--tree", type=Path, default=Path("/tmp/tower-linger-mutants"))
+    arguments.add_argument("--tree", type=Path, default=Path(tempfile.gettempdir()) / "tower-linger-mutants")
     arguments.add_argument("--summary", action="store_true")
     options = arguments.parse_args()
     if options.summary:
