@@ -209,7 +209,13 @@ impl<T: Transport> Loan<T> {
     fn end_stall(&mut self) {
         self.stall.end();
         #[cfg(feature = "serve")]
-        self.served.connection().clear(crate::serve::connection::WRITE_WAITS);
+        {
+            // To look costs less than to clear, and most connections never wait.
+            let connection = self.served.connection();
+            if connection.flags() & crate::serve::connection::WRITE_WAITS != 0 {
+                connection.clear(crate::serve::connection::WRITE_WAITS);
+            }
+        }
     }
 
     /// Completes when the peer has taken nothing for as long as the policy allows.

@@ -28,6 +28,9 @@ pub(crate) fn all(world: &World, scene: &Scene) -> Seen {
         seen.taken_away += u64::from(facts.taken_away);
         let one = One { connection, record, facts: &facts, wire: &record.link.seen(), events: &scene.events };
         one.is_reported_once();
+        if let Some(cut_at) = scene.cut_at.get() {
+            one.does_not_wait_after(*cut_at);
+        }
         if let Some((report, _)) = facts.reports.first() {
             reports += 1;
             seen.drained += report.bytes_drained;
@@ -77,6 +80,15 @@ impl One<'_> {
         }
         if self.wire.received != self.facts.received + self.wire.discarded && !self.wire.panicked {
             self.broken("bytes of the peer went neither to the service nor into the drain");
+        }
+    }
+
+    /// No read or write of the service waits on when the shutdown has cut its connection.
+    fn does_not_wait_after(&self, cut_at: Duration) {
+        if let Some(until) = self.facts.waited_until.filter(|until| *until > cut_at + ROUNDED) {
+            self.broken(&format!(
+                "it was cut after {cut_at:?}, and the service still waited after {until:?}"
+            ));
         }
     }
 
@@ -228,14 +240,17 @@ impl One<'_> {
         let peer = &self.connection.peer;
         let faults = &self.connection.faults;
         let is_kind = peer.is_kind() && self.events.are_none() && faults.are_harmless();
-        let has_time = self.facts.policies.iter().all(|policy| {
+        let policies = &self.facts.policies;
+        let slower = if faults.are_none() { QUICK } else { SLOWEST_FAULTS };
+        let waits_long_enough = policies.iter().all(|policy| {
+            policy.drain_limit() >= slower + peer.longest_upload() && policy.drain_idle_timeout() >= slower
+        });
+        let has_time = policies.iter().all(|policy| {
             // A transport without a socket cannot tell what is acknowledged, and then a cut waits for a
             // second.
             let needs_time = !faults.are_none() || report.ended_in == Phase::Settle;
             let is_quick = !needs_time || policy.flush_idle_timeout() >= SLOWEST_FAULTS;
-            let slower = if faults.are_none() { QUICK } else { SLOWEST_FAULTS };
-            let can_drain = policy.drain_limit() >= slower + peer.longest_upload()
-                && policy.drain_idle_timeout() >= slower
+            let can_drain = waits_long_enough
                 && policy.drain_limit_bytes() > peer.upload
                 && policy.drain_min_rate().is_none()
                 && !policy.without_drain()
@@ -257,7 +272,8 @@ impl One<'_> {
         }
         let is_cut = report.outcome == Outcome::Aborted;
         let is_noticed = matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::Acknowledged);
-        if !is_cut
+        if waits_long_enough
+            && !is_cut
             && !is_noticed
             && report.outcome != Outcome::LeftOpen
             && report.outcome != Outcome::Undrained

@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) written: u64,
     pub(crate) received: u64,
     pub(crate) last_write: LastWrite,
+    /// When the service was last done with reads or writes that had to wait.
+    pub(crate) waited_until: Option<Duration>,
     /// The service asked for the end of its writes, and was told that it is done.
     pub(crate) asked_to_end: bool,
     pub(crate) ended_writes: bool,

@@ -1,6 +1,6 @@
 //! One run: a few connections, what happens to all of them, and their end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ pub(crate) struct Scene {
     pub(crate) events: Events,
     pub(crate) tracker: Tracker,
     pub(crate) connections: Vec<(Connection, Arc<Record>)>,
+    /// When the shutdown cut what was served, if it came to that.
+    pub(crate) cut_at: OnceLock<Duration>,
     pub(crate) shelf: Shelf,
 }
 
@@ -71,7 +73,7 @@ impl Scene {
         let count = world.draw(|choices| choices.between(1, if events.are_none() { 3 } else { 5 }));
         let connections = (0..count as usize).map(|id| Connection::draw(world, id)).collect();
         world.note(None, || format!("{events:?}"));
-        Self { events, tracker, connections, shelf: Arc::new(Mutex::default()) }
+        Self { events, tracker, connections, cut_at: OnceLock::new(), shelf: Arc::new(Mutex::default()) }
     }
 
     /// Lives until everything has ended, or until the runtime is to end.
@@ -118,6 +120,9 @@ impl Scene {
         world.note(None, || format!("the shutdown is over: {summary}"));
         if took > limit + LONGEST_CUT + ROUNDED {
             world.broken(None, format!("the shutdown took {took:?}, and its limit is {limit:?}"));
+        }
+        if took > limit {
+            self.cut_at.get_or_init(|| before + limit);
         }
         summary
     }

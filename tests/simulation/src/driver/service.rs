@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::Choices;
 use crate::driver::content::LONGEST;
-use crate::driver::held::{Held, Wanted};
+use crate::driver::held::{Held, Record, Wanted};
 use crate::driver::policy;
 
 /// Connections that are kept beyond everything else, also beyond the runtime.
@@ -82,33 +82,44 @@ fn panics(held: Held) -> Served {
 async fn step(held: &mut Held) -> io::Result<()> {
     let (act, patience) = draw(held, |choices| (choices.below(11), choices.one_of(&[100, 1, 3_000])));
     let patience = Duration::from_millis(patience);
+    let record = held.record.clone();
     match act {
         0..=2 => {
             let most = draw(held, |choices| choices.one_of(&[500, 1, 20_000, 60_000]));
-            within(patience, write(held, most)).await
+            within(&record, patience, write(held, most)).await
         }
-        3 => within(patience, read_some(held)).await,
-        4 => within(patience, held.flush()).await,
+        3 => within(&record, patience, read_some(held)).await,
+        4 => within(&record, patience, held.flush()).await,
         5 => {
             sleep(patience).await;
             Ok(())
         }
-        6 => within(patience, read_to_end(held)).await,
-        7 => within(patience, write_vectored(held)).await,
+        6 => within(&record, patience, read_to_end(held)).await,
+        7 => within(&record, patience, write_vectored(held)).await,
         8 => {
             wish(held);
             Ok(())
         }
         9 => {
             held.shutdown().await?;
-            within(patience, read_to_end(held)).await
+            within(&record, patience, read_to_end(held)).await
         }
         _ => poll_once(held).await,
     }
 }
 
-async fn within(patience: Duration, act: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    timeout(patience, act).await.unwrap_or(Ok(()))
+async fn within(
+    record: &Record,
+    patience: Duration,
+    act: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let began = record.link.world.elapsed();
+    let result = timeout(patience, act).await.unwrap_or(Ok(()));
+    let ended = record.link.world.elapsed();
+    if ended > began {
+        record.facts().waited_until = Some(ended);
+    }
+    result
 }
 
 async fn write(held: &mut Held, most: u64) -> io::Result<()> {
