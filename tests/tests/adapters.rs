@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -11,9 +12,10 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tower::Layer as _;
 use tower_linger::axum::LingerListener;
 use tower_linger::axum_server::{LingerAcceptor, TlsLingerAcceptor};
-use tower_linger::{LingerIo, LingerLayer, Outcome};
+use tower_linger::{LingerIo, LingerLayer, NoticeLayer, Outcome, RequestLayer, Shutdown};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, head};
 use tower_linger_tests::server::{listen, serve};
@@ -153,4 +155,33 @@ async fn an_upgrade_behind_axum_gives_the_connection_back() {
     drop(client);
     linger.tracker().wait().await;
     assert_eq!(linger.tracker().summary().to_string(), "1 closed: peer_closed 1");
+}
+
+/// As tower's own middleware does.
+#[tokio::test]
+async fn each_service_gives_back_what_it_wraps() {
+    macro_rules! assert_wraps {
+        ($service:expr) => {{
+            let mut service = $service;
+            assert_eq!(*service.get_ref(), "inner");
+            *service.get_mut() = "another";
+            assert_eq!(service.into_inner(), "another");
+        }};
+    }
+    let linger = LingerLayer::default();
+    let config = Certs::make().server(&Version::ALL, ClientAuth::None);
+    let notice = Shutdown::new(linger.tracker().clone(), Duration::ZERO).handle();
+    assert_wraps!(linger.layer("inner"));
+    assert_wraps!(RequestLayer.layer("inner"));
+    assert_wraps!(NoticeLayer::new(notice).layer("inner"));
+    let listener = listen().await;
+    let address = listener.local_addr().expect("bound");
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (_client, (io, _)) = (client.expect("loopback"), accepted.expect("loopback"));
+    assert_wraps!(linger.wrap(io).watch("inner"));
+    // This one wraps the layer, too.
+    let mut accept = linger.tls(TlsAcceptor::from(Arc::new(config))).layer("inner");
+    assert_eq!(*accept.get_ref().get_ref(), "inner");
+    *accept.get_mut().get_mut() = "another";
+    assert_eq!(accept.into_inner().into_inner(), "another");
 }

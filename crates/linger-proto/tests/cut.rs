@@ -7,6 +7,7 @@
 )]
 
 use std::io::ErrorKind;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use linger_proto::{
@@ -67,6 +68,20 @@ fn a_cut_that_only_a_reset_shows_waits_for_the_acknowledgement_of_what_was_sent(
         stuck.handle(Event::Unacked(Some(10)), at);
     }
     assert_eq!(at, now + 10 * SECOND, "a peer that acknowledges nothing has the flush's idle timeout");
+}
+
+/// Bytes that nobody reads close the window, and then the peer's acknowledgements may not come. What is left of
+/// the drain's bytes is read meanwhile.
+#[test]
+fn what_the_peer_sends_is_read_while_its_acknowledgement_is_awaited() {
+    let now = Instant::now();
+    let policy = ClosePolicy::builder().drain_limit_bytes(1_000).build().expect("makes sense");
+    let mut machine = CloseMachine::new(policy, cut(CutShownBy::LateReset), now);
+    machine.handle(Event::Flushed, now);
+    for (read, left) in [(0, NonZeroUsize::new(1_000)), (400, NonZeroUsize::new(600)), (600, None)] {
+        machine.handle(Event::Discarded(read), now);
+        assert_eq!(machine.action(), Some(Action::Settle { limit: left }));
+    }
 }
 
 /// The session is over with a record that makes no sense; the bytes below it are still to be drained.

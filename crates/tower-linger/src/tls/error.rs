@@ -89,3 +89,45 @@ impl<E: Error + 'static> Error for TlsAcceptError<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_certificate() -> HandshakeError {
+        HandshakeError::Failed(io::Error::other("no certificate"))
+    }
+
+    #[test]
+    fn each_error_says_what_failed_and_has_its_cause() {
+        let cases = [
+            (no_certificate(), "TLS handshake failed: no certificate", Some("no certificate")),
+            (
+                HandshakeError::TimedOut(Duration::from_millis(1500)),
+                "TLS handshake took longer than 1.5s",
+                None,
+            ),
+            (HandshakeError::Cut, "TLS handshake cut by the server's shutdown deadline", None),
+        ];
+        for (error, text, cause) in cases {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), cause);
+            let error = TlsAcceptError::<io::Error>::Handshake(error);
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), cause);
+        }
+        // What a service fails with stays as it is.
+        let error = TlsAcceptError::Service(no_certificate());
+        assert_eq!(error.to_string(), no_certificate().to_string());
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no certificate"));
+    }
+
+    #[cfg(any(feature = "axum-server", feature = "poem", feature = "salvo"))]
+    #[test]
+    fn each_error_has_a_kind_of_io_for_frameworks() {
+        let kind = |error: HandshakeError| error.into_io().kind();
+        assert_eq!(kind(HandshakeError::TimedOut(Duration::ZERO)), io::ErrorKind::TimedOut);
+        assert_eq!(kind(HandshakeError::Cut), io::ErrorKind::ConnectionAborted);
+        assert_eq!(no_certificate().into_io().to_string(), "no certificate");
+    }
+}
