@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 
+use linger_wire::Side;
+use linger_wire::trace::{Connection, Finding};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower_linger_tests::trace::{Trace, mismatch, read, told};
@@ -80,10 +82,12 @@ pub(super) async fn check_but(name: &str, endings: &[Ending], but: &[&str]) {
     let connections = read(&file);
     let (mut wrong, mut seen) = (String::new(), 0);
     for (ending, scene, _held) in &scenes {
-        let found: Vec<String> =
-            connections.iter().filter(|one| one.server == scene.server).map(told).collect();
+        let of_scene = || connections.iter().filter(|one| one.server == scene.server);
+        let found: Vec<String> = of_scene().map(told).collect();
         seen += found.len();
-        if let Some(mismatch) = mismatch(&found, ending.told) {
+        let but_for_haste: Vec<String> = of_scene().map(told_but_for_haste).collect();
+        let wrong_after_all = || mismatch(&but_for_haste, ending.told).is_some();
+        if let Some(mismatch) = mismatch(&found, ending.told).filter(|_| wrong_after_all()) {
             let _ = writeln!(wrong, "{}, {}: {mismatch}", ending.name, scene.server);
         }
     }
@@ -91,6 +95,20 @@ pub(super) async fn check_but(name: &str, endings: &[Ending], but: &[&str]) {
     assert_eq!(seen, connections.len(), "connections of nobody");
     let wrong = mismatch(&differences(&file, &connections), but);
     assert!(wrong.is_none(), "{}", wrong.unwrap_or_default());
+}
+
+/// As [`told`]. On a busy machine a kernel may send its FIN again before the acknowledgement comes. Where that
+/// meets a socket that is gone, a reset ends `TIME_WAIT`, which no scene can prevent.
+fn told_but_for_haste(connection: &Connection) -> String {
+    let mut connection = connection.clone();
+    let [client, server] =
+        [connection.client_sent, connection.server_sent].map(|sent| sent.retransmissions > 0);
+    connection.findings.retain(|finding| match finding {
+        Finding::TimeWaitAssassination { by: Side::Client } => !server,
+        Finding::TimeWaitAssassination { by: Side::Server } => !client,
+        _ => true,
+    });
+    told(&connection)
 }
 
 impl Scene {
