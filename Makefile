@@ -116,8 +116,9 @@ interleavings: ## Connections, closes, timers and shutdowns under many schedules
 interleavings-faults: ## Faults, put into a copy of tower-linger one at a time: does `interleavings` find each? After `interleavings`
 	python3 -B tests/interleavings/faults.py
 
-mutants-tower-linger: ## The mutants of tower-linger that nobody has tried yet, after `interleavings`: needs cargo-mutants; takes hours
-	python3 -B tests/interleavings/mutants.py
+mutants-tower-linger: ## The mutants of tower-linger that nobody has tried yet, or with `CHANGED=1` those of changed lines; after `interleavings`. Needs cargo-mutants; all take hours
+	$(if $(CHANGED),mkdir -p target && git diff $(BASE) -- crates >target/changed.diff)
+	python3 -B tests/interleavings/mutants.py $(if $(CHANGED),--changed target/changed.diff)
 
 # The corpora are small and kept in the repository; what a run finds new is not. Longer: `FUZZ_SECONDS=1800 make fuzz`.
 fuzz: ## Each fuzz target from its corpus, FUZZ_SECONDS each (30): needs OpenSSL's headers and a C++ compiler

@@ -2,10 +2,14 @@
 at the least cost: `make mutants-tower-linger`, after `make interleavings`. Takes hours; what is known already is not tried again.
 
 Each mutant is put into a copy of the repository. First come the unit tests of tower-linger with models (the interleavings) and without,
-each of which is one call of rustc; then, one after the other, suites of the package `tests`, until one of them fails.
+each of which is one call of rustc, and 4 000 seeds of the simulation; then, one after the other, suites of the package `tests`, until one
+of them fails.
 
-    mutants.py [--files PART] [--only-units] [--minutes N]    try what is not known yet, of files whose path contains PART
-    mutants.py --summary                                      what is known, as a table
+    mutants.py [--files PART] [--quick] [--minutes N]    try what is not known yet, of files whose path contains PART
+    mutants.py --changed DIFF                            try all of the lines that this diff changes
+    mutants.py --summary                                 what is known, as a table
+
+It fails if no test noticed one of those that it tried. One that no test can notice stands in the list as `equivalent`, with its reason.
 """
 
 import argparse
@@ -25,16 +29,19 @@ from unit import REPOSITORY, compiled
 KNOWN = REPOSITORY / "docs/proof/mutants-tower-linger.tsv"
 ROOMS = ["tracker", "serve", "close"]
 # The suites that find most come first.
+SIMULATION = "driver"
 SUITES = ["served", "drop_safety", "shutdown", "bounds", "endings", "observed", "hooks", "requests", "settings", "metrics", "spans", "tunnels", "gathering"]
 LONGEST = int(os.environ.get("LONGEST", 300))  # seconds that tests may take; a mutant for which they take longer is found
-UNTRIED = "undecided"  # the units do not find it, and no suite was tried
+EQUIVALENT = "equivalent"  # the reason stands where others have what noticed them
+UNTRIED = "undecided"  # units and simulation do not find it, and no suite was tried
 
 
-def listed():
-    """All mutants, room by room."""
+def listed(diff=None):
+    """All mutants, or those of the lines that a diff changes, room by room."""
     command = ["cargo", "mutants", "--list", "--json", "-p", "tower-linger", "-e", "**/tests.rs"]
     rooms = [word for room in ROOMS for word in ("-f", f"crates/tower-linger/src/{room}/**")]
-    mutants = json.loads(subprocess.check_output(command + rooms, cwd=REPOSITORY))
+    changed = ["--in-diff", diff] if diff else []
+    mutants = json.loads(subprocess.check_output(command + rooms + changed, cwd=REPOSITORY) or "[]")
     return sorted(mutants, key=lambda it: [it["file"].split("/")[3] == room for room in reversed(ROOMS)], reverse=True)
 
 
@@ -77,8 +84,8 @@ def fails(command, tree, environment):
         return True
 
 
-def judged(tree, state, only_units):
-    environment = os.environ | {"RUST_BACKTRACE": "0", "INTERLEAVINGS": "40", "CARGO_INCREMENTAL": "1"}
+def judged(tree, state, is_quick):
+    environment = os.environ | {"RUST_BACKTRACE": "0", "INTERLEAVINGS": "40", "SEEDS": "4000", "CARGO_INCREMENTAL": "1"}
     tests = compiled(tree, incremental=state, quiet=True)
     if not tests:
         return "unviable", "rustc"
@@ -90,15 +97,28 @@ def judged(tree, state, only_units):
         return "unviable", "rustc"
     if fails([tests], tree / "crates/tower-linger", environment):
         return "caught", "unit tests"
-    if only_units:
-        return UNTRIED, "-"
-    for suite in SUITES:
+    for suite in [SIMULATION, *([] if is_quick else SUITES)]:
         command = ["cargo", "test", "-q", "--workspace", "--all-features", "--target-dir", state / "target", "--test", suite]
         if subprocess.run([*command, "--no-run"], cwd=tree, env=environment, capture_output=True).returncode != 0:
             return "unviable", "rustc"
         if fails(command, tree, environment):
             return "caught", suite
-    return "missed", "-"
+    return (UNTRIED if is_quick else "missed"), "-"
+
+
+def linked(source, copy):
+    try:
+        os.link(source, copy)
+    except OSError:  # another file system
+        shutil.copy2(source, copy)
+
+
+def prepare(target):
+    """The crates of others need not be compiled again, so they are linked, and what cargo knows of them is copied."""
+    ours, debug = "*linger*", REPOSITORY / "target/debug"
+    shutil.copytree(debug / "deps", target / "debug/deps", copy_function=linked, ignore=shutil.ignore_patterns(ours))
+    for folder in ["build", ".fingerprint"]:
+        shutil.copytree(debug / folder, target / "debug" / folder, ignore=shutil.ignore_patterns(ours), symlinks=True)
 
 
 def summary():
@@ -107,7 +127,7 @@ def summary():
     for name, (outcome, _) in found.items():
         rooms[name.split("/")[0]][outcome] += 1
     total = collections.Counter(name.split("/")[0] for name, _ in named(listed()))
-    outcomes = ["caught", "unviable", "missed", UNTRIED]
+    outcomes = ["caught", "unviable", EQUIVALENT, "missed", UNTRIED]
     print("| room | mutants |", " | ".join(outcomes), "| not tried |\n|---|" + "---|" * (len(outcomes) + 2))
     for room in ROOMS:
         counts = [rooms[room][outcome] for outcome in outcomes]
@@ -117,9 +137,10 @@ def summary():
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--files", default="")
-    arguments.add_argument("--only-units", action="store_true")
+    arguments.add_argument("--quick", action="store_true")
     arguments.add_argument("--minutes", type=float, default=24 * 60)
     arguments.add_argument("--tree", type=Path, default=Path(tempfile.gettempdir()) / "tower-linger-mutants")
+    arguments.add_argument("--changed", type=Path)
     arguments.add_argument("--summary", action="store_true")
     options = arguments.parse_args()
     if options.summary:
@@ -129,12 +150,14 @@ def main():
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(REPOSITORY, tree, ignore=shutil.ignore_patterns("target", ".git"))
     state.mkdir(parents=True, exist_ok=True)
-    if not options.only_units and not (state / "target").exists():
-        # The crates of others need not be compiled again.
-        subprocess.check_call(["cp", "-a", REPOSITORY / "target", state / "target"])
+    if not (state / "target").exists():
+        prepare(state / "target")
     found = known()
-    done = lambda name: name in found and (options.only_units or found[name][0] != UNTRIED)
-    todo = [(name, it) for name, it in named(listed()) if options.files in name and not done(name)]
+    # Of a line that was changed, nothing is known any more.
+    anew = lambda name: options.changed and found.get(name, ["new"])[0] != EQUIVALENT
+    done = lambda name: name in found and (options.quick or found[name][0] != UNTRIED) and not anew(name)
+    todo = [(name, it) for name, it in named(listed(options.changed)) if options.files in name and not done(name)]
+    missed = []
     for count, (name, mutant) in enumerate(todo, 1):
         if time.monotonic() > until:
             break
@@ -142,12 +165,15 @@ def main():
         whole, began = path.read_text(), time.monotonic()
         path.write_text(mutated(whole, mutant))
         try:
-            found[name] = judged(tree, state, options.only_units)
+            found[name] = judged(tree, state, options.quick)
         finally:
             path.write_text(whole)
         write(found)
+        missed += [name] if found[name][0] == "missed" else []
         print(f"{count}/{len(todo)} {time.monotonic() - began:.0f} s", *found[name], name, flush=True)
     summary()
+    if missed:
+        sys.exit("\n".join(["no test noticed:", *missed]))
 
 
 if __name__ == "__main__":
