@@ -49,7 +49,7 @@ def main():
         print(f"{path.name}: {len(json.loads(path.read_text()).get('components', []))} components")
     if len(paths) != len(list((ROOT / "crates").iterdir())):
         wrong.append(f"{len(paths)} bills for the crates in crates/")
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or 0)
 
 
 main()
