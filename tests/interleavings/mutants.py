@@ -28,8 +28,8 @@ from unit import REPOSITORY, compiled
 # What became of each mutant: committed, one line each.
 KNOWN = REPOSITORY / "docs/proof/mutants-tower-linger.tsv"
 ROOMS = ["tracker", "serve", "close"]
-# The suites that find most come first.
 SIMULATION = "driver"
+# The suites that find most come first.
 SUITES = ["served", "drop_safety", "shutdown", "bounds", "endings", "observed", "hooks", "requests", "settings", "metrics", "spans", "tunnels", "gathering"]
 LONGEST = int(os.environ.get("LONGEST", 300))  # seconds that tests may take; a mutant for which they take longer is found
 EQUIVALENT = "equivalent"  # the reason stands where others have what noticed them

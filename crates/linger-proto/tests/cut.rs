@@ -70,8 +70,8 @@ fn a_cut_that_only_a_reset_shows_waits_for_the_acknowledgement_of_what_was_sent(
     assert_eq!(at, now + 10 * SECOND, "a peer that acknowledges nothing has the flush's idle timeout");
 }
 
-/// Bytes that nobody reads close the window, and then the peer's acknowledgements may not come. What is left of
-/// the drain's bytes is read meanwhile.
+/// Bytes that nobody reads close the window, and then the peer's acknowledgements may not come. What is left
+/// of the drain's bytes is read meanwhile.
 #[test]
 fn what_the_peer_sends_is_read_while_its_acknowledgement_is_awaited() {
     let now = Instant::now();

@@ -97,8 +97,8 @@ pub(super) async fn check_but(name: &str, endings: &[Ending], but: &[&str]) {
     assert!(wrong.is_none(), "{}", wrong.unwrap_or_default());
 }
 
-/// As [`told`]. On a busy machine a kernel may send its FIN again before the acknowledgement comes. Where that
-/// meets a socket that is gone, a reset ends `TIME_WAIT`, which no scene can prevent.
+/// As [`told`]. On a busy machine a kernel may send its FIN again before the acknowledgement comes. Where
+/// that meets a socket that is gone, a reset ends `TIME_WAIT`, which no scene can prevent.
 fn told_but_for_haste(connection: &Connection) -> String {
     let mut connection = connection.clone();
     let [client, server] =
