@@ -4,6 +4,7 @@
 mod socket;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use futures_util::future::join_all;
@@ -62,8 +63,13 @@ fn table(name: &'static str, columns: &[(&'static str, Kind, Vec<Line>)]) -> Tab
 
 fn app() -> Router {
     let refuse = post(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n"));
-    // Reads nothing of a body, so that its window fills up.
-    let waits = post(std::future::pending::<StatusCode>);
+    // Keeps a body and reads nothing of it, so that its window fills up. A body that is dropped would give the
+    // connection's window back.
+    let waits = post(async |body: Body| {
+        std::future::pending::<()>().await;
+        drop(body);
+        StatusCode::NO_CONTENT
+    });
     Router::new().route("/", get(async || "hello\n")).route("/upload", refuse).route("/waits", waits)
 }
 
