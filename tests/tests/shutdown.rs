@@ -118,7 +118,9 @@ async fn a_connection_that_comes_after_the_deadline_is_cut_at_once() {
     let _nothing = linger.tracker().shutdown(Duration::ZERO).await;
     let (_peer, io) = duplex(64);
     let mut io = linger.wrap(io);
-    assert_eq!(io.read_u8().await.expect_err("cut").kind(), std::io::ErrorKind::ConnectionAborted);
+    let error = io.read_u8().await.expect_err("cut");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    assert_eq!(error.to_string(), "the server's shutdown deadline cut the connection");
 }
 
 /// A service that neither reads nor writes cannot be cut. The shutdown waits for it for a second more.
@@ -221,13 +223,19 @@ async fn a_close_by_hand_is_reported_and_waited_for_by_its_layer() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_close_by_hand_has_a_whole_report_without_an_observer() {
-    let listener = tower_linger_tests::server::listen().await;
-    let client =
-        tokio::net::TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
-    let (io, _) = listener.accept().await.expect("a connection");
-    drop(client);
-    let report = LingerLayer::default().close(io).await;
-    assert_eq!((report.outcome, report.unacked), (Outcome::PeerClosed { close_notify: false }, Some(0)));
+    for with_layer in [true, false] {
+        let listener = tower_linger_tests::server::listen().await;
+        let address = listener.local_addr().expect("bound");
+        let client = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let (io, _) = listener.accept().await.expect("a connection");
+        drop(client);
+        let report = if with_layer {
+            LingerLayer::default().close(io).await
+        } else {
+            tower_linger::close(io, &ClosePolicy::default()).await
+        };
+        assert_eq!((report.outcome, report.unacked), (Outcome::PeerClosed { close_notify: false }, Some(0)));
+    }
 }
 
 struct Server;

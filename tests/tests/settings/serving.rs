@@ -2,13 +2,16 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tower_linger::Outcome;
+use tower_linger::{LingerLayer, Outcome, Phase};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, receive};
+use tower_linger_tests::scripted::Script;
 use tower_linger_tests::server::{Engine, listen, reporting};
 use tower_linger_tests::until::until;
 
@@ -89,4 +92,47 @@ async fn write_idle_timeout_bounds_a_flush_too() {
     let report = within(reports.recv()).await.expect("a report");
     assert_eq!(report.outcome, Outcome::FlushTimeout);
     drop(client);
+}
+
+/// How long a write may wait in the tests on a paused clock.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn limited() -> LingerLayer {
+    LingerLayer::new(long().write_idle_timeout(LIMIT).build().expect("makes sense"))
+}
+
+/// Most transports have nothing to flush, so a flush that succeeds says nothing about the write that waits.
+#[tokio::test(start_paused = true)]
+async fn write_idle_timeout_goes_on_while_flushes_succeed() {
+    let (_client, server) = duplex(16);
+    let mut io = limited().wrap(server);
+    io.write_all(&[7; 16]).await.expect("there is room");
+    let began = Instant::now();
+    for _ in 0..20 {
+        if let Ok(written) = timeout(LIMIT / 10, io.write(&[7])).await {
+            assert_eq!(written.expect_err("there is no room").kind(), ErrorKind::TimedOut);
+            assert_eq!(began.elapsed(), LIMIT);
+            return;
+        }
+        io.flush().await.expect("nothing to flush");
+    }
+    panic!("the limit is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_idle_timeout_begins_anew_when_a_flush_has_ended() {
+    let (script, io) = Script::new();
+    let mut io = limited().wrap(io);
+    io.write_all(&[7]).await.expect("there is room");
+    for _ in 0..3 {
+        script.stick(Phase::Flush);
+        assert!(timeout(LIMIT * 9 / 10, io.flush()).await.is_err(), "it waits");
+        script.stick(None);
+        io.flush().await.expect("it is over");
+        sleep(LIMIT * 2).await;
+    }
+    script.stick(Phase::Flush);
+    let began = Instant::now();
+    let failure = io.flush().await.expect_err("it waits");
+    assert_eq!((failure.kind(), began.elapsed()), (ErrorKind::TimedOut, LIMIT));
 }

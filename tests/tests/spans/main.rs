@@ -1,5 +1,6 @@
-//! The span of each close: its fields, what is inside it, and how many there are in a flood. One subscriber
-//! sees all tests; each test has a listener with a name of its own.
+//! The span of each close: its fields, what is inside it, and how many there are in a flood. What fails before
+//! there is a close is an event outside of any. One subscriber sees all tests; each test has a listener with a
+//! name of its own.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use tower_linger_tests::server::listen;
 use crate::capture::{SEEN, install, only_span, spans};
 
 mod capture;
+mod failures;
 
 /// The most spans of a layer in a second, as the crate's documentation says.
 const SPANS_PER_SECOND: usize = 100;

@@ -196,3 +196,44 @@ fn poll_session<T: Transport>(
         Err(error) => Poll::Ready(Err(error)),
     }
 }
+
+#[cfg(all(test, target_os = "linux", not(tower_linger_portable)))]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, Stream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let peer = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let (io, _) = listener.accept().await.expect("a connection");
+        (peer, Stream::Raw(io))
+    }
+
+    async fn woken(stream: &Stream<TcpStream>) {
+        let Stream::Raw(io) = stream else { unreachable!("it is raw") };
+        io.readable().await.expect("a runtime");
+    }
+
+    /// A close that asks for what has been gathered goes on waiting, or ends as its connection has.
+    #[tokio::test]
+    async fn what_has_arrived_is_nothing_or_bytes_or_the_peers_end_or_a_failure() {
+        let limit = NonZeroUsize::new(1 << 16).expect("not zero");
+        let (mut peer, stream) = pair().await;
+        assert_eq!(stream.discard_now(limit), None);
+        peer.write_all(b"hello").await.expect("loopback");
+        woken(&stream).await;
+        assert_eq!(stream.discard_now(limit), Some(Event::Discarded(5)));
+        drop(peer);
+        woken(&stream).await;
+        assert_eq!(stream.discard_now(limit), Some(Event::PeerFin));
+
+        let (peer, stream) = pair().await;
+        socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(peer);
+        woken(&stream).await;
+        let Some(Event::Failed(failure)) = stream.discard_now(limit) else { panic!("no failure") };
+        assert_eq!(failure.kind(), io::ErrorKind::ConnectionReset);
+    }
+}

@@ -1,6 +1,5 @@
 //! What others than its owner do to a connection while it is served: cut it, wake it, and override its close.
 
-use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
@@ -160,11 +159,5 @@ impl Connection {
     /// The same, where there was a request.
     pub(crate) fn known_exchanges(&self) -> Option<&super::exchanges::Exchanges> {
         self.exchanges.get().map(|exchanges| &**exchanges).filter(|exchanges| exchanges.is_known())
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("wanted", &self.wanted()).finish_non_exhaustive()
     }
 }
