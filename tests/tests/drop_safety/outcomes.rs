@@ -1,11 +1,14 @@
 //! What decides the outcome of a close: the service's result, the handler, and the first failure.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service};
 use tower_linger::{ClosePolicy, Ending, LingerIo, Outcome, Phase, close};
+use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::scripted::{Script, Scripted};
 use tower_linger_tests::server::reporting;
 
@@ -149,4 +152,23 @@ async fn a_reset_in_any_phase_of_the_close_is_reported_as_one() {
         assert_eq!((report.outcome, report.ended_in), (Outcome::PeerReset, phase));
         assert_eq!(report.failure.expect("kept").kind(), ErrorKind::BrokenPipe);
     }
+}
+
+/// The alert was the last message, and what the handshake failed with is the first failure.
+#[tokio::test(start_paused = true)]
+async fn a_failed_handshake_is_the_failure_of_its_close() {
+    const ALERT: u8 = 21; // RFC 8446 §5.1
+    let config = Certs::make().server(&[Version::Tls13], ClientAuth::None);
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let service = tower::service_fn(async |_| Ok::<_, io::Error>(()));
+    let mut tls = linger.tls(TlsAcceptor::from(Arc::new(config))).layer(service);
+    let (mut client, server) = duplex(1024);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("there is room");
+    let error = tls.call(server).await.expect_err("that is not TLS");
+    let mut told = Vec::new();
+    client.read_to_end(&mut told).await.expect("an end");
+    drop(client);
+    assert_eq!((told[0], told.len()), (ALERT, 7), "{error}: one alert and nothing else");
+    let report = reports.recv().await.expect("a report");
+    assert_eq!(report.failure.expect("kept").kind(), ErrorKind::InvalidData);
 }
