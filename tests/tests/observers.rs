@@ -65,9 +65,13 @@ async fn an_observer_that_panics_takes_neither_the_count_nor_the_services_result
 /// It panics at all that it is told, even while a handler panics.
 #[tokio::test]
 async fn a_subscriber_that_panics_takes_neither_a_connection_nor_its_report() {
+    use PanickingSubscriber::{AtEverything, AtTheEnd};
+
     let (linger, mut reports) = reporting(ClosePolicy::default());
-    let _installed = tracing::subscriber::set_default(PanickingSubscriber);
-    for handler_panics in [false, true] {
+    for (handler_panics, subscriber) in
+        [(false, AtEverything), (true, AtEverything), (false, AtTheEnd), (true, AtTheEnd)]
+    {
+        let _installed = tracing::subscriber::set_default(subscriber);
         let (peer, io) = duplex(16);
         drop(peer);
         let io = linger.wrap(io);
@@ -80,14 +84,19 @@ async fn a_subscriber_that_panics_takes_neither_a_connection_nor_its_report() {
         let _ = reports.recv().await.expect("it is reported");
         linger.tracker().wait().await;
     }
-    assert_eq!(linger.tracker().summary().total(), 2);
+    assert_eq!(linger.tracker().summary().total(), 4);
 }
 
-struct PanickingSubscriber;
+/// Panics at all that it is told, or only at the end of a span.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PanickingSubscriber {
+    AtEverything,
+    AtTheEnd,
+}
 
 impl PanickingSubscriber {
-    fn panic() -> ! {
-        panic!("a subscriber, on purpose")
+    fn told(&self) {
+        assert!(*self == Self::AtTheEnd, "a subscriber, on purpose");
     }
 }
 
@@ -97,25 +106,30 @@ impl tracing::Subscriber for PanickingSubscriber {
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        Self::panic()
+        self.told();
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        panic!("a subscriber, on purpose")
     }
 
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {
-        Self::panic()
+        self.told();
     }
 
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
     fn event(&self, _: &tracing::Event<'_>) {
-        Self::panic()
+        self.told();
     }
 
     fn enter(&self, _: &tracing::span::Id) {
-        Self::panic()
+        self.told();
     }
 
     fn exit(&self, _: &tracing::span::Id) {
-        Self::panic()
+        self.told();
     }
 }
 
@@ -206,6 +220,55 @@ fn a_transport_that_panics_on_every_poll_does_not_abort_the_process() {
         }));
         assert!(panicked.is_err());
         assert_eq!((tracker.len(), tracker.summary().total()), (0, total));
+    }
+}
+
+/// Counts what it is asked for, and panics the first time.
+struct PanicsOnce(Arc<AtomicUsize>);
+
+impl PanicsOnce {
+    fn asked(&self) -> Poll<io::Result<()>> {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "a transport, on purpose");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for PanicsOnce {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.asked()
+    }
+}
+
+impl AsyncWrite for PanicsOnce {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.asked().map_ok(|()| bytes.len())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.asked()
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.asked()
+    }
+}
+
+/// Nobody knows what state it is in.
+#[tokio::test]
+async fn a_transport_that_has_panicked_in_a_close_is_asked_for_nothing_more() {
+    for is_detached in [false, true] {
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let io = Plain(PanicsOnce(asked.clone()));
+        if is_detached {
+            drop(linger.wrap(io));
+        } else {
+            let close = linger.close(io);
+            assert!(tokio::spawn(close).await.expect_err("it panics").is_panic());
+        }
+        linger.tracker().wait().await;
+        assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::Cancelled);
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "detached: {is_detached}");
     }
 }
 

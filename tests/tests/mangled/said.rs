@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use linger_wire::decode::{Decoded, Frame, decode};
 use linger_wire::file::Anonymiser;
-use linger_wire::trace::{Analyser, Settings};
+use linger_wire::trace::{Analyser, Cause, Settings};
 
 /// How much of what is said is compared. Captures of real sessions lead to the same in everything. Where a
 /// hello makes no sense, the anonymiser may make sense of it, and then only the ends have to be the same.
@@ -47,6 +47,10 @@ impl Said {
                     (connection.tls, connection.last_status, connection.unanswered) = (None, None, false);
                     connection.findings.clear();
                     connection.ladder.clear();
+                    // What was unread is guessed from what was answered, and an alert is no answer.
+                    if let Some(reset) = &mut connection.end.reset {
+                        (reset.cause, reset.while_sending, reset.unread) = (Cause::Abort, false, 0);
+                    }
                 }
                 let ladder: Vec<_> =
                     connection.ladder.drain(..).map(|event| (event.side, event.parts, event.at)).collect();

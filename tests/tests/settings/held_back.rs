@@ -3,12 +3,15 @@
 use std::io::ErrorKind;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tower_linger::{Outcome, Phase};
+use tokio::net::TcpStream;
+use tower_linger::{Outcome, Phase, close};
 use tower_linger_tests::peer::Client;
-use tower_linger_tests::server::Engine;
+use tower_linger_tests::server::{Engine, listen};
 use tower_linger_tests::until::until;
 
 use super::scene::{ANSWER, LONG, Scene, long, within};
+
+const FOR_THE_OTHER: &[u8] = b"for the other descriptor";
 
 /// Reads the whole response, but not the end of the connection.
 async fn read_answer(client: &mut Client) {
@@ -54,7 +57,6 @@ async fn peer_closes_first_sends_no_fin_before_the_clients() {
 
 #[tokio::test]
 async fn without_half_close_leaves_the_connection_to_the_other_descriptor() {
-    const FOR_THE_OTHER: &[u8] = b"for the other descriptor";
     for engine in Engine::ALL {
         let mut scene = Scene::shared(engine, long().without_half_close()).await;
         let mut client = scene.asked("/").await;
@@ -73,4 +75,23 @@ async fn without_half_close_leaves_the_connection_to_the_other_descriptor() {
         drop(other);
         assert_eq!(within(client.read(&mut [0; 1])).await.expect("a FIN"), 0, "{engine:?}");
     }
+}
+
+#[tokio::test]
+async fn without_half_close_leaves_what_has_arrived_to_the_other_descriptor() {
+    let policy = long().without_half_close().build().expect("makes sense");
+    let listener = listen().await;
+    let address = listener.local_addr().expect("bound");
+    let mut client = TcpStream::connect(address).await.expect("loopback");
+    let (io, _) = listener.accept().await.expect("loopback");
+    let io = io.into_std().expect("a socket");
+    let mut other = TcpStream::from_std(io.try_clone().expect("a descriptor")).expect("a runtime");
+    let io = TcpStream::from_std(io).expect("a runtime");
+    client.write_all(FOR_THE_OTHER).await.expect("loopback");
+    within(other.readable()).await.expect("it arrives");
+    let report = close(io, &policy).await;
+    assert_eq!((report.outcome, report.bytes_drained), (Outcome::LeftOpen, 0));
+    let mut received = [0; FOR_THE_OTHER.len()];
+    within(other.read_exact(&mut received)).await.expect("nobody took it");
+    assert_eq!(received, FOR_THE_OTHER);
 }

@@ -26,7 +26,8 @@ async fn a_failed_handshake_is_an_event_with_its_error() {
     install();
     let config = Certs::make().server(&[Version::Tls13], ClientAuth::None);
     let service = tower::service_fn(async |_| Ok::<_, io::Error>(()));
-    let mut tls = LingerLayer::default().tls(TlsAcceptor::from(Arc::new(config))).layer(service);
+    let mut tls =
+        LingerLayer::default().named("handshake").tls(TlsAcceptor::from(Arc::new(config))).layer(service);
     let (mut client, server) = duplex(1024);
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("there is room");
     drop(client);

@@ -213,3 +213,21 @@ async fn without_a_subscriber_the_socket_is_not_asked_for_its_addresses() {
     assert_eq!(asked[0], asked[1] + 1, "{asked:?}");
     assert_eq!(spans("unwatched").len(), 1);
 }
+
+/// What a peer that closed has not acknowledged is on its way, and to ask for it takes a system call.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn without_an_observer_nobody_asks_what_a_peer_that_closed_has_not_acknowledged() {
+    let mut asked = Vec::new();
+    for is_observed in [true, false] {
+        let linger = LingerLayer::default().named("unobserved");
+        let linger = if is_observed { linger.on_close(|_| {}) } else { linger };
+        let count = Arc::new(AtomicUsize::new(0));
+        let (peer, io) = pair().await;
+        drop(peer);
+        drop(linger.wrap(Counting(io, count.clone())));
+        linger.tracker().wait().await;
+        asked.push(count.load(Ordering::SeqCst));
+    }
+    assert_eq!(asked[0], asked[1] + 1, "{asked:?}");
+}

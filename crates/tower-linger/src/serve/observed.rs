@@ -225,3 +225,30 @@ fn may_be_request(bytes: &[u8]) -> bool {
 fn has(head: &[u8], name: &[u8]) -> bool {
     head.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_framed_if_its_head_says_where_it_ends() {
+        let framing = |bytes: &[u8]| {
+            let mut observed = Observed::default();
+            observed.note_write(bytes);
+            observed.framing
+        };
+        for (bytes, expected) in [
+            (&b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody"[..], Framing::Framed),
+            // HTTP/1.0 knows nothing but a length.
+            (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody", Framing::Framed),
+            (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n", Framing::Framed),
+            (b"HTTP/1.0 200 OK\r\nserver: a\r\n\r\nbody", Framing::UntilClose),
+            (b"HTTP/1.0 200 OK\r\nserver: a\r\n\r\n\r\ncontent-length: 4", Framing::UntilClose),
+            (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n", Framing::Framed),
+            (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\n\r\nwebsocket", Framing::UntilClose),
+            (b"SSH-2.0-a\r\n", Framing::Unknown),
+        ] {
+            assert_eq!(framing(bytes), expected, "{}", bytes.escape_ascii());
+        }
+    }
+}

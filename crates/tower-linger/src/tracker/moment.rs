@@ -14,11 +14,6 @@ impl Moment {
         Self(millis as u32)
     }
 
-    /// The bare number, which says nothing of what is earlier.
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-
     /// Milliseconds from an earlier moment to this one.
     pub(crate) fn after(self, earlier: Self) -> u64 {
         self.0.wrapping_sub(earlier.0).into()
