@@ -16,7 +16,9 @@ use tokio::runtime::Builder;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::{Layer, Service, service_fn};
-use tower_linger::{ClosePolicy, HandshakeError, LingerIo, LingerLayer, Outcome, Plain, TlsAcceptError};
+use tower_linger::{
+    ClosePolicy, HandshakeError, LingerIo, LingerLayer, Outcome, Plain, TlsAcceptError, close,
+};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{listen, reporting};
 use tower_linger_tests::until::until;
@@ -289,6 +291,18 @@ fn a_connection_that_is_dropped_in_a_plain_thread_is_closed_by_its_runtime() {
         assert_eq!(report.outcome, Outcome::PeerClosed { close_notify: false }, "{report}");
         assert_eq!(report.bytes_drained, 4 << 20);
     });
+}
+
+/// That is no failure of the connection.
+#[test]
+fn a_close_that_is_polled_after_its_runtime_has_ended_is_cancelled() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (peer, io) = runtime.block_on(pair());
+    drop(runtime);
+    let other = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let report = other.block_on(close(io, &ClosePolicy::default()));
+    assert_eq!((report.outcome, report.failure), (Outcome::Cancelled, None));
+    drop(peer);
 }
 
 /// TLS over a pipe, with a service that ends at once.

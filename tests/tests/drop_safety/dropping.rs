@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::sync::oneshot;
 use tower::{Layer, Service};
 use tower_linger::{ClosePolicy, LingerIo, LingerLayer, Outcome, Phase, Release, close};
@@ -164,4 +166,30 @@ async fn a_connection_taken_out_by_into_inner_is_neither_closed_nor_reported() {
     drop(taken);
     assert_eq!(script.seen().drops, 1);
     assert!(linger.tracker().is_empty() && reports.try_recv().is_err());
+}
+
+/// A handler may keep the handle of its connection for as long as it likes.
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_outlives_its_connection_keeps_no_task_alive() {
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let linger = LingerLayer::default();
+    let (script, io) = Script::new();
+    let mut io = linger.wrap(io);
+    let handle = io.close_handle();
+    let task = Arc::new(Task);
+    let waker = task.clone().into();
+    let reading = Pin::new(&mut io).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut [0]));
+    assert!(reading.is_pending());
+    drop(waker);
+    assert!(Arc::strong_count(&task) > 1, "it waits to be woken");
+    script.end();
+    drop(io);
+    linger.tracker().wait().await;
+    assert_eq!(Arc::strong_count(&task), 1);
+    drop(handle);
 }

@@ -1,13 +1,17 @@
 //! What decides the outcome of a close: the service's result, the handler, and the first failure.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service};
-use tower_linger::{ClosePolicy, Ending, LingerIo, Outcome, Phase, close};
+use tower_linger::{ClosePolicy, Ending, LingerIo, Outcome, Phase, RequestLayer, close};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::scripted::{Script, Scripted};
 use tower_linger_tests::server::reporting;
@@ -171,4 +175,34 @@ async fn a_failed_handshake_is_the_failure_of_its_close() {
     assert_eq!((told[0], told.len()), (ALERT, 7), "{error}: one alert and nothing else");
     let report = reports.recv().await.expect("a report");
     assert_eq!(report.failure.expect("kept").kind(), ErrorKind::InvalidData);
+}
+
+/// hyper drops a connection whose response has failed, but other engines shut it down as if it were whole.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_has_failed_is_not_told_as_whole_by_a_shutdown() {
+    const HALF: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nhalf";
+    for fails in [true, false] {
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let (mut client, server) = duplex(1024);
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("there is room");
+        let engine = tokio::spawn(async move {
+            let mut io = linger.wrap(server);
+            assert!(io.read(&mut [0; 64]).await.expect("a request") > 0);
+            let handler = tower::service_fn(move |_| async move {
+                let end = if fails { Err(io::Error::other("on purpose")) } else { Ok("half") };
+                Ok::<_, Infallible>(Response::new(Body::from_stream(tokio_stream::iter([end]))))
+            });
+            let response = RequestLayer.layer(handler).call(Request::new(Body::empty())).await;
+            let body = response.expect("infallible").into_body();
+            assert_eq!(body.collect().await.is_err(), fails);
+            io.write_all(HALF).await.expect("there is room");
+            io.shutdown().await.expect("answered");
+            drop(io);
+        });
+        engine.await.expect("no panic");
+        client.shutdown().await.expect("a pipe");
+        let report = reports.recv().await.expect("a report");
+        let whole = Outcome::PeerClosed { close_notify: false };
+        assert_eq!(report.outcome, if fails { Outcome::Aborted } else { whole });
+    }
 }
