@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tower_linger::{LingerLayer, Outcome, Shutdown, Tracker};
 use turmoil::{Builder, Sim};
 
@@ -38,7 +40,7 @@ pub(crate) fn play(plan: &Plan, seed: u64, tls: &Tls) -> std::result::Result<Res
         },
     );
     let got = Rc::new(RefCell::new(vec![Got::default(); plan.clients.len()]));
-    let done = Rc::new(RefCell::new(None));
+    let done = Arc::new(Notify::new());
     host(&mut sim, plan, &seen, &linger, tls, &done);
     for (place, client) in plan.clients.iter().copied().enumerate() {
         let (got, config) = (got.clone(), plan.is_tls.then(|| tls.client.clone()));
@@ -79,18 +81,22 @@ fn name(client: usize) -> String {
     format!("client{client}")
 }
 
-type Done = Rc<RefCell<Option<tower_linger::ShutdownHandle>>>;
-
-fn host(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, linger: &LingerLayer, tls: &Tls, done: &Done) {
+fn host(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, linger: &LingerLayer, tls: &Tls, done: &Arc<Notify>) {
     let (plan, seen, linger, done) = (plan.clone(), seen.clone(), linger.clone(), done.clone());
     let acceptor = tls.acceptor.clone();
     sim.host("server", move || {
         let late = if plan.fault == Fault::LateEnd { millis(3_000) } else { Duration::ZERO };
         let shutdown = Shutdown::new(linger.tracker().clone(), plan.shutdown.1 + late);
-        *done.borrow_mut() = Some(shutdown.handle());
+        let (handle, done) = (shutdown.handle(), done.clone());
         let (plan, seen, linger) = (plan.clone(), seen.clone(), linger.clone());
         let acceptor = acceptor.clone();
         async move {
+            // Asked for in here, because the deadline counts by the clock of its host. Outside of it, that is
+            // the real clock, which may be ahead.
+            drop(tokio::spawn(async move {
+                done.notified().await;
+                handle.request();
+            }));
             server::run(plan, seen, shutdown, linger, acceptor).await;
             Ok(())
         }
@@ -98,7 +104,7 @@ fn host(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, linger: &LingerLayer, tls
 }
 
 /// Steps until the clients are done and the server has ended.
-fn step(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, done: &Done) -> std::result::Result<(), String> {
+fn step(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, done: &Notify) -> std::result::Result<(), String> {
     let mut events = plan.events.iter().peekable();
     let mut is_asked = false;
     loop {
@@ -111,10 +117,7 @@ fn step(sim: &mut Sim<'_>, plan: &Plan, seen: &Shared, done: &Done) -> std::resu
         if (are_clients_done || is_due) && !is_asked {
             is_asked = true;
             lock(seen).deadline = Some(sim.elapsed() + plan.shutdown.1);
-            // The clock of the server's host is what the deadline counts by.
-            if let Some(handle) = done.borrow().as_ref().filter(|_| sim.is_host_running("server")) {
-                handle.request();
-            }
+            done.notify_one();
         }
         if are_clients_done && is_asked && !sim.is_host_running("server") {
             return Ok(());
