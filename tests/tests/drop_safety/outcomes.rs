@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service};
 use tower_linger::{ClosePolicy, Ending, LingerIo, Outcome, Phase, RequestLayer, close};
@@ -17,6 +18,8 @@ use tower_linger_tests::scripted::{Script, Scripted};
 use tower_linger_tests::server::reporting;
 
 use super::PHASES;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A classifier decides which results are failures, which must not look clean.
 #[tokio::test(start_paused = true)]
@@ -197,6 +200,8 @@ async fn a_response_that_has_failed_is_not_told_as_whole_by_a_shutdown() {
             assert_eq!(body.collect().await.is_err(), fails);
             io.write_all(HALF).await.expect("there is room");
             io.shutdown().await.expect("answered");
+            // Nor by a read after that.
+            assert!(timeout(SECOND, io.read(&mut [0; 1])).await.is_err(), "the client waits");
             drop(io);
         });
         engine.await.expect("no panic");

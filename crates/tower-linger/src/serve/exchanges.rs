@@ -165,10 +165,13 @@ mod tests {
             assert!(Arc::ptr_eq(&current().expect("registered"), &exchanges));
             let second = register(&Arc::default());
             assert!(current().is_none(), "two connections in one task");
-            drop((registration, second));
+            drop(registration);
+            let third = register(&exchanges);
+            assert!(current().is_none(), "the second one and the third");
+            drop((second, third));
             assert!(current().is_none());
             let _registration = register(&exchanges);
-            assert!(current().is_some(), "the next one after both are gone");
+            assert!(current().is_some(), "the next one after all are gone");
         });
         served.await.expect("no panic");
     }
