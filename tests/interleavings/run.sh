@@ -8,4 +8,6 @@ set -eu
 cd "$(dirname "$0")/../.."
 # Costs nothing after `portable`.
 RUSTC_WORKSPACE_WRAPPER=$PWD/tests/portable.sh cargo test -q --workspace --all-features --lib --no-run
-exec python3 -B tests/interleavings/unit.py "interleavings::${ONE:-}"
+# A test that fails prints its whole name.
+name=${ONE:-}
+exec python3 -B tests/interleavings/unit.py "interleavings::${name#interleavings::}"

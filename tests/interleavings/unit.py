@@ -16,16 +16,20 @@ MODELS = "tower_linger_shuttle"
 CARGOS = re.compile(r" (--error-format|--json|--emit)=\S+| -C extra-filename=\S+| -C incremental=\S+| --out-dir \S+")
 
 
-def compiled(tree=REPOSITORY, models=True, incremental=None, quiet=False):
-    """The program of the tests of this tree; None if they do not compile. The crates below are those of this repository."""
-    command = CARGOS.sub("", (TARGET / "interleavings.command").read_text())
-    command = re.sub(r"(?<=CARGO_MANIFEST_DIR=).*", f'"{tree}/crates/tower-linger"', command).rstrip()
-    program = (incremental or TARGET) / ("interleavings" if models else "unit")
-    command += f" --cap-lints=allow -o {program}" + (f" --cfg {MODELS}" if models else "")
-    if incremental:
-        command += f" -C incremental={incremental / program.name}.state"
-    done = subprocess.run(["bash", "-c", command], cwd=tree, stderr=subprocess.DEVNULL if quiet else None)
-    return program if done.returncode == 0 else None
+def command(tree=REPOSITORY, incremental=None):
+    """How rustc compiles the tests of this tree with the models, and the program that comes of it. The crates below are those of this
+    repository."""
+    words = CARGOS.sub("", (TARGET / "interleavings.command").read_text()).rstrip()
+    words = re.sub(r"(?<=CARGO_MANIFEST_DIR=).*", f'"{tree}/crates/tower-linger"', words)
+    program = (incremental or TARGET) / "interleavings"
+    words += f" --cap-lints=allow -o {program} --cfg {MODELS}"
+    return words + (f" -C incremental={program}.state" if incremental else ""), program
+
+
+def compiled(tree=REPOSITORY, incremental=None):
+    """The program of the tests of this tree; None if they do not compile."""
+    words, program = command(tree, incremental)
+    return program if subprocess.run(["bash", "-c", words], cwd=tree).returncode == 0 else None
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, duplex};
+use tokio::io::{AsyncWriteExt, BufStream, duplex};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tower_linger::{LingerLayer, Outcome, Phase};
+use tower_linger::{LingerLayer, Outcome, Phase, Plain};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, receive};
 use tower_linger_tests::scripted::Script;
@@ -135,4 +135,16 @@ async fn write_idle_timeout_begins_anew_when_a_flush_has_ended() {
     let began = Instant::now();
     let failure = io.flush().await.expect_err("it waits");
     assert_eq!((failure.kind(), began.elapsed()), (ErrorKind::TimedOut, LIMIT));
+}
+
+/// A session takes what is written, although its last flush has to wait.
+#[tokio::test(start_paused = true)]
+async fn write_idle_timeout_begins_anew_when_a_write_is_taken() {
+    let (_client, server) = duplex(16);
+    let mut io = limited().wrap(Plain(BufStream::new(server)));
+    for _ in 0..3 {
+        io.write_all(&[7; 32]).await.expect("there is room in the buffer");
+        assert!(timeout(LIMIT * 9 / 10, io.flush()).await.is_err(), "it waits");
+    }
+    assert_eq!(io.flush().await.expect_err("it waits").kind(), ErrorKind::TimedOut);
 }
