@@ -97,8 +97,8 @@ enum PanickingSubscriber {
 }
 
 impl PanickingSubscriber {
-    fn told(&self) {
-        assert!(*self == Self::AtTheEnd, "a subscriber, on purpose");
+    fn told(self) {
+        assert!(self == Self::AtTheEnd, "a subscriber, on purpose");
     }
 }
 
