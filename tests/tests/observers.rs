@@ -151,22 +151,39 @@ fn is_child(test: &str) -> bool {
 
 #[test]
 fn an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process() {
-    if !is_child("an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process") {
-        return;
+    if is_child("an_observer_that_panics_while_a_handler_panics_does_not_abort_the_process") {
+        closes_while_a_handler_panics(|| {
+            LingerLayer::default().on_close(|_| panic!("an observer, on purpose"))
+        });
     }
-    let linger = LingerLayer::default().on_close(|_| panic!("an observer, on purpose"));
+}
+
+#[test]
+fn a_span_that_panics_at_its_end_while_a_handler_panics_does_not_abort_the_process() {
+    if is_child("a_span_that_panics_at_its_end_while_a_handler_panics_does_not_abort_the_process") {
+        let _installed = tracing::subscriber::set_default(PanickingSubscriber::AtTheEnd);
+        closes_while_a_handler_panics(LingerLayer::default);
+    }
+}
+
+/// Without a runtime a close ends where it begins: here, while the thread unwinds. Its runtime has ended, or there
+/// has never been one.
+fn closes_while_a_handler_panics(layer: fn() -> LingerLayer) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (peer, io) = runtime.block_on(async { pair().await });
-    let io = runtime.block_on(async { linger.wrap(io) });
-    // Without a runtime the close ends where it begins: while the thread unwinds.
+    let (once, never) = (layer(), layer());
+    let ended = runtime.block_on(async { once.wrap(duplex(16).0) });
     drop(runtime);
+    closes_in_a_panic(&once, ended);
+    closes_in_a_panic(&never, never.wrap(duplex(16).0));
+}
+
+fn closes_in_a_panic(linger: &LingerLayer, io: LingerIo<DuplexStream>) {
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _io = io;
         panic!("a handler, on purpose")
     }));
     assert!(panicked.is_err());
     assert_eq!((linger.tracker().len(), linger.tracker().summary().total()), (0, 1));
-    drop(peer);
 }
 
 /// A transport that panics whenever it is polled.
