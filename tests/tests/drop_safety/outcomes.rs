@@ -211,3 +211,23 @@ async fn a_response_that_has_failed_is_not_told_as_whole_by_a_shutdown() {
         assert_eq!(report.outcome, if fails { Outcome::Aborted } else { whole });
     }
 }
+
+/// How the end of a response can be told is known from its head, and a request behind it says nothing of that.
+#[tokio::test(start_paused = true)]
+async fn a_later_request_does_not_change_how_the_last_response_ends() {
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let (mut client, server) = duplex(1024);
+    let mut io = linger.wrap(server);
+    client.write_all(REQUEST).await.expect("there is room");
+    assert_eq!(io.read(&mut [0; 64]).await.expect("a request"), REQUEST.len());
+    io.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhalf").await.expect("there is room");
+    client.write_all(REQUEST).await.expect("there is room");
+    // A task that has not read before.
+    let engine = tokio::spawn(async move {
+        assert_eq!(io.read(&mut [0; 64]).await.expect("a request"), REQUEST.len());
+    });
+    engine.await.expect("no panic");
+    let report = reports.recv().await.expect("a report");
+    assert_eq!((report.outcome, report.ended_in), (Outcome::Aborted, Phase::Drain));
+}
