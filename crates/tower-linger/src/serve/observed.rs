@@ -251,4 +251,19 @@ mod tests {
             assert_eq!(framing(bytes), expected, "{}", bytes.escape_ascii());
         }
     }
+    #[test]
+    fn the_first_bytes_tell_http_2_and_requests_of_http_1_from_what_is_unknown() {
+        for (bytes, expected) in [
+            (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes"[..], Framing::Framed),
+            (b"PRI * HT", Framing::Framed),
+            (b"PRI ", Framing::Framed),
+            (b"GET / HTTP/1.1\r\n", Framing::UntilClose),
+            (b"SET key value\r\n", Framing::Unknown),
+            (b"PRI", Framing::Unknown),
+        ] {
+            let mut observed = Observed::default();
+            observed.note_first_bytes(bytes);
+            assert_eq!(observed.framing, expected, "{}", bytes.escape_ascii());
+        }
+    }
 }
