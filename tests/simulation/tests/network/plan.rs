@@ -145,18 +145,18 @@ impl Plan {
     /// Whether the network and the server let this client have its whole response: everything that is sent
     /// arrives, though late.
     pub(crate) fn lets(&self, client: usize) -> bool {
-        let faults = self.events.iter().filter(|(_, event)| match event {
-            Event::CrashServer => true,
-            Event::Partition(other) | Event::Hold(other) => *other == client,
-            Event::Release(_) | Event::Repair(_) => false,
-        });
-        let is_healed = |(at, fault): &&(Duration, Event)| {
-            let released = |(_, event): &&(Duration, Event)| *event == Event::Release(client);
-            let cure = self.events.iter().filter(|(cured, _)| cured >= at).find(released);
-            matches!(fault, Event::Hold(_))
-                && cure.is_some_and(|(cured, _)| cured.saturating_sub(*at) <= LONGEST_HOLD)
+        let is_healed = |(place, (at, fault)): (usize, &(Duration, Event))| match fault {
+            Event::CrashServer => false,
+            Event::Partition(other) => *other != client,
+            // By their order, because a link may be released and held again at the same time.
+            Event::Hold(other) => {
+                let cure = self.events[place..].iter().find(|(_, event)| *event == Event::Release(client));
+                *other != client || cure.is_some_and(|(cured, _)| cured.saturating_sub(*at) <= LONGEST_HOLD)
+            }
+            Event::Release(_) | Event::Repair(_) => true,
         };
-        self.loss.is_none() && self.shutdown.0.is_none() && faults.into_iter().all(|fault| is_healed(&fault))
+        let is_whole = self.loss.is_none() && self.shutdown.0.is_none();
+        is_whole && self.events.iter().enumerate().all(is_healed)
     }
 
     pub(crate) fn has_crash(&self) -> bool {
