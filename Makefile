@@ -24,8 +24,8 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc api test external portable interleavings examples prometheus counts wire foreign judges rolling page nginx compare publish manifests
-.PHONY: $(RECIPES) ci recipes fuzz interleavings-faults attack captures demo semver deny mutants unused sbom minimal-versions msrv-c miri coverage licences zoo windows targets frameworks soak table needs packages tools
+RECIPES := fmt lint features msrv doc api test external portable interleavings interleavings-faults examples prometheus counts wire foreign judges rolling page nginx compare publish manifests
+.PHONY: $(RECIPES) ci recipes fuzz attack captures demo semver deny mutants unused sbom minimal-versions msrv-c miri coverage licences zoo windows targets frameworks soak table needs packages tools
 
 ci: $(RECIPES)
 
