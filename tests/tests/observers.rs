@@ -166,8 +166,8 @@ fn a_span_that_panics_at_its_end_while_a_handler_panics_does_not_abort_the_proce
     }
 }
 
-/// Without a runtime a close ends where it begins: here, while the thread unwinds. Its runtime has ended, or there
-/// has never been one.
+/// Without a runtime a close ends where it begins: here, while the thread unwinds. Its runtime has ended, or
+/// there has never been one.
 fn closes_while_a_handler_panics(layer: fn() -> LingerLayer) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (once, never) = (layer(), layer());

@@ -212,7 +212,7 @@ async fn a_response_that_has_failed_is_not_told_as_whole_by_a_shutdown() {
     }
 }
 
-/// How the end of a response can be told is known from its head, and a request behind it says nothing of that.
+/// How the end of a response can be told is known from its head. A request behind it says nothing of that.
 #[tokio::test(start_paused = true)]
 async fn a_later_request_does_not_change_how_the_last_response_ends() {
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";

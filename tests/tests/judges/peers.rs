@@ -63,8 +63,8 @@ fn table(name: &'static str, columns: &[(&'static str, Kind, Vec<Line>)]) -> Tab
 
 fn app() -> Router {
     let refuse = post(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n"));
-    // Keeps a body and reads nothing of it, so that its window fills up. A body that is dropped would give the
-    // connection's window back.
+    // Keeps a body and reads nothing of it, so that its window fills up. A body that is dropped would give
+    // the connection's window back.
     let waits = post(async |body: Body| {
         std::future::pending::<()>().await;
         drop(body);

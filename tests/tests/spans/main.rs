@@ -1,6 +1,6 @@
-//! The span of each close: its fields, what is inside it, and how many there are in a flood. What fails before
-//! there is a close is an event outside of any. One subscriber sees all tests; each test has a listener with a
-//! name of its own.
+//! The span of each close: its fields, what is inside it, and how many there are in a flood. What fails
+//! before there is a close is an event outside of any. One subscriber sees all tests; each test has a
+//! listener with a name of its own.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -195,6 +195,16 @@ impl AsyncWrite for Counting {
     }
 }
 
+/// How often one close asks for its socket.
+async fn times_asked(linger: &LingerLayer) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let (peer, io) = pair().await;
+    drop(peer);
+    drop(linger.wrap(Counting(io, count.clone())));
+    linger.tracker().wait().await;
+    count.load(Ordering::SeqCst)
+}
+
 #[tokio::test]
 async fn without_a_subscriber_the_socket_is_not_asked_for_its_addresses() {
     install();
@@ -203,12 +213,7 @@ async fn without_a_subscriber_the_socket_is_not_asked_for_its_addresses() {
     for is_watched in [true, false] {
         let _nobody = (!is_watched)
             .then(|| tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::default()));
-        let count = Arc::new(AtomicUsize::new(0));
-        let (peer, io) = pair().await;
-        drop(peer);
-        drop(linger.wrap(Counting(io, count.clone())));
-        linger.tracker().wait().await;
-        asked.push(count.load(Ordering::SeqCst));
+        asked.push(times_asked(&linger).await);
     }
     assert_eq!(asked[0], asked[1] + 1, "{asked:?}");
     assert_eq!(spans("unwatched").len(), 1);
@@ -222,12 +227,7 @@ async fn without_an_observer_nobody_asks_what_a_peer_that_closed_has_not_acknowl
     for is_observed in [true, false] {
         let linger = LingerLayer::default().named("unobserved");
         let linger = if is_observed { linger.on_close(|_| {}) } else { linger };
-        let count = Arc::new(AtomicUsize::new(0));
-        let (peer, io) = pair().await;
-        drop(peer);
-        drop(linger.wrap(Counting(io, count.clone())));
-        linger.tracker().wait().await;
-        asked.push(count.load(Ordering::SeqCst));
+        asked.push(times_asked(&linger).await);
     }
     assert_eq!(asked[0], asked[1] + 1, "{asked:?}");
 }
