@@ -75,7 +75,7 @@ semver: ## Does the API break what BASE has? Needs cargo-semver-checks
 		! git cat-file -e $(BASE):crates/$$name/Cargo.toml 2>/dev/null || echo -p $$name; done)
 
 # A mutant is a small change of a line; a test has to fail. docs/proof/mutants.tsv has what became of each.
-mutants: ## Does a test fail for each change of the code? `FILES=part` tries some of its files only, `CHANGED=1` the lines that differ from BASE, `MISSED=1` those that none failed for. Needs cargo-mutants; all take an hour
+mutants: ## Does a test fail for each change of the code? `FILES=part` tries some of its files only, `CHANGED=1` the lines that differ from BASE, `MISSED=1` those that none failed for. Needs cargo-mutants; all take hours
 	$(if $(CHANGED),mkdir -p target && git diff $(BASE) -- crates >target/changed.diff)
 	python3 -B tests/mutants/run.py $(if $(FILES),--files $(FILES)) $(if $(CHANGED),--changed target/changed.diff) $(if $(MISSED),--missed)
 

@@ -230,15 +230,19 @@ fn has(head: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn framed_as(note: fn(&mut Observed, &[u8]), cases: &[(&[u8], Framing)]) {
+        for (bytes, expected) in cases {
+            let mut observed = Observed::default();
+            note(&mut observed, bytes);
+            assert_eq!(observed.framing, *expected, "{}", bytes.escape_ascii());
+        }
+    }
+
     #[test]
     fn a_response_is_framed_if_its_head_says_where_it_ends() {
-        let framing = |bytes: &[u8]| {
-            let mut observed = Observed::default();
-            observed.note_write(bytes);
-            observed.framing
-        };
-        for (bytes, expected) in [
-            (&b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody"[..], Framing::Framed),
+        let cases: &[(&[u8], _)] = &[
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody", Framing::Framed),
             // HTTP/1.0 knows nothing but a length.
             (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody", Framing::Framed),
             (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n", Framing::Framed),
@@ -247,23 +251,20 @@ mod tests {
             (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n", Framing::Framed),
             (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\n\r\nwebsocket", Framing::UntilClose),
             (b"SSH-2.0-a\r\n", Framing::Unknown),
-        ] {
-            assert_eq!(framing(bytes), expected, "{}", bytes.escape_ascii());
-        }
+        ];
+        framed_as(Observed::note_write, cases);
     }
+
     #[test]
     fn the_first_bytes_tell_http_2_and_requests_of_http_1_from_what_is_unknown() {
-        for (bytes, expected) in [
-            (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes"[..], Framing::Framed),
+        let cases: &[(&[u8], _)] = &[
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes", Framing::Framed),
             (b"PRI * HT", Framing::Framed),
             (b"PRI ", Framing::Framed),
             (b"GET / HTTP/1.1\r\n", Framing::UntilClose),
             (b"SET key value\r\n", Framing::Unknown),
             (b"PRI", Framing::Unknown),
-        ] {
-            let mut observed = Observed::default();
-            observed.note_first_bytes(bytes);
-            assert_eq!(observed.framing, expected, "{}", bytes.escape_ascii());
-        }
+        ];
+        framed_as(Observed::note_first_bytes, cases);
     }
 }
