@@ -75,14 +75,16 @@ def main():
     if options.summary:
         return summary()
 
-    found, mutants = known(), listed()
+    mutants = listed()
+    names = {it.name for it in mutants}
+    found = {name: outcome for name, outcome in known().items() if name in names}
     changed = {it.name for it in listed(options.changed)} if options.changed else None
     is_asked_for = lambda it: (
         options.files in it.path
         and (changed is None or it.name in changed)
         and found.get(it.name, [""])[0] not in ([EQUIVALENT, "caught", "unviable"] if options.missed else [EQUIVALENT])
     )
-    todo = [it for it in mutants if is_asked_for(it)]
+    todo = sorted(filter(is_asked_for, mutants), key=lambda it: it.name in found)
     if not todo:
         return print("nothing to try")
 

@@ -86,6 +86,11 @@ impl Script {
         self.change(|state| state.peer_ended = true);
     }
 
+    /// Hides the peer's FIN, so that who does not know of it waits for it.
+    pub fn hide_end(&self) {
+        self.change(|state| state.peer_ended = false);
+    }
+
     /// Wakes the transport's task, although nothing changed.
     pub fn wake(&self) {
         self.change(|_| {});

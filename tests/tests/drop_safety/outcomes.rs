@@ -43,6 +43,24 @@ async fn a_classifier_decides_by_the_services_result() {
     }
 }
 
+/// A read without room for bytes brings none, whatever the peer does. A peer that has not ended may still be
+/// the first to close.
+#[tokio::test(start_paused = true)]
+async fn a_read_without_room_is_not_the_peers_end() {
+    for (room, waits) in [(0, SECOND), (1, Duration::ZERO)] {
+        let policy = ClosePolicy::builder().peer_closes_first(SECOND).build().expect("makes sense");
+        let (linger, mut reports) = reporting(policy);
+        let (script, io) = Script::new();
+        script.end();
+        let mut io = linger.wrap(io);
+        assert_eq!(io.read(&mut vec![0; room]).await.expect("no failure"), 0);
+        script.hide_end();
+        drop(io);
+        let report = reports.recv().await.expect("reported");
+        assert_eq!(report.time_in(Phase::PeerFirst), waits, "room for {room}");
+    }
+}
+
 /// The classifier gives an abuser's connection a policy without a drain, so that it holds no socket.
 #[tokio::test(start_paused = true)]
 async fn a_classifier_can_give_a_connection_another_policy() {

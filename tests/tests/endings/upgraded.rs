@@ -1,16 +1,22 @@
 //! Connections that switch their protocol.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tower::{Layer, Service, service_fn};
-use tower_linger::{LingerIo, LingerLayer};
-use tower_linger_tests::peer::Client;
-use tower_linger_tests::server::listen;
+use tower_linger::{ClosePolicy, LingerIo, LingerLayer, Outcome, RequestBody, RequestLayer};
+use tower_linger_tests::peer::{Client, End, receive};
+use tower_linger_tests::server::{accept_loop, listen, reporting};
 
 use super::scene::PEER_CLOSED;
 
@@ -22,7 +28,7 @@ async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
     for leaves in [false, true] {
         let linger = if leaves { LingerLayer::default().detach_upgrades() } else { LingerLayer::default() };
         let tracker = linger.tracker().clone();
-        let (tunnels, mut upgraded) = tokio::sync::mpsc::unbounded_channel();
+        let (tunnels, mut upgraded) = mpsc::unbounded_channel();
         let mut connections = linger.layer(service_fn(move |io: LingerIo<TcpStream>| {
             let tunnels = tunnels.clone();
             async move {
@@ -66,4 +72,37 @@ async fn an_upgraded_connection_is_closed_when_its_tunnel_drops_it() {
         tracker.wait().await;
         assert_eq!(tracker.summary().count(PEER_CLOSED), 1);
     }
+}
+
+/// Nothing but the connection's end ends what is sent in a tunnel, so a FIN would say that it is whole. What
+/// `RequestLayer` sees of a CONNECT tells that it is one.
+#[tokio::test]
+async fn a_tunnel_that_the_shutdown_cuts_does_not_look_whole() {
+    let (linger, mut reports) = reporting(ClosePolicy::default());
+    let tracker = linger.tracker().clone();
+    let (tunnels, mut upgraded) = mpsc::unbounded_channel();
+    let server = accept_loop(
+        listen().await,
+        linger.layer(service_fn(move |io: LingerIo<TcpStream>| {
+            let tunnels = tunnels.clone();
+            let connect = RequestLayer.layer(service_fn(move |request: Request<RequestBody<Incoming>>| {
+                let tunnels = tunnels.clone();
+                tokio::spawn(async move { tunnels.send(hyper::upgrade::on(request).await) });
+                async { Ok::<_, Infallible>(Response::new(Body::empty())) }
+            }));
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(io), TowerToHyperService::new(connect))
+                .with_upgrades()
+        })),
+    );
+    let mut client = Client::plain(server.address, None).await.expect("loopback");
+    client.write_all(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n").await.expect("loopback");
+    let mut tunnel = TokioIo::new(upgraded.recv().await.expect("sent").expect("upgraded"));
+    tunnel.write_all(b"a part").await.expect("loopback");
+    let cut = tokio::spawn(async move { tunnel.read_u8().await });
+    let summary = tracker.shutdown(Duration::ZERO).await;
+    assert!(cut.await.expect("no panic").is_err());
+    assert_eq!(reports.recv().await.expect("reported").outcome, Outcome::ShutdownCut);
+    assert_eq!(summary.total(), 1);
+    assert_eq!(receive(&mut client, End::Fin).await.end, End::Reset);
 }

@@ -102,7 +102,7 @@ impl<T: Transport> Loan<T> {
     ) -> Poll<io::Result<()>> {
         self.look_for_the_cut(Side::Read, cx)?;
         let flags = self.served.connection().flags();
-        if flags & ENDED_WRITES != 0 && self.observed.owes_half_close && !self.must_not_notify() {
+        if self.observed.owes_half_close && !self.must_not_notify() {
             // A service that goes on reading is a tunnel. A failure is only recorded, since this read is of
             // the other direction.
             let _ = self.half_close(cx);
@@ -207,14 +207,9 @@ impl<T: Transport> Loan<T> {
     }
 
     fn end_stall(&mut self) {
-        self.stall.end();
-        #[cfg(feature = "serve")]
-        {
-            // To look costs less than to clear, and most connections never wait.
-            let connection = self.served.connection();
-            if connection.flags() & crate::serve::connection::WRITE_WAITS != 0 {
-                connection.clear(crate::serve::connection::WRITE_WAITS);
-            }
+        if self.stall.end() {
+            #[cfg(feature = "serve")]
+            self.served.connection().clear(crate::serve::connection::WRITE_WAITS);
         }
     }
 

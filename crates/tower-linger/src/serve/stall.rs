@@ -50,8 +50,8 @@ impl Stall {
         self.0.is_some()
     }
 
-    /// Something was taken.
-    pub(crate) fn end(&mut self) {
-        self.0 = None;
+    /// Something was taken. Returns whether a write had to wait for that.
+    pub(crate) fn end(&mut self) -> bool {
+        self.0.take().is_some()
     }
 }

@@ -344,24 +344,5 @@ impl LockTimers for Inner {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::mem::size_of;
-
-    use super::*;
-
-    /// Like the entry of a [`Slab`], which is private.
-    #[expect(dead_code, reason = "only its size is of interest")]
-    enum SlabEntry<T> {
-        Vacant(usize),
-        Occupied(T),
-    }
-
-    /// What a served connection costs the tracker. A vacant entry has its number in the room of the vtable,
-    /// so that the trait object costs as much as a thin pointer.
-    #[test]
-    fn a_served_connection_costs_the_tracker_two_words() {
-        let words = [size_of::<SlabEntry<Arc<dyn Tracked>>>(), size_of::<SlabEntry<Arc<()>>>()];
-        assert_eq!(words, [2 * size_of::<usize>(); 2]);
-    }
-}
+#[cfg(all(test, not(tower_linger_shuttle)))]
+mod tests;

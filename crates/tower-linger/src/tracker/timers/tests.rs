@@ -69,6 +69,93 @@ fn a_close_polled_in_two_runtimes_in_turn_takes_no_more_room() {
     assert_eq!(expire(&mut timers, &other, began + SECOND), (1, None));
 }
 
+/// Has this many closes wait for a later second each.
+fn filled(runtime: &Runtime, began: Instant, count: usize) -> (Timers, Vec<EntryId>) {
+    let mut timers = Timers::default();
+    let ids: Vec<_> = (0..count).map(|_| timers.insert(Waker::noop().clone())).collect();
+    for id in &ids {
+        timers.wake_at(*id, began + 100 * SECOND, runtime.handle().id(), began);
+    }
+    (timers, ids)
+}
+
+/// What is cleared away at once is at least as much as what stays, so a close pays little for it.
+#[test]
+fn room_is_made_when_there_is_much_of_what_no_close_relies_on() {
+    let (runtime, began, count) = (runtime(), now(), 1000);
+    let (mut timers, ids) = filled(&runtime, began, count);
+    let mut lengths = Vec::new();
+    for second in [99, 98, 97] {
+        for id in &ids {
+            timers.wake_at(*id, began + second * SECOND, runtime.handle().id(), began);
+            lengths.push(timers.schedules[0].times.len());
+        }
+    }
+    let most = 2 * count + FEW + 1;
+    assert_eq!(lengths.iter().max(), Some(&most));
+    let cleared = lengths.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    assert_eq!(cleared, 2, "of {} times set", lengths.len());
+    assert_eq!(expire(&mut timers, &runtime, began + 97 * SECOND), (count, None));
+}
+
+#[test]
+fn room_is_made_although_most_of_the_closes_have_ended() {
+    let (runtime, began) = (runtime(), now());
+    let (mut timers, ids) = filled(&runtime, began, 1000);
+    let (kept, ended) = ids.split_first().expect("some");
+    for id in ended {
+        timers.remove(*id);
+    }
+    timers.wake_at(*kept, began + SECOND, runtime.handle().id(), began);
+    assert_eq!(timers.schedules[0].times.len(), 1);
+}
+
+#[test]
+fn what_many_closes_took_is_given_back_after_the_last_and_a_little_is_kept() {
+    let (runtime, began) = (runtime(), now());
+    for (count, kept) in [(FEW, FEW), (FEW + 1, 0)] {
+        let (mut timers, ids) = filled(&runtime, began, count);
+        let (last, others) = ids.split_last().expect("some");
+        for id in others {
+            timers.remove(*id);
+        }
+        assert!(timers.entries.capacity() >= count, "one is left of {count}");
+        timers.remove(*last);
+        assert_eq!(timers.entries.capacity(), kept, "none is left of {count}");
+        let set = &timers.schedules[0].times;
+        assert_eq!((set.len(), set.capacity() >= count), (kept, kept > 0), "none is left of {count}");
+    }
+}
+
+#[test]
+fn runtimes_without_timers_are_remembered_but_not_for_ever() {
+    let runtimes: Vec<_> = (0..=FEW).map(|_| runtime()).collect();
+    let ids: Vec<_> = runtimes.iter().map(|runtime| runtime.handle().id()).collect();
+    let mut timers = Timers::default();
+    let (last, others) = ids.split_last().expect("some");
+    for id in others {
+        assert!(!timers.is_timeless(*id));
+        timers.set_timeless(*id);
+    }
+    assert!(others.iter().all(|id| timers.is_timeless(*id)));
+    timers.set_timeless(*last);
+    assert!(timers.is_timeless(*last));
+    assert_eq!(timers.timeless.len(), 1, "a process that makes runtimes all the time does not grow by it");
+}
+
+/// A timer looks at least once a day, so days that pass so are no leap.
+#[test]
+fn nothing_is_due_early_in_a_runtime_that_is_old() {
+    let (runtime, began) = (runtime(), now());
+    let mut timers = Timers::default();
+    let id = timers.insert(Waker::noop().clone());
+    for day in 0..60 {
+        let now = began + day * DAY;
+        timers.wake_at(id, now + 2 * DAY, runtime.handle().id(), now);
+        assert_eq!(expire(&mut timers, &runtime, now), (0, Some(now + DAY)), "day {day}");
+    }
+}
+
 #[test]
 fn everything_is_due_after_a_leap_of_the_clock() {
     for days in [2, 20, 25, 30, 48, 50, 75, 1000] {
