@@ -138,7 +138,7 @@ judges: ## Clients in ten languages, broken TLS, HTTP/2 and WebSocket, slow atta
 rolling: ## Servers restarted one by one under load, behind balancers, lose nothing: needs HAProxy and nginx
 	$(SUITES) --test rolling -- --nocapture
 
-wire: ## Each outcome, caused on a real network and read back from its packets; faults under load. Needs ip, libfaketime, libjemalloc, nft, openssl, ss and tshark
+wire: ## Each outcome, caused on a real network and read back from its packets; faults under load. Needs ab, curl, haproxy, ip, libfaketime, libjemalloc, nft, nginx, openssl, ss, tc, tshark and wrk
 	$(SUITES) --test wire_outcomes --test faults
 
 captures: ## Public captures, which the folder CAPTURES has, are read as the table in tests/tests/captures says: needs tshark
@@ -206,7 +206,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 apache2-utils caddy chromium chromium-driver curl default-jre-headless g++ gnutls-bin golang-go haproxy libfaketime libjemalloc2 libssl-dev libwww-perl liblwp-protocol-https-perl lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx node-ws nodejs php-cli php-curl pkg-config procps prometheus python3 python3-requests python3-venv ruby slowhttptest strace tshark valgrind wget
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 apache2-utils caddy chromium chromium-driver curl default-jre-headless g++ gnutls-bin golang-go haproxy libfaketime libjemalloc2 libssl-dev libwww-perl liblwp-protocol-https-perl lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx node-ws nodejs php-cli php-curl pkg-config procps prometheus python3 python3-requests python3-venv ruby slowhttptest strace tshark valgrind wget wrk
 
 # Others compile for several minutes each, so they are not in here: `make install-cargo-deny`, for example.
 tools: install-cargo-hack install-gungraun-runner

@@ -19,8 +19,8 @@ use tower_linger_benches::namespace::enter;
 use tower_linger_benches::process::{Server, holds, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
 use tower_linger_benches::servers::{Config, LARGE_BYTES, Stack, serve};
-use tower_linger_benches::slow_link::{FAR, NEAR, SlowLink};
 use tower_linger_tests::nginx::Nginx;
+use tower_linger_tests::slow_link::{FAR, NEAR, SlowLink};
 
 const DELAY: Duration = Duration::from_millis(10);
 const LOST_OF_THOUSAND: u32 = 20;

@@ -6,4 +6,3 @@ pub mod namespace;
 pub mod process;
 pub mod results;
 pub mod servers;
-pub mod slow_link;

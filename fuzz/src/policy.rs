@@ -150,6 +150,7 @@ impl AnyCut {
 pub struct Known {
     failure: Option<AnyFailure>,
     peer_ended: bool,
+    peer_done: bool,
     alert: Option<bool>,
     ends_with_notify: bool,
     half_closed: Option<Sent>,
@@ -162,6 +163,7 @@ impl Known {
         let mut start = Start::default();
         start.failure = self.failure.map(AnyFailure::failure);
         start.peer_ended = self.peer_ended;
+        start.peer_done = self.peer_done;
         start.fatal_alert = self.alert.map(|is_ours| if is_ours { Alert::Sent } else { Alert::Received });
         start.ends_with_notify = self.ends_with_notify;
         start.half_closed = self.half_closed.map(Sent::notified);

@@ -15,6 +15,8 @@ mod resets;
 pub mod scripted;
 pub mod server;
 #[cfg(target_os = "linux")]
+pub mod slow_link;
+#[cfg(target_os = "linux")]
 pub mod sockets;
 pub mod systems;
 #[cfg(target_os = "linux")]

@@ -42,6 +42,9 @@ pub enum Outcome {
 
     /// The policy has no drain: released right after the FIN.
     Undrained,
+    /// The peer had announced its last request, and nothing of it was left to read: released right after the
+    /// FIN. The kernel sends again what is lost.
+    PeerDone,
     /// By policy only our descriptor was closed. The FIN follows when the last one is.
     LeftOpen,
     /// Too many connections lingered at once, and this was the oldest.
@@ -97,6 +100,7 @@ outcomes! {
     DrainRate => "drain_rate", 'S', Limit, ReportCut;
 
     Undrained => "undrained", 'N', Decision, ReportCut;
+    PeerDone => "peer_done", 'X', Decision, ReportCut;
     LeftOpen => "left_open", 'O', Decision, ReportCut;
     Evicted => "evicted", 'V', Limit, ReportThis;
     Acknowledged => "acknowledged", 'Q', Decision, ReportCut;

@@ -176,6 +176,9 @@ pub struct Start {
     pub ended_by: Option<Outcome>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
+    /// The peer has announced its last request, and all of it was read: it must not send any more (RFC 9112
+    /// §9.6). So a connection without a session need not be drained.
+    pub peer_done: bool,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
     pub fatal_alert: Option<Alert>,
     /// The session cannot be read once our `close_notify` is sent, so the peer's cannot be awaited.

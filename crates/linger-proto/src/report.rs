@@ -86,7 +86,7 @@ impl CloseReport {
     ///
     /// | place | characters |
     /// |---|---|
-    /// | 1: what ended it | `P` peer closed, `R` peer reset, `U` unreachable, `K` kernel timeout, `L` local abort, `E` another error, `F` flush timeout, `I` drain idle, `T` drain deadline, `B` drain byte limit, `S` drain rate (slow), `Q` acknowledged and quiet, `N` no drain by policy, `O` left open for others, `V` evicted, `D` server shutdown, `A` aborted, `H` handshake timeout, `C` cancelled |
+    /// | 1: what ended it | `P` peer closed, `R` peer reset, `U` unreachable, `K` kernel timeout, `L` local abort, `E` another error, `F` flush timeout, `I` drain idle, `T` drain deadline, `B` drain byte limit, `S` drain rate (slow), `Q` acknowledged and quiet, `N` no drain by policy, `X` the peer had announced that nothing follows, `O` left open for others, `V` evicted, `D` server shutdown, `A` aborted, `H` handshake timeout, `C` cancelled |
     /// | 2: in which phase | `f` flush, `s` settle, `p` peer first, `n` notify, `h` half-close, `d` drain |
     /// | 3: our `close_notify` | `n` sent, `-` not |
     /// | 4: the peer's `close_notify` | `n` read, `-` not |

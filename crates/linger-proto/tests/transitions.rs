@@ -17,7 +17,7 @@ use linger_proto::{
 };
 
 /// Each event with the name that the table and the diagram give it.
-fn events(now: Instant) -> [(&'static str, Event); 23] {
+fn events(now: Instant) -> [(&'static str, Event); 24] {
     [
         ("tick in time", Event::Tick),
         ("late tick", Event::Tick),
@@ -32,6 +32,7 @@ fn events(now: Instant) -> [(&'static str, Event); 23] {
         ("close_notify sent", Event::Notified(Notified::CloseNotify)),
         ("close_notify and FIN sent", Event::Notified(Notified::CloseNotifyAndFin)),
         ("half-closed", Event::HalfClosed),
+        (PEER_DONE, Event::HalfClosed),
         ("bytes discarded", Event::Discarded(1)),
         ("nothing unacknowledged", Event::Unacked(Some(0))),
         ("all acknowledged", Event::Acknowledged { rtt: Duration::ZERO }),
@@ -57,6 +58,9 @@ const UNFRAMED_CUT: &str = "flushed; cut, which only a reset can show";
 const HALF_CLOSED: &str = "flushed; half-closed before";
 const LEFT_OPEN: &str = "flushed; left open by the policy";
 
+/// The name of the event where the peer has nothing more to send.
+const PEER_DONE: &str = "half-closed; the peer is done";
+
 /// What was known when the close began, where the phase is reached, or the event means what its name says.
 fn start(phase: Phase, name: &str) -> Start {
     let shown_by = match name {
@@ -68,6 +72,7 @@ fn start(phase: Phase, name: &str) -> Start {
     let mut start = Start::default();
     start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Some(Outcome::Aborted) });
     start.half_closed = (phase == Phase::Flush && name == HALF_CLOSED).then_some(Notified::Nothing);
+    start.peer_done = phase == Phase::HalfClose && name == PEER_DONE;
     start
 }
 
@@ -174,6 +179,7 @@ fn phases_advance_only_on_the_answer_to_their_action_and_end_on_the_rest() {
                 (_, "late tick" | "failed" | "evicted" | "shutdown deadline" | "abandoned")
                 | (Phase::Drain, "peer's FIN")
                 | (Phase::Flush, LEFT_OPEN)
+                | (Phase::HalfClose, PEER_DONE)
                 | (Phase::Done, _) => Phase::Done,
                 (Phase::Flush, UNFRAMED_CUT) => Phase::Settle,
                 (Phase::Flush, "flushed") => Phase::Notify,

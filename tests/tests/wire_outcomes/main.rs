@@ -11,6 +11,8 @@ mod endings;
 #[cfg(target_os = "linux")]
 mod held;
 #[cfg(target_os = "linux")]
+mod last;
+#[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
 #[path = "../shared/memory.rs"]
@@ -56,6 +58,12 @@ tower_linger_tests::wire_tests! {
     async fn early::a_client_that_has_everything_and_is_quiet_is_released_early;
     async fn early::a_client_that_still_sends_is_not_released;
     async fn early::a_client_that_has_not_acknowledged_is_not_released;
+    async fn last::nothing_is_lost_behind_a_last_request;
+    async fn last::nothing_is_lost_behind_a_last_request_on_a_slow_link;
+    async fn last::nothing_is_lost_behind_a_last_request_on_a_lossy_link;
+    async fn last::nothing_is_lost_behind_a_last_request_on_a_slow_and_lossy_link;
+    async fn last::nothing_is_lost_behind_a_last_request_on_a_long_link;
+    async fn last::a_client_that_breaks_its_word_loses_less_than_without_the_layer;
     async fn loss::an_early_answer_survives_the_loss_of_packets;
     async fn loss::without_the_layer_an_early_answer_is_lost_with_the_packets;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;

@@ -11,7 +11,7 @@ use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 use tower::Layer as _;
-use tower_linger::ClosePolicy;
+use tower_linger::{ClosePolicy, RequestLayer};
 use tower_linger_tests::library_client;
 use tower_linger_tests::peer::{Client, End, Manner, Seen, head, receive};
 use tower_linger_tests::server::{Engine, Http, Running, accept_loop, listen, midway, reporting};
@@ -146,15 +146,18 @@ pub(crate) async fn requests_after_the_last_one_are_discarded() {
                 MESSAGE
             })
         });
-        let server = engine.start(Some(&linger), app.clone()).await;
-        let bare = engine.start(None, app).await;
-        let resets = ResetWatch::start(server.address.port()).expect("captures");
-        let seen = client(&server, None).await.exchange(&requests, 0, Manner::StopsAtFailedWrite).await;
-        let expected = Seen { status: Some(200), body: MESSAGE.len(), complete: true, end: End::Fin };
-        assert_eq!(seen, expected, "{engine:?}");
-        assert_eq!(calls.swap(0, Ordering::Relaxed), 1, "{engine:?}");
-        assert_peer_closed(&reports.recv().await.expect("a report"));
-        resets.assert_none(engine);
+        let bare = engine.start(None, app.clone()).await;
+        // The second knows that the client has announced its last request.
+        for app in [app.clone(), app.layer(RequestLayer)] {
+            let server = engine.start(Some(&linger), app).await;
+            let resets = ResetWatch::start(server.address.port()).expect("captures");
+            let seen = client(&server, None).await.exchange(&requests, 0, Manner::StopsAtFailedWrite).await;
+            let expected = Seen { status: Some(200), body: MESSAGE.len(), complete: true, end: End::Fin };
+            assert_eq!(seen, expected, "{engine:?}");
+            assert_eq!(calls.swap(0, Ordering::Relaxed), 1, "{engine:?}");
+            assert_peer_closed(&reports.recv().await.expect("a report"));
+            resets.assert_none(engine);
+        }
 
         let seen = client(&bare, None).await.exchange(&requests, 0, Manner::StopsAtFailedWrite).await;
         assert_eq!((seen.status, seen.end), (None, End::Reset), "{engine:?} without the layer");

@@ -126,6 +126,9 @@ impl CloseMachine {
         if self.policy.without_drain {
             return self.finish(Outcome::Undrained, now);
         }
+        if self.start.peer_done && self.ends_without_a_session() {
+            return self.finish(Outcome::PeerDone, now);
+        }
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
@@ -137,6 +140,13 @@ impl CloseMachine {
             let read = SessionRead { deadline: now + limit, left: limit_bytes };
             self.rare_mut().session = Some(read);
         }
+    }
+
+    /// A session's peer answers our end with an alert of its own, which a released socket would meet with a
+    /// RST. Only an end that is whole shows that there is none.
+    fn ends_without_a_session(&self) -> bool {
+        let is_whole = self.start.cut.is_none() && self.start.fatal_alert.is_none();
+        is_whole && !self.sent.includes_close_notify()
     }
 
     fn discarded(&mut self, bytes: usize, now: Instant) {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 
-use linger_proto::{ClosePolicy, Cut, CutShownBy, Notified, Outcome, Phase, Release, Start};
+use linger_proto::{Alert, ClosePolicy, Cut, CutShownBy, Notified, Outcome, Phase, Release, Start};
 
 use super::{Happening, SECOND, run, secs};
 
@@ -21,6 +21,8 @@ fn every_outcome_can_be_reached() {
     let drain = |rest: &[(u16, H)]| [&to_drain[..], rest].concat();
     let mut aborted = Start::default();
     aborted.cut = Some(Cut { shown_by: CutShownBy::Reset, outcome: Some(Outcome::Aborted) });
+    let mut done = Start::default();
+    done.peer_done = true;
     let fails = |kind| drain(&[(0, H::Fails(kind))]);
     let scripts = [
         (Outcome::PeerClosed { close_notify: false }, Start::default(), drain(&[(0, H::PeerEnds)])),
@@ -37,6 +39,7 @@ fn every_outcome_can_be_reached() {
         (Outcome::Acknowledged, Start::default(), drain(&[(0, H::Acknowledged)])),
         (Outcome::Evicted, Start::default(), drain(&[(0, H::Evicted)])),
         (Outcome::ShutdownCut, Start::default(), drain(&[(0, H::ShutdownIn(SECOND))])),
+        (Outcome::PeerDone, done, to_drain.to_vec()),
         (Outcome::Aborted, aborted, vec![]),
         (Outcome::Cancelled, Start::default(), vec![(0, H::Abandoned)]),
     ];
@@ -56,6 +59,34 @@ fn every_outcome_can_be_reached() {
     }
     let without: Vec<_> = Outcome::ALL.iter().filter(|outcome| !names.contains(outcome.as_str())).collect();
     assert_eq!(without, [&Outcome::HandshakeTimeout], "only a handshake has no close, so no script");
+}
+
+/// A session's peer answers with an alert of its own, and a policy without a drain has asked for none.
+#[test]
+fn a_peer_that_is_done_is_waited_for_where_something_may_still_come() {
+    let outcome = |policy, tls, change: &dyn Fn(&mut Start)| {
+        let mut start = Start::default();
+        start.peer_done = true;
+        change(&mut start);
+        run(policy, 1 << 30, start, tls, &[(0, Happening::Works(0)); 3]).outcome
+    };
+    let policy = ClosePolicy::default();
+    assert_eq!(outcome(policy, Notified::Nothing, &|_| {}), Outcome::PeerDone);
+    for notified in [Notified::CloseNotify, Notified::CloseNotifyAndFin] {
+        assert_eq!(outcome(policy, notified, &|_| {}), Outcome::DrainIdle);
+    }
+    for (sent, expected) in
+        [(Notified::Nothing, Outcome::PeerDone), (Notified::CloseNotify, Outcome::DrainIdle)]
+    {
+        assert_eq!(outcome(policy, sent, &|start| start.half_closed = Some(sent)), expected);
+    }
+    // These sessions send no close_notify.
+    let alert = |start: &mut Start| start.fatal_alert = Some(Alert::Sent);
+    assert_eq!(outcome(policy, Notified::CloseNotify, &alert), Outcome::DrainIdle);
+    let cut = |start: &mut Start| start.cut = Some(Cut { shown_by: CutShownBy::Framing, outcome: None });
+    assert_eq!(outcome(policy, Notified::CloseNotify, &cut), Outcome::DrainIdle);
+    let without_drain = ClosePolicy::builder().without_drain().build().expect("makes sense");
+    assert_eq!(outcome(without_drain, Notified::Nothing, &|_| {}), Outcome::Undrained);
 }
 
 /// What was left unflushed is lost, so a FIN behind it must not make the rest look whole.

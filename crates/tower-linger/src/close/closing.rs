@@ -246,7 +246,10 @@ impl<T: Transport> Closing<T> {
                 if let Some(timeout) = machine.policy().orphan_timeout() {
                     stream.bound_orphan(timeout);
                 }
-                report.bytes_drained += stream.discard_arrived(machine.bytes_left());
+                // Of a peer that is done nothing can have arrived.
+                if report.outcome != Outcome::PeerDone {
+                    report.bytes_drained += stream.discard_arrived(machine.bytes_left());
+                }
             }
         }
         if ticket.settings().wants_report || Meter::wants_unacked(&report) {

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 
+use crate::serve::exchanges::Exchanges;
+
 /// What became of a request's body.
 #[derive(Debug)]
 pub(super) enum Fate<B> {
@@ -20,11 +22,15 @@ pub(super) enum Fate<B> {
 
 /// Shared by the body and the future of the response.
 #[derive(Debug)]
-pub(super) struct Slot<B>(Mutex<Fate<B>>);
+pub(super) struct Slot<B> {
+    fate: Mutex<Fate<B>>,
+    exchanges: Option<Arc<Exchanges>>,
+}
 
 impl<B> Slot<B> {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Fate::Held)))
+    /// `exchanges` are told when the body was read to its end.
+    pub(super) fn new(exchanges: Option<Arc<Exchanges>>) -> Arc<Self> {
+        Arc::new(Self { fate: Mutex::new(Fate::Held), exchanges })
     }
 
     pub(super) fn take(&self) -> Fate<B> {
@@ -32,7 +38,7 @@ impl<B> Slot<B> {
     }
 
     fn replace(&self, fate: Fate<B>) -> Fate<B> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), fate)
+        std::mem::replace(&mut *self.fate.lock().unwrap_or_else(PoisonError::into_inner), fate)
     }
 }
 
@@ -61,9 +67,13 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
         self.polled = true;
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-        let ended = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
+        let failed = matches!(frame, Some(Err(_)));
+        let ended = frame.is_none() || failed || body.is_end_stream();
         if let Some(slot) = self.slot.take_if(|_| ended) {
             drop(slot.replace(Fate::Ended));
+            if let Some(exchanges) = slot.exchanges.as_ref().filter(|_| !failed) {
+                exchanges.end_request();
+            }
         }
         Poll::Ready(frame)
     }

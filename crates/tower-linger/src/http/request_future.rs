@@ -35,10 +35,12 @@ pub(crate) struct Begun<B> {
 
 impl<B> Begun<B> {
     pub(crate) fn new(method: &Method, version: Version, headers: &HeaderMap, is_bodiless: bool) -> Self {
+        let watch = Watch::begin(method, version, headers, is_bodiless, None);
+        // Most requests have no body: they need no allocation.
+        let slot = (!is_bodiless).then(|| Slot::new(watch.as_ref().map(Watch::exchanges).cloned()));
         Self {
-            watch: Watch::begin(method, version, None),
-            // Most requests have no body: they need no allocation.
-            slot: (!is_bodiless).then(Slot::new),
+            watch,
+            slot,
             multiplexed: version >= Version::HTTP_2,
             expects: headers.contains_key(EXPECT),
             connect: method == Method::CONNECT,
@@ -124,8 +126,10 @@ fn poll_leave<B: Body + Unpin, R: Body>(
         None => return Poll::Pending,
     };
     let Some(Leaving { mut response, .. }) = leaving.take() else { return Poll::Pending };
-    if !ended {
-        say_close(response.headers_mut());
+    match watch {
+        Some(watch) if ended => watch.end_request(),
+        _ if !ended => say_close(response.headers_mut()),
+        _ => {}
     }
     Poll::Ready(sent(watch, response))
 }

@@ -30,6 +30,15 @@ use super::response_body::ResponseBody;
 /// It also records for the connection whether a request is unanswered. So a connection that is dropped ends
 /// cleanly if it is idle, and as one that was cut if it is busy.
 ///
+/// ## The last request
+///
+/// A client that announces its last request (`Connection: close`, or HTTP/1.0 without `keep-alive`, which is what
+/// nginx says to its upstreams) must not send anything after it (RFC 9112 §9.6). So once that request was read to
+/// its end, there is nothing to drain: a connection without TLS is released right after its FIN, as without this
+/// crate, and the kernel brings the response to the client. It is reported as
+/// [`PeerDone`](crate::Outcome::PeerDone). What had arrived by then against the client's word is drained. A client
+/// that sends more even later may lose the response, as it does without this crate.
+///
 /// # HTTP/2
 ///
 /// hyper resets the stream (`RST_STREAM` with `NO_ERROR`, RFC 9113 §8.1) as soon as an unread body is

@@ -50,7 +50,8 @@ impl<R: Body> Body for ResponseBody<R> {
                 if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
                     *left = left.saturating_sub(data.remaining() as u64);
                 }
-                *this.left == Some(0) || this.body.is_end_stream()
+                // hyper asks for nothing after trailers.
+                *this.left == Some(0) || frame.is_trailers() || this.body.is_end_stream()
             }
         };
         if let Some(exchanges) = this.exchanges.take_if(|_| ended) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, UPGRADE};
-use http::{Method, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::response_body::ResponseBody;
@@ -21,13 +21,33 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins an exchange of HTTP/1 on the `known` connection, or else on the one that this task serves. A
     /// stream of HTTP/2 is not watched, because its failure is not the connection's.
-    pub(super) fn begin(method: &Method, version: Version, known: Option<&Arc<Exchanges>>) -> Option<Self> {
+    pub(super) fn begin(
+        method: &Method,
+        version: Version,
+        headers: &HeaderMap,
+        is_bodiless: bool,
+        known: Option<&Arc<Exchanges>>,
+    ) -> Option<Self> {
         if version >= Version::HTTP_2 {
             return None;
         }
         let exchanges = known.cloned().or_else(current)?;
-        exchanges.begin();
-        Some(Self { exchanges, method: method.clone(), version })
+        exchanges.begin(is_last(version, headers));
+        let watch = Self { exchanges, method: method.clone(), version };
+        if is_bodiless {
+            watch.end_request();
+        }
+        Some(watch)
+    }
+
+    /// The request was read to its end.
+    pub(super) fn end_request(&self) {
+        self.exchanges.end_request();
+    }
+
+    /// What is to be told when the request was read to its end.
+    pub(super) fn exchanges(&self) -> &Arc<Exchanges> {
+        &self.exchanges
     }
 
     /// Records what the head says, and watches the body for its end.
@@ -62,6 +82,15 @@ impl Watch {
     }
 }
 
+/// Whether the client has announced that no other request follows (RFC 9112 §9.3).
+fn is_last(version: Version, headers: &HeaderMap) -> bool {
+    let says = |option| {
+        let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(option))
+    };
+    if version < Version::HTTP_11 { !says("keep-alive") || says("close") } else { says("close") }
+}
+
 /// The length by which hyper frames the body: the header's, or the body's own.
 fn length<R: Body>(response: &Response<R>) -> Option<u64> {
     let header = response.headers().get(CONTENT_LENGTH);
@@ -74,7 +103,8 @@ mod tests {
 
     fn watched(version: Version, method: &Method) -> (Watch, Arc<Exchanges>) {
         let exchanges = Arc::<Exchanges>::default();
-        let watch = Watch::begin(method, version, Some(&exchanges)).expect("HTTP/1");
+        let headers = HeaderMap::new();
+        let watch = Watch::begin(method, version, &headers, true, Some(&exchanges)).expect("HTTP/1");
         assert!(exchanges.is_busy() && exchanges.is_known());
         (watch, exchanges)
     }
@@ -105,6 +135,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_is_at_its_end_behind_its_trailers() {
+        struct Trailers;
+        impl Body for Trailers {
+            type Data = bytes::Bytes;
+            type Error = std::convert::Infallible;
+
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+                std::task::Poll::Ready(Some(Ok(http_body::Frame::trailers(HeaderMap::new()))))
+            }
+        }
+        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        let mut body = watch.respond(Response::new(Trailers)).into_body();
+        std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
+        assert!(!exchanges.is_busy());
+    }
+
+    #[tokio::test]
     async fn a_body_that_failed_leaves_the_exchange_failed_until_the_next() {
         struct Fails;
         impl Body for Fails {
@@ -123,7 +173,7 @@ mod tests {
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         assert!(frame.is_some_and(|frame| frame.is_err()));
         assert!(exchanges.is_busy() && exchanges.has_failed());
-        exchanges.begin();
+        exchanges.begin(false);
         assert!(!exchanges.has_failed());
     }
 
@@ -148,7 +198,37 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_done_when_it_has_announced_its_last_request_and_that_was_read() {
+        let cases = [
+            (Version::HTTP_11, "", false),
+            (Version::HTTP_11, "close", true),
+            (Version::HTTP_11, "Keep-Alive, Close", true),
+            (Version::HTTP_11, "closed", false),
+            (Version::HTTP_11, "upgrade", false),
+            (Version::HTTP_10, "", true),
+            (Version::HTTP_10, "Keep-Alive", false),
+            (Version::HTTP_10, "keep-alive, close", true),
+        ];
+        for (version, says, expected) in cases {
+            let exchanges = Arc::<Exchanges>::default();
+            let headers = HeaderMap::from_iter([(CONNECTION, says.parse().expect("a value"))]);
+            let begin = |is_bodiless| {
+                Watch::begin(&Method::GET, version, &headers, is_bodiless, Some(&exchanges)).expect("HTTP/1")
+            };
+            begin(true);
+            assert_eq!(exchanges.is_client_done(), expected, "{version:?} {says}");
+            let watch = begin(false);
+            assert!(!exchanges.is_client_done(), "{version:?} {says}");
+            watch.end_request();
+            assert_eq!(exchanges.is_client_done(), expected, "{version:?} {says}");
+            exchanges.upgrade(Framing::Framed);
+            assert!(!exchanges.is_client_done(), "{version:?} {says}");
+        }
+    }
+
+    #[test]
     fn a_stream_of_http2_is_not_watched() {
-        assert!(Watch::begin(&Method::GET, Version::HTTP_2, Some(&Arc::default())).is_none());
+        let (method, headers) = (Method::GET, HeaderMap::new());
+        assert!(Watch::begin(&method, Version::HTTP_2, &headers, true, Some(&Arc::default())).is_none());
     }
 }

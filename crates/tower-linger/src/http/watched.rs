@@ -54,6 +54,7 @@ impl<S> Watched<S> {
 impl<S, B, R> Service<Request<B>> for Watched<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: Body,
     R: Body,
 {
     type Response = Response<ResponseBody<R>>;
@@ -65,7 +66,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let watch = Watch::begin(request.method(), request.version(), Some(&self.exchanges));
+        let (method, version, headers) = (request.method(), request.version(), request.headers());
+        let watch =
+            Watch::begin(method, version, headers, request.body().is_end_stream(), Some(&self.exchanges));
         WatchedFuture { respond: self.inner.call(request), watch }
     }
 }

@@ -147,6 +147,15 @@ impl Connection {
         #[cfg(not(feature = "http"))]
         return false;
     }
+
+    /// Whether the client must not send anything more, as far as a request-level layer told.
+    #[cfg_attr(not(feature = "http"), allow(clippy::unused_self, reason = "nothing tells it then"))]
+    pub(crate) fn is_client_done(&self) -> bool {
+        #[cfg(feature = "http")]
+        return self.known_exchanges().is_some_and(super::exchanges::Exchanges::is_client_done);
+        #[cfg(not(feature = "http"))]
+        return false;
+    }
 }
 
 #[cfg(feature = "http")]

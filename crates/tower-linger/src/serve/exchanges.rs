@@ -14,6 +14,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
     progress: AtomicU8,
+    requests: AtomicU8,
     known: AtomicBool,
     upgraded: AtomicBool,
     framing: AtomicU8,
@@ -24,9 +25,16 @@ const COMPLETE: u8 = 0;
 const BUSY: u8 = 1;
 const FAILED: u8 = 2;
 
+/// What the client has said of its requests: there may be more, or this is the last, or the last was read to its
+/// end.
+const MORE: u8 = 0;
+const LAST: u8 = 1;
+const LAST_READ: u8 = 2;
+
 impl Exchanges {
-    /// To be called when a request has arrived.
-    pub(crate) fn begin(&self) {
+    /// To be called when a request has arrived; `is_last` if the client has announced no other.
+    pub(crate) fn begin(&self, is_last: bool) {
+        self.requests.store(if is_last { LAST } else { MORE }, Ordering::Release);
         // The next response may be framed differently from the last.
         self.set_framing(Framing::Unknown);
         self.progress.store(BUSY, Ordering::Release);
@@ -41,6 +49,17 @@ impl Exchanges {
     /// To be called when the body of a response has failed: it will never be complete.
     pub(crate) fn fail(&self) {
         self.progress.store(FAILED, Ordering::Release);
+    }
+
+    /// To be called when a request was read to its end.
+    pub(crate) fn end_request(&self) {
+        // The body of an earlier request may outlive it.
+        let _ = self.requests.compare_exchange(LAST, LAST_READ, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Whether the client must not send anything more: its last request was read to its end (RFC 9112 §9.6).
+    pub(crate) fn is_client_done(&self) -> bool {
+        self.requests.load(Ordering::Acquire) == LAST_READ && !self.is_upgraded()
     }
 
     /// Whether the last response has failed.

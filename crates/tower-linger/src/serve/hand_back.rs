@@ -29,7 +29,9 @@ impl<T: Transport> HandBack<T> {
     }
 
     /// The service has let go of the connection: its close begins.
-    pub(crate) fn take_back(self, io: T, observed: Observed, served: Served) {
+    pub(crate) fn take_back(self, io: T, mut observed: Observed, served: Served) {
+        // What else has arrived, against its word, is drained.
+        observed.start.peer_done = observed.has_read_all && served.connection().is_client_done();
         let wanted = served.connection().wanted();
         let verdict = observed.verdict(served.connection(), &wanted);
         let ticket = served.begin_close();

@@ -85,8 +85,11 @@ impl<T: Transport> Loan<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let room = buf.remaining();
-        match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(result) if buf.remaining() == room => self.observed.note_read(&self.io, result, buf),
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        let left = buf.remaining();
+        self.observed.has_read_all = left > 0;
+        match polled {
+            Poll::Ready(result) if left == room => self.observed.note_read(&self.io, result, buf),
             polled => polled,
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Observed {
     /// The service asked for the half-close and was told that it is done, but it is not sent yet.
     pub(crate) owes_half_close: bool,
     pub(crate) writes: Writes,
+    /// The last read took all that had arrived.
+    pub(crate) has_read_all: bool,
     /// The last response that began with a write was a `101`.
     is_upgraded: bool,
     framing: Framing,

@@ -139,6 +139,8 @@ impl One<'_> {
             }
             Outcome::DrainRate => has(|policy| policy.drain_min_rate().is_some()),
             Outcome::Undrained => has(linger_proto::ClosePolicy::without_drain),
+            // Nobody tells of requests here.
+            Outcome::PeerDone => false,
             Outcome::LeftOpen => has(linger_proto::ClosePolicy::without_half_close),
             Outcome::Acknowledged => has(|policy| policy.early_release().is_some()),
             Outcome::Evicted => self.events.limit.is_some(),

@@ -156,14 +156,21 @@ pub(crate) fn all(units: u8) -> Vec<Configuration> {
 }
 
 fn ordinary(units: u8) -> Vec<Configuration> {
+    use Outcome as O;
     let plain = |name| Configuration::plain(name, units);
     let tls = |name| Configuration::tls(name, units);
+    let mut done = Start::default();
+    done.peer_done = true;
     vec![
         plain("plain"),
         tls("TLS, close_notify and FIN together"),
         Configuration { session: Notified::CloseNotify, ..tls("TLS, FIN after close_notify") },
+        Configuration { start: done, upload: 0, ..plain("plain, and the peer is done") }
+            .never(&[CLOSED, O::DrainIdle, O::DrainDeadline])
+            .also(&[], &[O::PeerDone]),
+        Configuration { start: done, ..tls("TLS, and the peer is done") },
         Configuration { is_close_delimited: true, ..plain("delimited by the close") }
-            .also(&[May::BreakTheSession], &[Outcome::Failed]),
+            .also(&[May::BreakTheSession], &[O::Failed]),
     ]
 }
 

@@ -55,8 +55,8 @@ macro_rules! for_each {
 
 /// stateright takes functions without an environment: one for each property, and one for each outcome.
 const ALWAYS: [fn(&CloseModel, &State) -> bool; PROPERTIES.len()] = for_each!(holds, 0 1 2 3 4 5 6 7 8 9);
-const REACHED: [fn(&CloseModel, &State) -> bool; 19] =
-    for_each!(is_reached, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18);
+const REACHED: [fn(&CloseModel, &State) -> bool; 20] =
+    for_each!(is_reached, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 const _: () = assert!(REACHED.len() == Outcome::ALL.len(), "an outcome is missing here");
 
 fn holds<const INDEX: usize>(model: &CloseModel, state: &State) -> bool {
@@ -98,7 +98,11 @@ fn never_clean_after_an_abort(configuration: &Configuration, state: &State) -> O
     let report = &state.seen.end.as_ref()?.report;
     let is_clean = matches!(
         report.outcome,
-        Outcome::PeerClosed { .. } | Outcome::Acknowledged | Outcome::Undrained | Outcome::LeftOpen
+        Outcome::PeerClosed { .. }
+            | Outcome::Acknowledged
+            | Outcome::Undrained
+            | Outcome::PeerDone
+            | Outcome::LeftOpen
     );
     if let Some(failure) = state.seen.failure {
         return Some(report.outcome == failure);

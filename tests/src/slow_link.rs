@@ -28,7 +28,7 @@ impl SlowLink {
     ///
     /// # Panics
     ///
-    /// Outside a [namespace of its own](crate::namespace::enter), or where there is no `/dev/net/tun`.
+    /// Outside of a network namespace of its own, or where there is no `/dev/net/tun`.
     #[must_use]
     pub fn new(delay: Duration) -> Self {
         let mut config = tun::Configuration::default();
