@@ -71,16 +71,25 @@ impl Client {
 /// A server's connection, its runtime and its client.
 struct Connection<T> {
     runtime: Runtime,
+    /// A server makes it once.
+    linger: LingerLayer,
     io: T,
     client: Client,
+}
+
+impl<T> Connection<T> {
+    fn new(runtime: Runtime, io: T, tcp: std::net::TcpStream, requests: VecDeque<Bytes>) -> Self {
+        let linger = LingerLayer::default();
+        // What is done once for all connections is not counted.
+        let (first, _) = tokio::io::duplex(1);
+        drop(runtime.block_on(async { linger.wrap(first).into_inner() }));
+        Self { runtime, linger, io, client: Client::new(tcp, requests) }
+    }
 }
 
 /// Makes a connection on loopback.
 fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    // What a process does once for all connections, such as naming a listener's metrics, is done here.
-    let (io, _) = tokio::io::duplex(1);
-    drop(runtime.block_on(async { LingerLayer::default().wrap(io).into_inner() }));
     let (server, client) = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("loopback");
@@ -92,7 +101,7 @@ fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
 fn plain(requests: usize) -> Connection<TcpStream> {
     let (runtime, io, client) = connect();
     let requests = std::iter::repeat_n(Bytes::from_static(REQUEST), requests).collect();
-    Connection { runtime, io, client: Client::new(client, requests) }
+    Connection::new(runtime, io, client, requests)
 }
 
 /// TLS 1.3 for both sides, with a certificate that the client trusts.
@@ -142,7 +151,7 @@ fn tls(requests: usize) -> Connection<TlsStream<TcpStream>> {
     ends.push(client.write_tls(&mut records).expect("in memory"));
     let mut records = Bytes::from(records);
     let requests = ends.into_iter().map(|length| records.split_to(length)).collect();
-    Connection { runtime, io, client: Client::new(tcp, requests) }
+    Connection::new(runtime, io, tcp, requests)
 }
 
 async fn serve(io: impl AsyncRead + AsyncWrite + Unpin, client: Client) -> hyper::Result<()> {
@@ -154,39 +163,41 @@ async fn serve(io: impl AsyncRead + AsyncWrite + Unpin, client: Client) -> hyper
     http1::Builder::new().half_close(true).serve_connection(TokioIo::new(io), hello).await
 }
 
-fn bare<T: Transport>(Connection { runtime, io, client }: Connection<T>) -> Runtime {
+fn bare<T: Transport>(Connection { runtime, linger, io, client }: Connection<T>) -> (Runtime, LingerLayer) {
     black_box(runtime.block_on(serve(io, client))).expect("it ends well");
-    runtime
+    (runtime, linger)
 }
 
-fn layered<T: Transport>(Connection { runtime, io, client }: Connection<T>) -> Runtime {
+fn layered<T: Transport>(
+    Connection { runtime, linger, io, client }: Connection<T>,
+) -> (Runtime, LingerLayer) {
     let engine = tower::service_fn(|io: LingerIo<T>| serve(io, client.clone()));
-    let mut connections = LingerLayer::default().layer(engine);
+    let mut connections = linger.layer(engine);
     black_box(runtime.block_on(async { connections.call(io).await })).expect("it ends well");
-    runtime
+    (runtime, linger)
 }
 
 #[library_benchmark]
 #[benches::requests(args = [1, 1001], setup = plain, teardown = drop)]
-fn plain_bare(connection: Connection<TcpStream>) -> Runtime {
+fn plain_bare(connection: Connection<TcpStream>) -> (Runtime, LingerLayer) {
     bare(connection)
 }
 
 #[library_benchmark]
 #[benches::requests(args = [1, 1001], setup = plain, teardown = drop)]
-fn plain_layered(connection: Connection<TcpStream>) -> Runtime {
+fn plain_layered(connection: Connection<TcpStream>) -> (Runtime, LingerLayer) {
     layered(connection)
 }
 
 #[library_benchmark]
 #[benches::requests(args = [1, 1001], setup = tls, teardown = drop)]
-fn tls_bare(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
+fn tls_bare(connection: Connection<TlsStream<TcpStream>>) -> (Runtime, LingerLayer) {
     bare(connection)
 }
 
 #[library_benchmark]
 #[benches::requests(args = [1, 1001], setup = tls, teardown = drop)]
-fn tls_layered(connection: Connection<TlsStream<TcpStream>>) -> Runtime {
+fn tls_layered(connection: Connection<TlsStream<TcpStream>>) -> (Runtime, LingerLayer) {
     layered(connection)
 }
 

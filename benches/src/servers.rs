@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
-use tower_linger::{ClosePolicy, LingerLayer, Phase};
+use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Engine, Http, accept_loop};
 
@@ -21,6 +21,8 @@ pub enum Stack {
     Bare,
     /// `LingerLayer` around it.
     Layer,
+    /// The same, and `RequestLayer` around the application: it knows which request is the last.
+    Requests,
     /// `LingerListener` below `axum::serve`.
     Adapter,
 }
@@ -65,6 +67,7 @@ impl Stack {
         match self {
             Self::Bare => "bare",
             Self::Layer => "layer",
+            Self::Requests => "requests",
             Self::Adapter => "adapter",
         }
     }
@@ -76,7 +79,7 @@ impl Stack {
     /// If there is none.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let all = [Self::Bare, Self::Layer, Self::Adapter];
+        let all = [Self::Bare, Self::Layer, Self::Requests, Self::Adapter];
         all.into_iter().find(|stack| stack.name() == name).expect("a name from this program")
     }
 }
@@ -115,6 +118,7 @@ pub async fn serve(address: &str, config: Config) {
     let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
     let large = async || vec![b'.'; LARGE_BYTES];
     let app = Router::new().route("/", get(async || "hello\n").put(refused)).route("/large", get(large));
+    let app = if config.stack == Stack::Requests { app.layer(RequestLayer) } else { app };
     let mut server = Certs::make().server(&Version::ALL, ClientAuth::None);
     if !config.resumes {
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -123,7 +127,7 @@ pub async fn serve(address: &str, config: Config) {
     let _running = match (config.stack, config.tls.then_some(acceptor)) {
         (Stack::Bare, None) => accept_loop(listener, Http::new(app)),
         (Stack::Bare, Some(acceptor)) => accept_loop(listener, BareTls::new(acceptor, Http::new(app))),
-        (Stack::Layer, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
+        (Stack::Layer | Stack::Requests, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
         (Stack::Adapter, acceptor) => Engine::Axum.layered(listener, &linger, acceptor, app),
     };
     std::future::pending::<()>().await;

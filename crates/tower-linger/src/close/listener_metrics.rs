@@ -108,13 +108,17 @@ impl ListenerMetrics {
     }
 }
 
-/// Whether the peer may have lost the end of what was sent. What a peer that closed by itself has not
-/// acknowledged is on its way. And many clients close as soon as they have the response, so that nobody is
-/// left to acknowledge our `close_notify`, which is no loss.
+/// Whether what is not acknowledged yet is no loss: the kernel brings it to a peer that has closed, or that has
+/// nothing more to send, and to one that another process serves.
+pub(super) fn is_on_its_way(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::PeerClosed { .. } | Outcome::PeerDone | Outcome::LeftOpen)
+}
+
+/// Whether the peer may have lost the end of what was sent. Many clients close as soon as they have the
+/// response, so that nobody is left to acknowledge our `close_notify`, which is no loss.
 fn is_cut_short(report: &CloseReport) -> bool {
     let needless = if report.sent_close_notify { LONGEST_CLOSE_NOTIFY } else { 0 };
-    report.unacked.is_some_and(|bytes| bytes > needless)
-        && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen)
+    report.unacked.is_some_and(|bytes| bytes > needless) && !is_on_its_way(report.outcome)
 }
 
 /// TLS 1.2 with AES-GCM has the longest record: header 5, nonce 8, alert 2, tag 16 (RFC 5246, RFC 5288). With
@@ -183,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_close_notify_that_nobody_acknowledged_is_no_loss() {
+    fn what_is_on_its_way_and_a_close_notify_that_nobody_acknowledged_are_no_loss() {
         let closed = Outcome::PeerClosed { close_notify: false };
         for (outcome, sent_close_notify, unacked, expected) in [
             (Outcome::PeerReset, true, Some(24), false),
@@ -192,6 +196,9 @@ mod tests {
             (Outcome::DrainDeadline, false, Some(0), false),
             (Outcome::DrainDeadline, false, None, false),
             (closed, false, Some(1000), false),
+            (Outcome::PeerDone, false, Some(1000), false),
+            (Outcome::LeftOpen, false, Some(1000), false),
+            (Outcome::Undrained, false, Some(1000), true),
         ] {
             let mut report = CloseReport::without_close(outcome);
             (report.sent_close_notify, report.unacked) = (sent_close_notify, unacked);

@@ -70,10 +70,11 @@ impl Meter {
         self.listener.handshake_failed(reason);
     }
 
-    /// Whether somebody wants to know what was not acknowledged, which costs a system call. What a peer that
-    /// closed has not acknowledged is on its way, and not lost.
+    /// Whether somebody wants to know what was not acknowledged, which costs a system call.
     pub(crate) fn wants_unacked(report: &CloseReport) -> bool {
-        use linger_proto::Outcome;
-        cfg!(feature = "metrics") && !matches!(report.outcome, Outcome::PeerClosed { .. } | Outcome::LeftOpen)
+        #[cfg(feature = "metrics")]
+        return !super::listener_metrics::is_on_its_way(report.outcome);
+        #[cfg(not(feature = "metrics"))]
+        return false;
     }
 }

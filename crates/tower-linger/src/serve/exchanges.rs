@@ -15,7 +15,6 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) struct Exchanges {
     progress: AtomicU8,
     requests: AtomicU8,
-    known: AtomicBool,
     upgraded: AtomicBool,
     framing: AtomicU8,
 }
@@ -25,20 +24,20 @@ const COMPLETE: u8 = 0;
 const BUSY: u8 = 1;
 const FAILED: u8 = 2;
 
-/// What the client has said of its requests: there may be more, or this is the last, or the last was read to its
-/// end.
-const MORE: u8 = 0;
-const LAST: u8 = 1;
-const LAST_READ: u8 = 2;
+/// How far the client is with its requests: there was none, there may be more, it has announced that this is the
+/// last, or the last was read to its end.
+const NONE: u8 = 0;
+const MORE: u8 = 1;
+const LAST: u8 = 2;
+const LAST_READ: u8 = 3;
 
 impl Exchanges {
     /// To be called when a request has arrived; `is_last` if the client has announced no other.
     pub(crate) fn begin(&self, is_last: bool) {
-        self.requests.store(if is_last { LAST } else { MORE }, Ordering::Release);
         // The next response may be framed differently from the last.
         self.set_framing(Framing::Unknown);
         self.progress.store(BUSY, Ordering::Release);
-        self.known.store(true, Ordering::Release);
+        self.requests.store(if is_last { LAST } else { MORE }, Ordering::Release);
     }
 
     /// To be called when a response is complete.
@@ -74,7 +73,7 @@ impl Exchanges {
 
     /// Whether any request was seen at all.
     pub(crate) fn is_known(&self) -> bool {
-        self.known.load(Ordering::Acquire)
+        self.requests.load(Ordering::Acquire) != NONE
     }
 
     pub(crate) fn set_framing(&self, framing: Framing) {
