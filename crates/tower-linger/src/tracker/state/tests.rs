@@ -1,17 +1,10 @@
 use std::mem::size_of;
-use std::task::Wake;
 
 use tokio::runtime::Builder;
 
 use super::*;
 
 struct Connection;
-
-struct Task;
-
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {}
-}
 
 impl Tracked for Connection {
     fn cut(&self) -> [Option<Waker>; 2] {
@@ -57,6 +50,12 @@ fn the_runtime_of_the_last_connection_is_known_until_all_are_gone() {
 #[cfg(feature = "serve")]
 #[test]
 fn who_waits_for_room_stands_in_line_once() {
+    struct Task;
+
+    impl std::task::Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
     let tracker = tracker();
     let served = tracker.serve(&Arc::new(Connection));
     let [one, two] = [1, 2].map(|most| NonZeroUsize::new(most).expect("more than none"));
