@@ -1,6 +1,7 @@
-//! Which system calls and segments does a close cost? The same requests, each on a connection of its own, go
-//! to hyper alone and to hyper with the layer, plain and over TLS. strace counts the server's calls, and the
-//! kernel counts the segments of both sides. Needs strace, and a network namespace of its own.
+//! Which system calls and segments does a close cost? The same requests, each on a connection of its own whose
+//! client announces it as the last, go to hyper alone, to hyper with the layer, and to the same with
+//! `RequestLayer`; plain and over TLS. strace counts the server's calls, and the kernel counts the segments of
+//! both sides. Needs strace, and a network namespace of its own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,36 +37,28 @@ fn main() -> ExitCode {
         runtime.block_on(serve("127.0.0.1", Config::from_args(&args)));
         return ExitCode::SUCCESS;
     }
-    let mut rows = Vec::new();
-    for is_tls in [false, true] {
-        let [bare, layer] = [Stack::Bare, Stack::Layer].map(|stack| runtime.block_on(cost(stack, is_tls)));
-        rows.extend(compare(if is_tls { "TLS" } else { "plain" }, &bare, &layer));
+    let mut found = Vec::new();
+    for over in ["plain", "TLS"] {
+        for (stack, name) in STACKS {
+            found.extend(rows(&runtime.block_on(cost(stack, over == "TLS")), name, over));
+        }
     }
-    Results::new("closes", rows).tell();
+    Results::new("closes", found).tell();
     ExitCode::SUCCESS
 }
 
-fn compare(over: &str, bare: &Cost, layer: &Cost) -> Vec<Row> {
-    let all = |cost: &Cost| cost.calls.values().sum::<f64>();
-    let total = Row::new(
-        format!("system calls of a connection beyond hyper's {:.2}, {over}", all(bare)),
-        all(layer) - all(bare),
-        "calls",
-    );
-    // Shutdown, recv and close.
-    let mut rows = vec![if over == "plain" { total.bounded(Bound::AtMost(3.0)) } else { total }];
-    for name in bare.calls.keys().chain(layer.calls.keys()).collect::<std::collections::BTreeSet<_>>() {
-        let of = |cost: &Cost| cost.calls.get(name).copied().unwrap_or_default();
-        if (of(layer) - of(bare)).abs() >= 0.05 {
-            let what = format!("of them {name}, hyper's {:.2}, {over}", of(bare));
-            rows.push(Row::new(what, of(layer) - of(bare), "calls"));
-        }
+const STACKS: [(Stack, &str); 3] =
+    [(Stack::Bare, "hyper alone"), (Stack::Layer, "layer"), (Stack::Requests, "layer and RequestLayer")];
+
+fn rows(cost: &Cost, name: &str, over: &str) -> Vec<Row> {
+    let all = cost.calls.values().sum::<f64>();
+    let mut rows = vec![Row::new(format!("system calls of a connection, {name}, {over}"), all, "calls")];
+    for (call, number) in cost.calls.iter().filter(|(_, number)| **number >= 0.05) {
+        rows.push(Row::new(format!("of them {call}, {name}, {over}"), *number, "calls"));
     }
-    let more = layer.segments - bare.segments;
-    rows.push(Row::new(format!("segments beyond hyper's {:.2}, {over}", bare.segments), more, "segments"));
-    rows.push(
-        Row::new(format!("resets, layer, {over}"), layer.resets, "segments").bounded(Bound::AtMost(0.0)),
-    );
+    rows.push(Row::new(format!("segments of a connection, {name}, {over}"), cost.segments, "segments"));
+    let resets = Row::new(format!("resets, {name}, {over}"), cost.resets, "segments");
+    rows.push(if name == "hyper alone" { resets } else { resets.bounded(Bound::AtMost(0.0)) });
     rows
 }
 
