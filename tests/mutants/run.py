@@ -113,10 +113,11 @@ def main():
         return ("caught", by) if by else ("missed", "-")
 
     def judge_alone(mutant):
-        """Everything is compiled once more. Who reaches a function of this file may notice."""
+        """Everything is compiled once more. Who reaches a function of its files may notice."""
         copy.alone(mutant)
         _, errors = copy.compile()
-        here = {n for n, (path, _) in enumerate(copy.functions) if path == mutant.path}
+        files = copy.files_of(mutant)
+        here = {n for n, (path, _) in enumerate(copy.functions) if path in files}
         by = not errors and programs.notices(
             None, [test for test in tests if here & test.reached and test.suite in usual], noticed[mutant.path]
         )

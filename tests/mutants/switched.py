@@ -142,6 +142,12 @@ class Copy:
             is_called = lambda path, body: re.search(rf"fn {called[1]}\b[^;{{]*$", self.sources[path][: body[0]])
             return [mutant for n, it in enumerate(self.functions) if is_called(*it) for mutant in self.inside[n]]
 
+    def files_of(self, mutant):
+        """Where it may be noticed: its own file and, if it is of a constant, those that use it."""
+        names = [] if mutant.body else re.findall(r"\bconst\s+(\w+)\s*:", self.sources[mutant.path][: mutant.start])
+        uses = lambda source: names and re.search(rf"\b{names[-1]}\b", source)
+        return {path for path, source in self.sources.items() if path == mutant.path or uses(source)}
+
     def alone(self, mutant):
         """Puts a single mutant where it belongs, without a switch."""
         source = self.sources[mutant.path]
