@@ -24,7 +24,7 @@ BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null | grep -vx "$$(git r
 
 export RUSTDOCFLAGS := -D warnings
 
-RECIPES := fmt lint features msrv doc api test external portable interleavings interleavings-faults examples prometheus counts wire foreign judges rolling page nginx compare publish manifests
+RECIPES := fmt lint features msrv doc api test external portable interleavings interleavings-faults examples prometheus counts gates wire foreign judges rolling page nginx compare publish manifests
 .PHONY: $(RECIPES) ci recipes fuzz attack captures demo semver deny mutants unused sbom minimal-versions msrv-c miri coverage licences zoo windows targets frameworks soak table needs packages tools
 
 ci: $(RECIPES)
@@ -161,6 +161,9 @@ manifests: ## The manifests of deploy/ and the templates of .github, against the
 
 counts: ## Instructions of a request and of a connection, against the committed baseline: needs valgrind and gungraun-runner
 	python3 benches/counts/counts.py
+
+gates: ## Bytes, allocations, system calls and segments of a connection, against the committed baseline: needs strace
+	python3 -B benches/gates.py
 
 demo: ## The same server bare and layered, side by side: fails if a layered row is not complete
 	cargo run --release -p linger-probe -- demo

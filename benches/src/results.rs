@@ -100,12 +100,16 @@ impl Results {
     }
 
     /// Prints the rows, and under `cargo bench` also keeps them for the table. Under `cargo test --benches`
-    /// the benches do only enough work to show that they run, so their figures mean nothing.
+    /// the benches do only enough work to show that they run, so their figures mean nothing. For `make gates`
+    /// it prints everything in one line, as JSON.
     ///
     /// # Panics
     ///
     /// If the file cannot be written.
     pub fn tell(&self) {
+        if is_gate() {
+            return println!("{}", serde_json::to_string(self).expect("strings and numbers"));
+        }
         self.print();
         if is_bench() {
             let text = serde_json::to_string_pretty(self).expect("strings and numbers");
@@ -133,6 +137,12 @@ impl Results {
 #[must_use]
 pub fn is_bench() -> bool {
     std::env::args().any(|arg| arg == "--bench")
+}
+
+/// Whether `make gates` runs this, for counts that do not depend on how well the compiler optimises.
+#[must_use]
+pub fn is_gate() -> bool {
+    std::env::args().any(|arg| arg == "--gate")
 }
 
 /// Formats a figure with its significant digits.

@@ -79,6 +79,31 @@ fn filled(runtime: &Runtime, began: Instant, count: usize) -> (Timers, Vec<Entry
     (timers, ids)
 }
 
+/// A close arms no timer if another already sleeps until an earlier time; see `make gates`.
+#[test]
+fn closes_in_their_usual_order_arm_one_timer() {
+    let (runtime, began) = (runtime(), now());
+    let mut timers = Timers::default();
+    let mut armed = 0;
+    for millis in 0..1_000 {
+        let now = began + Duration::from_millis(millis);
+        let id = timers.insert(Waker::noop().clone());
+        match timers.wake_at(id, now + 5 * SECOND, runtime.handle().id(), now) {
+            Timer::IsSet => {}
+            Timer::Wake(_) => armed += 1,
+            Timer::Missing => {
+                armed += 1;
+                assert_eq!(expire(&mut timers, &runtime, now), (0, Some(began + 5 * SECOND)));
+            }
+        }
+        // Every other close ends before its time.
+        if millis % 2 == 0 {
+            timers.remove(id);
+        }
+    }
+    assert_eq!(armed, 1);
+}
+
 /// What is cleared away at once is at least as much as what stays, so a close pays little for it.
 #[test]
 fn room_is_made_when_there_is_much_of_what_no_close_relies_on() {
