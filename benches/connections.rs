@@ -1,5 +1,5 @@
 //! What does a connection with one request cost the server? hyper alone, hyper with the layer, the same with
-//! `RequestLayer`, and nginx with `lingering_close always` take turns on one core. `linger_probe::load` loads them from another core, plain
+//! `RequestLayer`, `Workers`, and nginx with `lingering_close always` take turns on one core. `linger_probe::load` loads them from another core, plain
 //! and over TLS with full handshakes. Needs nginx and two cores.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -62,12 +62,11 @@ async fn compare(is_tls: bool) -> Vec<Row> {
     pin(Pid::from_raw(nginx.id().try_into().expect("a pid")), SERVERS_CORE);
     nginx.listens_at(nginx_at.port()).await;
     let argument = if is_tls { "tls" } else { "plain" };
-    let stacks = [Stack::Bare, Stack::Layer, Stack::Requests];
-    let [bare, layer, requests] = stacks.map(|stack| Server::start(&[stack.name(), argument]));
-    let ours = [&bare, &layer, &requests].map(|server| (server.id(), server.address));
-    let servers = ours.into_iter().chain([(nginx.id(), nginx_at)]);
+    let stacks = [Stack::Bare, Stack::Layer, Stack::Requests, Stack::Workers];
+    let ours = stacks.map(|stack| Server::start(&[stack.name(), argument]));
+    let servers = ours.iter().map(|server| (server.id(), server.address)).chain([(nginx.id(), nginx_at)]);
     let (rounds, duration) = if is_bench() { (ROUNDS, ROUND) } else { (1, ROUND / 10) };
-    let mut found = [const { Vec::new() }; 4];
+    let mut found = [const { Vec::new() }; 5];
     for turn in 0..=rounds {
         for ((process, address), found) in servers.clone().zip(&mut found) {
             let round = round(process, address, tls.clone(), duration).await;
@@ -77,7 +76,7 @@ async fn compare(is_tls: bool) -> Vec<Row> {
             }
         }
     }
-    let [bare, layer, requests, nginx] = found;
+    let [bare, layer, requests, workers, nginx] = found;
     let ratio = |of: fn(&Found) -> f64, ours: &[Found], other: &[Found]| {
         median(ours.iter().zip(other).map(|(ours, theirs)| of(ours) / of(theirs)))
     };
@@ -109,9 +108,12 @@ async fn compare(is_tls: bool) -> Vec<Row> {
             ratio(|f| f.cpu, &requests, &nginx),
             "×",
         ),
+        Row::new(format!("{cpu}, Workers ÷ nginx always, {over}"), ratio(|f| f.cpu, &workers, &nginx), "×")
+            .bounded(Bound::AtMost(1.1)),
         spent("hyper alone", &bare),
         spent("layer", &layer),
         spent("layer and RequestLayer", &requests),
+        spent("Workers", &workers),
         spent("nginx always", &nginx),
     ]
 }

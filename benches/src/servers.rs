@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
-use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer};
+use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer, Workers};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Engine, Http, accept_loop};
 
@@ -25,6 +25,8 @@ pub enum Stack {
     Requests,
     /// `LingerListener` below `axum::serve`.
     Adapter,
+    /// `tower_linger::Workers`: a runtime for each core.
+    Workers,
 }
 
 /// The settings of a server.
@@ -69,6 +71,7 @@ impl Stack {
             Self::Layer => "layer",
             Self::Requests => "requests",
             Self::Adapter => "adapter",
+            Self::Workers => "workers",
         }
     }
 
@@ -79,7 +82,7 @@ impl Stack {
     /// If there is none.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let all = [Self::Bare, Self::Layer, Self::Requests, Self::Adapter];
+        let all = [Self::Bare, Self::Layer, Self::Requests, Self::Adapter, Self::Workers];
         all.into_iter().find(|stack| stack.name() == name).expect("a name from this program")
     }
 }
@@ -95,8 +98,10 @@ pub const LARGE_BYTES: usize = 64 << 10;
 ///
 /// If it cannot listen.
 pub async fn serve(address: &str, config: Config) {
+    let workers = (config.stack == Stack::Workers).then(|| Workers::per_core((address, 0)).expect("a port"));
     let listener = TcpListener::bind((address, 0)).await.expect("a port");
-    println!("{}", listener.local_addr().expect("bound"));
+    let listens = workers.as_ref().map_or_else(|| listener.local_addr(), Workers::local_addr);
+    println!("{}", listens.expect("bound"));
     let mut linger = LingerLayer::new(config.policy);
     let drains = Arc::new(Mutex::new(Vec::new()));
     if config.records_drains {
@@ -123,12 +128,17 @@ pub async fn serve(address: &str, config: Config) {
     if !config.resumes {
         server.session_storage = Arc::new(NoServerSessionStorage {});
     }
+    if let Some(workers) = workers {
+        let serve = workers.serve(app).linger(linger);
+        let _never = if config.tls { serve.tls(server) } else { serve }.await;
+        return;
+    }
     let acceptor = TlsAcceptor::from(Arc::new(server));
     let _running = match (config.stack, config.tls.then_some(acceptor)) {
         (Stack::Bare, None) => accept_loop(listener, Http::new(app)),
         (Stack::Bare, Some(acceptor)) => accept_loop(listener, BareTls::new(acceptor, Http::new(app))),
         (Stack::Layer | Stack::Requests, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
-        (Stack::Adapter, acceptor) => Engine::Axum.layered(listener, &linger, acceptor, app),
+        (Stack::Workers | Stack::Adapter, acceptor) => Engine::Axum.layered(listener, &linger, acceptor, app),
     };
     std::future::pending::<()>().await;
 }

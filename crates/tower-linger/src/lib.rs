@@ -183,7 +183,7 @@ pub use serve::io::LingerIo;
 #[cfg(any(feature = "axum", feature = "serve"))]
 pub use serve::peer::Peer;
 #[cfg(feature = "serve")]
-pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, serve};
+pub use server::{ExclusiveListener, Limits, LimitsBuilder, Listener, Serve, SharedListener, Workers, serve};
 pub use service::{Linger, LingerFuture};
 #[cfg(any(feature = "poem", feature = "salvo"))]
 pub use tls::TlsLingerIo;

@@ -8,7 +8,9 @@ mod exchange;
 mod limits;
 mod listener;
 mod serve;
+mod workers;
 
 pub use limits::{Limits, LimitsBuilder};
 pub use listener::{ExclusiveListener, Listener, SharedListener};
 pub use serve::{Serve, serve};
+pub use workers::Workers;

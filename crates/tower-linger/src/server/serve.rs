@@ -26,9 +26,12 @@ use super::limits::Limits;
 use super::listener::Listener;
 use crate::classify::HyperErrors;
 use crate::http::RequestBody;
-use crate::layer::LingerLayer;
-use crate::tracker::shutdown::Shutdown;
+use crate::layer::{ClassifyLayer, LingerLayer};
+#[cfg(feature = "rustls")]
+use crate::tls::TlsAcceptLayer;
+use crate::tracker::shutdown::{Shutdown, ShutdownHandle};
 use crate::tracker::summary::Summary;
+use crate::tracker::tracker::Tracker;
 
 /// Serves `app`, an axum `Router` or any other tower service of HTTP requests, over HTTP/1 and HTTP/2, and
 /// closes each connection properly. Needs feature `serve`.
@@ -68,16 +71,7 @@ use crate::tracker::summary::Summary;
 ///
 /// The future panics outside of a tokio runtime, or in one without timers.
 pub fn serve<L: Listener, S>(listener: L, app: S) -> Serve<L, S> {
-    Serve {
-        listener,
-        app,
-        linger: LingerLayer::default(),
-        #[cfg(feature = "rustls")]
-        tls: None,
-        limits: Limits::default(),
-        engine: auto::Builder::new(TokioExecutor::new()),
-        shutdown: None,
-    }
+    Serve::new(listener, app)
 }
 
 /// A server that is configured, and runs when it is awaited; made by [`serve`](crate::serve()). Its result is
@@ -95,6 +89,19 @@ pub struct Serve<L, S> {
 }
 
 impl<L, S> Serve<L, S> {
+    pub(super) fn new(listener: L, app: S) -> Self {
+        Self {
+            listener,
+            app,
+            linger: LingerLayer::default(),
+            #[cfg(feature = "rustls")]
+            tls: None,
+            limits: Limits::default(),
+            engine: auto::Builder::new(TokioExecutor::new()),
+            shutdown: None,
+        }
+    }
+
     /// Closes the connections by this layer instead of a default one.
     pub fn linger(mut self, linger: LingerLayer) -> Self {
         self.linger = linger;
@@ -159,46 +166,95 @@ where
     type Output = Summary;
     type IntoFuture = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
+    fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let shutdown = self
-                .shutdown
-                .take()
-                .unwrap_or_else(|| Shutdown::new(self.linger.tracker().clone(), Duration::ZERO));
-            let handle = shutdown.handle();
-            let linger = self.linger.with_tracker(shutdown.tracker().clone()).classify(HyperErrors);
-            self.engine.http1().half_close(true).header_read_timeout(None);
-            let stage = watch::Sender::new(Stage::Serving);
-            let keep_alive = self.limits.keep_alive_hint().map(|time| format!("timeout={}", time.as_secs()));
-            let keep_alive = keep_alive.and_then(|value| HeaderValue::try_from(value).ok());
-            let http = Http {
-                app: self.app,
-                engine: Arc::new(self.engine),
-                limits: self.limits,
-                announcements: Arc::new(Announcements { shutdown: handle.clone(), keep_alive }),
-                stage: stage.subscribe(),
-            };
-            let (tracker, most) = (shutdown.tracker().clone(), self.limits.max_connections());
-            let accepting = Accepting::new(self.listener, tracker, most, stage.clone());
-            #[cfg(feature = "rustls")]
-            let tls = self.tls.map(|acceptor| {
-                let tls = linger.clone().tls(acceptor);
-                tls.with_handshake_timeout(self.limits.handshake_timeout())
-                    .expect("limits are checked when built")
-            });
-            let accepted = accepting.run(&handle, move |io, address| {
-                let one = http.one(address);
-                #[cfg(feature = "rustls")]
-                if let Some(tls) = &tls {
-                    return spawn(tls.layer(one).call(io));
-                }
-                spawn(linger.layer(one).call(io));
-            });
+            let (listener, ready, shutdown) = self.prepare();
             // The stage outlives the accept loop, for the connections that outlive it.
-            let summary = shutdown.finish(accepted).await.1;
-            drop(stage);
+            let summary = shutdown.finish(ready.clone().accept(listener)).await.1;
+            drop(ready);
             summary
         })
+    }
+}
+
+impl<L, S> Serve<L, S> {
+    /// What an accept loop needs, and how the server ends.
+    pub(super) fn prepare(mut self) -> (L, Ready<S>, Shutdown) {
+        let default = || Shutdown::new(self.linger.tracker().clone(), Duration::ZERO);
+        let shutdown = self.shutdown.take().unwrap_or_else(default);
+        let handle = shutdown.handle();
+        let linger = self.linger.with_tracker(shutdown.tracker().clone()).classify(HyperErrors);
+        self.engine.http1().half_close(true).header_read_timeout(None);
+        let keep_alive = self.limits.keep_alive_hint().map(|time| format!("timeout={}", time.as_secs()));
+        let keep_alive = keep_alive.and_then(|value| HeaderValue::try_from(value).ok());
+        #[cfg(feature = "rustls")]
+        let tls = self.tls.map(|acceptor| {
+            let tls = linger.clone().tls(acceptor);
+            tls.with_handshake_timeout(self.limits.handshake_timeout())
+                .expect("limits are checked when built")
+        });
+        let stage = watch::Sender::new(Stage::Serving);
+        let http = Http {
+            app: self.app,
+            engine: Arc::new(self.engine),
+            limits: self.limits,
+            announcements: Arc::new(Announcements { shutdown: handle.clone(), keep_alive }),
+            stage: stage.subscribe(),
+        };
+        let tracker = shutdown.tracker().clone();
+        let ready = Ready {
+            http,
+            linger,
+            #[cfg(feature = "rustls")]
+            tls,
+            stage,
+            handle,
+            tracker,
+        };
+        (self.listener, ready, shutdown)
+    }
+}
+
+/// A server that only lacks what it accepts from. Clones are the same server.
+#[derive(Clone)]
+pub(super) struct Ready<S> {
+    http: Http<S>,
+    linger: ClassifyLayer<HyperErrors>,
+    #[cfg(feature = "rustls")]
+    tls: Option<TlsAcceptLayer<TlsAcceptor, HyperErrors>>,
+    stage: watch::Sender<Stage>,
+    handle: ShutdownHandle,
+    tracker: Tracker,
+}
+
+impl<S, R> Ready<S>
+where
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    R: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    /// Accepts and serves connections until the shutdown is requested, and none is left in the queue.
+    pub(super) async fn accept(self, listener: impl Listener) {
+        let Self { http, linger, stage, handle, tracker, .. } = self;
+        #[cfg(feature = "rustls")]
+        let tls = self.tls;
+        let accepting = Accepting::new(listener, tracker, http.limits.max_connections(), stage);
+        let serve_one = move |io, address| {
+            let one = http.one(address);
+            #[cfg(feature = "rustls")]
+            if let Some(tls) = &tls {
+                return spawn(tls.layer(one).call(io));
+            }
+            spawn(linger.layer(one).call(io));
+        };
+        accepting.run(&handle, serve_one).await;
+    }
+}
+
+impl<S> Ready<S> {
+    pub(super) fn tracker(&self) -> &Tracker {
+        &self.tracker
     }
 }
 
