@@ -71,7 +71,7 @@ async fn measure(stack: Stack, tls: bool, number: usize, allocator: Allocator) -
     let of = |figure: fn(&Found) -> f64| median(found.iter().map(figure));
     [
         Row::new(format!("memory of a lingering connection: {name}"), of(|found| found.bytes), "bytes")
-            .bounded(Bound::AtMost(1024.0)),
+            .bounded(Bound::AtMost(900.0)),
         Row::new(format!("its descriptors: {name}"), of(|found| found.descriptors), "")
             .bounded(Bound::AtMost(1.0)),
         Row::new(format!("the process after they ended ÷ idle: {name}"), of(|found| found.after), "×")

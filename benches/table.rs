@@ -1,7 +1,7 @@
 //! Prints what the other benches found in their last run, and writes the table in README.md and the plots in
 //! `docs/` from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -37,22 +37,29 @@ fn benches() -> impl Iterator<Item = &'static str> {
 
 fn table(results: &Results) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "measured", "", "bound", ""]);
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "before", "measured", "", "bound", ""]);
+    let known = before();
     for row in &results.rows {
+        let before = known.get(&row.what).map_or(String::new(), |before| figure(*before));
         let bound = bound(row);
         let verdict = match row.is_met() {
             None => "",
             Some(true) => "met",
             Some(false) => "not met",
         };
-        table.add_row([&row.what, &figure(row.value), &row.unit, &bound, verdict]);
+        table.add_row([&row.what, &before, &figure(row.value), &row.unit, &bound, verdict]);
     }
-    for column in [1, 3] {
+    for column in [1, 2, 4] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table
+}
+
+/// What the rows had in the week before, by name: before a close that need not wait did not.
+fn before() -> BTreeMap<String, f64> {
+    serde_json::from_str(include_str!("before.json")).expect("names and numbers")
 }
 
 fn bound(row: &Row) -> String {
@@ -66,15 +73,17 @@ fn bound(row: &Row) -> String {
 fn write_readme(found: &[Results]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).expect("beside this");
+    let known = before();
     let (before, rest) = readme.split_once(BEGIN).expect("its mark");
     let (_, after) = rest.split_once(END).expect("its mark");
-    let mut lines = vec!["| | | measured | bound | |\n|---|---|---|---|---|".to_owned()];
+    let mut lines = vec!["| | | before | measured | bound | |\n|---|---|---|---|---|---|".to_owned()];
     for results in found {
         for row in results.rows.iter().filter(|row| row.bound.is_some()) {
             let verdict = if row.is_met() == Some(true) { "met" } else { "**not reached**" };
             let (what, value, bound) = (&row.what, figure(row.value), bound(row));
             let (bench, unit) = (&results.bench, &row.unit);
-            lines.push(format!("| `{bench}` | {what} | {value} {unit} | {bound} | {verdict} |"));
+            let before = known.get(what).map_or(String::new(), |before| figure(*before));
+            lines.push(format!("| `{bench}` | {what} | {before} | {value} {unit} | {bound} | {verdict} |"));
         }
     }
     let days: BTreeSet<_> =
