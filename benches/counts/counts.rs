@@ -81,8 +81,9 @@ impl<T> Connection<T> {
     fn new(runtime: Runtime, io: T, tcp: std::net::TcpStream, requests: VecDeque<Bytes>) -> Self {
         let linger = LingerLayer::default();
         // What is done once for all connections is not counted.
-        let (first, _) = tokio::io::duplex(1);
-        drop(runtime.block_on(async { linger.wrap(first).into_inner() }));
+        let (first, client) = pair(&runtime);
+        drop(client);
+        let _report = runtime.block_on(async { linger.close(first).await });
         Self { runtime, linger, io, client: Client::new(tcp, requests) }
     }
 }
@@ -90,12 +91,16 @@ impl<T> Connection<T> {
 /// Makes a connection on loopback.
 fn connect() -> (Runtime, TcpStream, std::net::TcpStream) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (server, client) = runtime.block_on(async {
+    let (server, client) = pair(&runtime);
+    (runtime, server, client)
+}
+
+fn pair(runtime: &Runtime) -> (TcpStream, std::net::TcpStream) {
+    runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("loopback");
         (listener.accept().await.expect("loopback").0, client)
-    });
-    (runtime, server, client)
+    })
 }
 
 fn plain(requests: usize) -> Connection<TcpStream> {

@@ -1,11 +1,13 @@
 //! The metrics of one listener, and how a recorder is told of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use linger_proto::{CloseReport, Outcome};
+use linger_proto::{CloseReport, Outcome, Phase};
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, with_recorder};
 
 use crate::metrics as names;
@@ -18,6 +20,8 @@ pub(super) struct ListenerMetrics {
     served: Gauge,
     lingering: Gauge,
     limit: Key,
+    /// Of closes without a failure, by outcome and phase, made when one of them occurs first.
+    closes: Box<[[OnceLock<Key>; Phase::ALL.len()]]>,
     duration: Key,
     drained: Key,
     is_described: AtomicBool,
@@ -50,6 +54,7 @@ impl ListenerMetrics {
             served: Gauge::new(key(names::SERVED)),
             lingering: Gauge::new(key(names::LINGERING)),
             limit: key(names::LINGERING_LIMIT),
+            closes: Outcome::ALL.iter().map(|_| Default::default()).collect(),
             duration: key(names::CLOSE_DURATION),
             drained: key(names::DRAINED),
             is_described: AtomicBool::new(false),
@@ -80,16 +85,12 @@ impl ListenerMetrics {
     }
 
     pub(super) fn closed(&self, report: &CloseReport) {
-        let outcome = Label::from_static_parts("outcome", report.outcome.as_str());
-        let labels = vec![
-            self.label.clone(),
-            outcome.clone(),
-            Label::from_static_parts("phase", report.ended_in.as_str()),
-            Label::from_static_parts("reason", report.failure.map_or(NONE, |failure| failure.as_str())),
-        ];
-        let closes = Key::from_parts(names::CLOSES, labels);
-        let unacked =
-            is_cut_short(report).then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome]));
+        let closes = match self.known(report) {
+            Some(known) => Cow::Borrowed(known.get_or_init(|| self.closes(report))),
+            None => Cow::Owned(self.closes(report)),
+        };
+        let unacked = is_cut_short(report)
+            .then(|| Key::from_parts(names::UNACKED, vec![self.label.clone(), outcome(report)]));
         tell(|recorder| {
             recorder.register_counter(&closes, &METADATA).increment(1);
             let duration = recorder.register_histogram(&self.duration, &METADATA);
@@ -101,11 +102,32 @@ impl ListenerMetrics {
         });
     }
 
+    /// Where the key of this close is kept, if it is a usual one.
+    fn known(&self, report: &CloseReport) -> Option<&OnceLock<Key>> {
+        let is_this = |outcome: &Outcome| discriminant(outcome) == discriminant(&report.outcome);
+        let outcome = Outcome::ALL.iter().position(is_this).filter(|_| report.failure.is_none())?;
+        Some(&self.closes[outcome][report.ended_in as usize])
+    }
+
+    fn closes(&self, report: &CloseReport) -> Key {
+        let labels = vec![
+            self.label.clone(),
+            outcome(report),
+            Label::from_static_parts("phase", report.ended_in.as_str()),
+            Label::from_static_parts("reason", report.failure.map_or(NONE, |failure| failure.as_str())),
+        ];
+        Key::from_parts(names::CLOSES, labels)
+    }
+
     pub(super) fn handshake_failed(&self, reason: &'static str) {
         let labels = vec![self.label.clone(), Label::from_static_parts("reason", reason)];
         let failures = Key::from_parts(names::HANDSHAKE_FAILURES, labels);
         tell(|recorder| recorder.register_counter(&failures, &METADATA).increment(1));
     }
+}
+
+fn outcome(report: &CloseReport) -> Label {
+    Label::from_static_parts("outcome", report.outcome.as_str())
 }
 
 /// Whether what is not acknowledged yet is no loss: the kernel brings it to a peer that has closed, or that has

@@ -2,7 +2,7 @@
 //! reads it.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::task;
@@ -102,10 +102,32 @@ impl Exchanges {
 
 /// Connections by the task that serves them: hyper calls the service of an HTTP/1 connection in that task.
 /// Each request looks its connection up here. One lock for all of them would be contended, so there are many.
-static BY_TASK: [LazyLock<Mutex<HashMap<task::Id, Entry>>>; SHARDS] =
-    [const { LazyLock::new(Mutex::default) }; SHARDS];
+static BY_TASK: [LazyLock<Mutex<Shard>>; SHARDS] = [const { LazyLock::new(Mutex::default) }; SHARDS];
+
+type Shard = HashMap<task::Id, Entry, BuildHasherDefault<IdHasher>>;
 
 const SHARDS: usize = 32;
+
+/// For ids that count up, which nobody can choose: one multiplication spreads them over all bits.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
 
 struct Entry {
     exchanges: Weak<Exchanges>,
@@ -116,10 +138,11 @@ struct Entry {
 }
 
 /// The part of the registry for this task.
-fn shard(id: task::Id) -> MutexGuard<'static, HashMap<task::Id, Entry>> {
-    let mut hasher = DefaultHasher::new();
+fn shard(id: task::Id) -> MutexGuard<'static, Shard> {
+    let mut hasher = IdHasher::default();
     id.hash(&mut hasher);
-    let index = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0);
+    // The map takes the first and the last bits.
+    let index = usize::try_from((hasher.finish() >> 32) % SHARDS as u64).unwrap_or(0);
     BY_TASK[index].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
