@@ -18,6 +18,7 @@ async fn a_layer_and_its_connections_show_what_they_are_about() {
 
     let io = linger.wrap(duplex(16).0);
     has(&format!("{io:?}"), &["LingerIo", "io: DuplexStream"]);
+    has(&format!("{:?}", io.watch(())), &["Watched", "Connection { exchanges: Exchanges"]);
     let handle = io.close_handle();
     has(&format!("{handle:?}"), &["CloseHandle { wanted: None }"]);
     handle.abort();

@@ -1,5 +1,7 @@
 //! A connection while it is served: from its accept until its service drops it.
 
+#[cfg(feature = "http")]
+pub(crate) mod by_task;
 pub(crate) mod close_handle;
 pub(crate) mod connection;
 #[cfg(feature = "http")]

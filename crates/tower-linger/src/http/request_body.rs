@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 
-use crate::serve::exchanges::Exchanges;
+use crate::serve::connection::Connection;
 
 /// What became of a request's body.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ pub(super) enum Fate<B> {
 #[derive(Debug)]
 pub(super) struct Slot<B> {
     fate: Mutex<Fate<B>>,
-    exchanges: Option<Arc<Exchanges>>,
+    connection: Option<Arc<Connection>>,
 }
 
 impl<B> Slot<B> {
-    /// `exchanges` are told when the body was read to its end.
-    pub(super) fn new(exchanges: Option<Arc<Exchanges>>) -> Arc<Self> {
-        Arc::new(Self { fate: Mutex::new(Fate::Held), exchanges })
+    /// `connection` is told when the body was read to its end.
+    pub(super) fn new(connection: Option<Arc<Connection>>) -> Arc<Self> {
+        Arc::new(Self { fate: Mutex::new(Fate::Held), connection })
     }
 
     pub(super) fn take(&self) -> Fate<B> {
@@ -71,8 +71,8 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
         let ended = frame.is_none() || failed || body.is_end_stream();
         if let Some(slot) = self.slot.take_if(|_| ended) {
             drop(slot.replace(Fate::Ended));
-            if let Some(exchanges) = slot.exchanges.as_ref().filter(|_| !failed) {
-                exchanges.end_request();
+            if let Some(connection) = slot.connection.as_ref().filter(|_| !failed) {
+                connection.exchanges().end_request();
             }
         }
         Poll::Ready(frame)

@@ -37,7 +37,7 @@ impl<B> Begun<B> {
     pub(crate) fn new(method: &Method, version: Version, headers: &HeaderMap, is_bodiless: bool) -> Self {
         let watch = Watch::begin(method, version, headers, is_bodiless, None);
         // Most requests have no body: they need no allocation.
-        let slot = (!is_bodiless).then(|| Slot::new(watch.as_ref().map(Watch::exchanges).cloned()));
+        let slot = (!is_bodiless).then(|| Slot::new(watch.as_ref().map(Watch::connection).cloned()));
         Self {
             watch,
             slot,

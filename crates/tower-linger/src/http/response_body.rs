@@ -8,7 +8,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::serve::exchanges::Exchanges;
+use crate::serve::connection::Connection;
 
 pin_project! {
     /// A response's body behind [`RequestLayer`](crate::RequestLayer). Frames, errors and size are unchanged.
@@ -16,15 +16,15 @@ pin_project! {
     pub struct ResponseBody<R> {
         #[pin]
         body: R,
-        exchanges: Option<Arc<Exchanges>>,
+        connection: Option<Arc<Connection>>,
         left: Option<u64>,
     }
 }
 
 impl<R> ResponseBody<R> {
     /// `left` is the body's length, if it is known: hyper does not poll after so many bytes.
-    pub(super) fn new(body: R, exchanges: Option<Arc<Exchanges>>, left: Option<u64>) -> Self {
-        Self { body, exchanges, left }
+    pub(super) fn new(body: R, connection: Option<Arc<Connection>>, left: Option<u64>) -> Self {
+        Self { body, connection, left }
     }
 }
 
@@ -41,8 +41,8 @@ impl<R: Body> Body for ResponseBody<R> {
         let ended = match &frame {
             None => true,
             Some(Err(_)) => {
-                if let Some(exchanges) = this.exchanges.take() {
-                    exchanges.fail();
+                if let Some(connection) = this.connection.take() {
+                    connection.exchanges().fail();
                 }
                 false
             }
@@ -54,8 +54,8 @@ impl<R: Body> Body for ResponseBody<R> {
                 *this.left == Some(0) || frame.is_trailers() || this.body.is_end_stream()
             }
         };
-        if let Some(exchanges) = this.exchanges.take_if(|_| ended) {
-            exchanges.complete();
+        if let Some(connection) = this.connection.take_if(|_| ended) {
+            connection.exchanges().complete();
         }
         Poll::Ready(frame)
     }

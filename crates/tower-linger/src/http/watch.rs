@@ -7,13 +7,14 @@ use http::{HeaderMap, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::response_body::ResponseBody;
-use crate::serve::exchanges::{Exchanges, current};
+use crate::serve::by_task::current;
+use crate::serve::connection::Connection;
 use crate::serve::framing::Framing;
 
 /// One exchange, from its request to the head of its response.
 #[derive(Debug)]
 pub(super) struct Watch {
-    exchanges: Arc<Exchanges>,
+    connection: Arc<Connection>,
     method: Method,
     version: Version,
 }
@@ -26,14 +27,14 @@ impl Watch {
         version: Version,
         headers: &HeaderMap,
         is_bodiless: bool,
-        known: Option<&Arc<Exchanges>>,
+        known: Option<&Arc<Connection>>,
     ) -> Option<Self> {
         if version >= Version::HTTP_2 {
             return None;
         }
-        let exchanges = known.cloned().or_else(current)?;
-        exchanges.begin(is_last(version, headers));
-        let watch = Self { exchanges, method: method.clone(), version };
+        let connection = known.cloned().or_else(current)?;
+        connection.exchanges().begin(is_last(version, headers));
+        let watch = Self { connection, method: method.clone(), version };
         if is_bodiless {
             watch.end_request();
         }
@@ -42,22 +43,22 @@ impl Watch {
 
     /// The request was read to its end.
     pub(super) fn end_request(&self) {
-        self.exchanges.end_request();
+        self.connection.exchanges().end_request();
     }
 
     /// What is to be told when the request was read to its end.
-    pub(super) fn exchanges(&self) -> &Arc<Exchanges> {
-        &self.exchanges
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// Records what the head says, and watches the body for its end.
     pub(super) fn respond<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
-        let status = response.status();
+        let (status, exchanges) = (response.status(), self.connection.exchanges());
         if self.is_upgrade(status) {
             let websocket = response.headers().get(UPGRADE);
             let framed = websocket.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-            self.exchanges.upgrade(if framed { Framing::Framed } else { Framing::UntilClose });
-            self.exchanges.complete();
+            exchanges.upgrade(if framed { Framing::Framed } else { Framing::UntilClose });
+            exchanges.complete();
             return response.map(|body| ResponseBody::new(body, None, None));
         }
         let length = length(&response);
@@ -69,12 +70,12 @@ impl Watch {
             || length == Some(0)
             || response.body().is_end_stream();
         let until_close = self.version < Version::HTTP_11 && length.is_none() && !bodiless;
-        self.exchanges.set_framing(if until_close { Framing::UntilClose } else { Framing::Framed });
+        exchanges.set_framing(if until_close { Framing::UntilClose } else { Framing::Framed });
         if bodiless {
-            self.exchanges.complete();
+            exchanges.complete();
             return response.map(|body| ResponseBody::new(body, None, None));
         }
-        response.map(|body| ResponseBody::new(body, Some(self.exchanges), length))
+        response.map(|body| ResponseBody::new(body, Some(self.connection), length))
     }
 
     fn is_upgrade(&self, status: StatusCode) -> bool {
@@ -101,12 +102,12 @@ fn length<R: Body>(response: &Response<R>) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn watched(version: Version, method: &Method) -> (Watch, Arc<Exchanges>) {
-        let exchanges = Arc::<Exchanges>::default();
+    fn watched(version: Version, method: &Method) -> (Watch, Arc<Connection>) {
+        let connection = Arc::<Connection>::default();
         let headers = HeaderMap::new();
-        let watch = Watch::begin(method, version, &headers, true, Some(&exchanges)).expect("HTTP/1");
-        assert!(exchanges.is_busy() && exchanges.is_known());
-        (watch, exchanges)
+        let watch = Watch::begin(method, version, &headers, true, Some(&connection)).expect("HTTP/1");
+        assert!(connection.exchanges().is_busy() && connection.exchanges().is_known());
+        (watch, connection)
     }
 
     fn text() -> Response<String> {
@@ -115,23 +116,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_exchange_is_busy_until_its_body_is_at_its_end() {
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
         let mut body = watch.respond(text()).into_body();
-        assert!(exchanges.is_busy());
-        assert_eq!(exchanges.framing(), Framing::Framed);
+        assert!(connection.exchanges().is_busy());
+        assert_eq!(connection.exchanges().framing(), Framing::Framed);
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         assert!(frame.is_some_and(|frame| frame.is_ok()));
-        assert!(!exchanges.is_busy());
+        assert!(!connection.exchanges().is_busy());
     }
 
     #[test]
     fn a_body_or_a_request_dropped_before_the_end_leaves_the_exchange_busy() {
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
         drop(watch.respond(text()));
-        assert!(exchanges.is_busy());
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        assert!(connection.exchanges().is_busy());
+        let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
         drop(watch);
-        assert!(exchanges.is_busy());
+        assert!(connection.exchanges().is_busy());
     }
 
     #[tokio::test]
@@ -148,10 +149,10 @@ mod tests {
                 std::task::Poll::Ready(Some(Ok(http_body::Frame::trailers(HeaderMap::new()))))
             }
         }
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
         let mut body = watch.respond(Response::new(Trailers)).into_body();
         std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
-        assert!(!exchanges.is_busy());
+        assert!(!connection.exchanges().is_busy());
     }
 
     #[tokio::test]
@@ -168,32 +169,32 @@ mod tests {
                 std::task::Poll::Ready(Some(Err(())))
             }
         }
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+        let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
         let mut body = watch.respond(Response::new(Fails)).into_body();
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         assert!(frame.is_some_and(|frame| frame.is_err()));
-        assert!(exchanges.is_busy() && exchanges.has_failed());
-        exchanges.begin(false);
-        assert!(!exchanges.has_failed());
+        assert!(connection.exchanges().is_busy() && connection.exchanges().has_failed());
+        connection.exchanges().begin(false);
+        assert!(!connection.exchanges().has_failed());
     }
 
     #[test]
     fn a_response_without_body_is_complete_at_once() {
-        let (watch, exchanges) = watched(Version::HTTP_11, &Method::HEAD);
+        let (watch, connection) = watched(Version::HTTP_11, &Method::HEAD);
         drop(watch.respond(text()));
-        assert!(!exchanges.is_busy());
+        assert!(!connection.exchanges().is_busy());
     }
 
     #[test]
     fn a_tunnel_ends_with_its_connection_and_a_websocket_has_frames() {
         for (protocol, framing) in [("websocket", Framing::Framed), ("chat", Framing::UntilClose)] {
-            let (watch, exchanges) = watched(Version::HTTP_11, &Method::GET);
+            let (watch, connection) = watched(Version::HTTP_11, &Method::GET);
             let mut response = text();
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             response.headers_mut().insert(UPGRADE, http::HeaderValue::from_static(protocol));
             drop(watch.respond(response));
-            assert!(exchanges.is_upgraded() && !exchanges.is_busy());
-            assert_eq!(exchanges.framing(), framing);
+            assert!(connection.exchanges().is_upgraded() && !connection.exchanges().is_busy());
+            assert_eq!(connection.exchanges().framing(), framing);
         }
     }
 
@@ -210,19 +211,19 @@ mod tests {
             (Version::HTTP_10, "keep-alive, close", true),
         ];
         for (version, says, expected) in cases {
-            let exchanges = Arc::<Exchanges>::default();
+            let connection = Arc::<Connection>::default();
             let headers = HeaderMap::from_iter([(CONNECTION, says.parse().expect("a value"))]);
             let begin = |is_bodiless| {
-                Watch::begin(&Method::GET, version, &headers, is_bodiless, Some(&exchanges)).expect("HTTP/1")
+                Watch::begin(&Method::GET, version, &headers, is_bodiless, Some(&connection)).expect("HTTP/1")
             };
             begin(true);
-            assert_eq!(exchanges.is_client_done(), expected, "{version:?} {says}");
+            assert_eq!(connection.exchanges().is_client_done(), expected, "{version:?} {says}");
             let watch = begin(false);
-            assert!(!exchanges.is_client_done(), "{version:?} {says}");
+            assert!(!connection.exchanges().is_client_done(), "{version:?} {says}");
             watch.end_request();
-            assert_eq!(exchanges.is_client_done(), expected, "{version:?} {says}");
-            exchanges.upgrade(Framing::Framed);
-            assert!(!exchanges.is_client_done(), "{version:?} {says}");
+            assert_eq!(connection.exchanges().is_client_done(), expected, "{version:?} {says}");
+            connection.exchanges().upgrade(Framing::Framed);
+            assert!(!connection.exchanges().is_client_done(), "{version:?} {says}");
         }
     }
 

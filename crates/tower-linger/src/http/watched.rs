@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::response_body::ResponseBody;
 use super::watch::Watch;
-use crate::serve::exchanges::Exchanges;
+use crate::serve::connection::Connection;
 use crate::serve::io::LingerIo;
 use crate::transport::Transport;
 
@@ -21,7 +21,7 @@ use crate::transport::Transport;
 #[derive(Clone, Debug)]
 pub struct Watched<S> {
     inner: S,
-    exchanges: Arc<Exchanges>,
+    connection: Arc<Connection>,
 }
 
 impl<T: Transport> LingerIo<T> {
@@ -30,7 +30,7 @@ impl<T: Transport> LingerIo<T> {
     /// connection in one task, as hyper does in most loops, [`RequestLayer`](crate::RequestLayer) finds the
     /// connection by itself.
     pub fn watch<S>(&self, service: S) -> Watched<S> {
-        Watched { inner: service, exchanges: self.connection().exchanges().clone() }
+        Watched { inner: service, connection: self.connection().clone() }
     }
 }
 
@@ -68,7 +68,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (method, version, headers) = (request.method(), request.version(), request.headers());
         let watch =
-            Watch::begin(method, version, headers, request.body().is_end_stream(), Some(&self.exchanges));
+            Watch::begin(method, version, headers, request.body().is_end_stream(), Some(&self.connection));
         WatchedFuture { respond: self.inner.call(request), watch }
     }
 }

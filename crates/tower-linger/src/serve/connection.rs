@@ -18,7 +18,7 @@ pub(crate) struct Connection {
     state: Mutex<State>,
     /// What the request-level layer knows of it.
     #[cfg(feature = "http")]
-    exchanges: std::sync::OnceLock<Arc<super::exchanges::Exchanges>>,
+    exchanges: super::exchanges::Exchanges,
 }
 
 #[derive(Default)]
@@ -159,14 +159,21 @@ impl Connection {
 }
 
 #[cfg(feature = "http")]
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("exchanges", &self.exchanges).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "http")]
 impl Connection {
-    /// What the request-level layer tells about this connection; made when it is first asked for.
-    pub(crate) fn exchanges(&self) -> &Arc<super::exchanges::Exchanges> {
-        self.exchanges.get_or_init(Arc::default)
+    /// What the request-level layer tells about this connection.
+    pub(crate) fn exchanges(&self) -> &super::exchanges::Exchanges {
+        &self.exchanges
     }
 
     /// The same, where there was a request.
     pub(crate) fn known_exchanges(&self) -> Option<&super::exchanges::Exchanges> {
-        self.exchanges.get().map(|exchanges| &**exchanges).filter(|exchanges| exchanges.is_known())
+        Some(&self.exchanges).filter(|exchanges| exchanges.is_known())
     }
 }

@@ -200,15 +200,13 @@ mod tests {
 
     use super::LingerIo;
     use crate::serve::connection::Connection;
-    use crate::serve::exchanges::Exchanges;
 
-    /// What a served connection costs in addition to its stream, as `benches/README.md` says. Each shared
+    /// What a served connection costs in addition to its stream, as `benches/README.md` says. The shared
     /// part has two reference counters, 16 bytes.
     #[test]
     fn a_served_connection_costs_few_bytes() {
         let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();
         let shared = 16 + size_of::<Connection>();
-        let exchanges = 16 + size_of::<Exchanges>();
-        assert!(wrapper <= 128 && shared <= 96 && exchanges <= 20, "{wrapper}, {shared}, {exchanges} bytes");
+        assert!(wrapper <= 128 && shared <= 88, "{wrapper}, {shared} bytes");
     }
 }

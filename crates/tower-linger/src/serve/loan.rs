@@ -25,7 +25,7 @@ pub(super) struct Loan<T: Transport> {
     polled_by: [WakerId; 2],
     pub(super) stall: Stall,
     #[cfg(feature = "http")]
-    registration: Option<crate::serve::exchanges::Registration>,
+    registration: Option<crate::serve::by_task::Registration>,
 }
 
 /// Tells wakers apart without holding one. These addresses are only compared. They are unique, because the
@@ -125,7 +125,7 @@ impl<T: Transport> Loan<T> {
     fn note_first_read(&mut self, bytes: &[u8]) {
         #[cfg(feature = "http")]
         if self.registration.is_none() {
-            self.registration = Some(crate::serve::exchanges::register(self.served.connection().exchanges()));
+            self.registration = Some(crate::serve::by_task::register(self.served.connection()));
         }
         if !bytes.is_empty() {
             self.observed.note_first_bytes(bytes);
