@@ -21,6 +21,8 @@ const COSTS: [Panel; 6] = [
         &[
             ("hyper", "processor time of a connection, hyper alone, plain"),
             ("with the layer", "processor time of a connection, layer, plain"),
+            ("with RequestLayer", "processor time of a connection, layer and RequestLayer, plain"),
+            ("with Workers", "processor time of a connection, Workers, plain"),
             ("nginx always", "processor time of a connection, nginx always, plain"),
         ],
     ),
@@ -30,6 +32,8 @@ const COSTS: [Panel; 6] = [
         &[
             ("hyper", "processor time of a connection, hyper alone, TLS"),
             ("with the layer", "processor time of a connection, layer, TLS"),
+            ("with RequestLayer", "processor time of a connection, layer and RequestLayer, TLS"),
+            ("with Workers", "processor time of a connection, Workers, TLS"),
             ("nginx always", "processor time of a connection, nginx always, TLS"),
         ],
     ),
