@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::Layer;
-use tower_linger::{ClosePolicy, CloseReport, LingerIo, Outcome, Phase, RequestLayer};
+use tower_linger::{ClosePolicy, CloseReport, LingerIo, Outcome, Phase, RequestLayer, Shutdown};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::peer::{Client, End, Manner, receive};
 use tower_linger_tests::server::{Engine, accept_loop, listen, reporting};
@@ -112,6 +112,20 @@ async fn only_the_last_request_of_a_connection_counts() {
     let last = "GET /answers HTTP/1.0\r\n\r\n";
     let report = outcome(server.address, &mut reports, &[kept, last].concat()).await;
     assert_eq!(report.outcome, Outcome::PeerDone);
+}
+
+/// In a container the network goes with the process, and with it what the kernel has yet to send.
+#[tokio::test]
+async fn a_server_that_shuts_down_waits_until_the_last_response_has_arrived() {
+    for engine in Engine::ALL {
+        let (linger, mut reports) = reporting(ClosePolicy::default());
+        let server = engine.start(Some(&linger), app()).await;
+        let request = "GET /answers HTTP/1.0\r\n\r\n";
+        let before = outcome(server.address, &mut reports, request).await;
+        assert_eq!(before.outcome, Outcome::PeerDone, "{engine:?}");
+        Shutdown::new(linger.tracker().clone(), PATIENCE).handle().request();
+        assert_eq!(outcome(server.address, &mut reports, request).await.outcome, CLOSED, "{engine:?}");
+    }
 }
 
 /// An engine whose service is watched by the connection itself.

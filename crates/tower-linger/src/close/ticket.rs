@@ -20,9 +20,11 @@ pub(crate) struct Ticket {
     place: Place,
     outcome: Option<Outcome>,
     span: CloseSpan,
-    /// Whether the close runs in a task of its own already. This and the next stand here, and not in
+    /// Whether the close runs in a task of its own already. This and the next two stand here, and not in
     /// `Closing`, because they need no memory here.
     pub(super) is_detached: bool,
+    /// Whether the server was shutting down when the close began.
+    pub(crate) is_of_shutdown: bool,
     /// Set while the transport is called. If it is set at any other time, the transport has panicked.
     pub(super) is_performing: bool,
 }
@@ -36,6 +38,7 @@ impl Ticket {
             outcome: None,
             span: CloseSpan::default(),
             is_detached: false,
+            is_of_shutdown: false,
             is_performing: false,
         }
     }

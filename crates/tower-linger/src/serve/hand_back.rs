@@ -30,11 +30,13 @@ impl<T: Transport> HandBack<T> {
 
     /// The service has let go of the connection: its close begins.
     pub(crate) fn take_back(self, io: T, mut observed: Observed, served: Served) {
-        // What else has arrived, against its word, is drained.
-        observed.start.peer_done = observed.has_read_all && served.connection().is_client_done();
         let wanted = served.connection().wanted();
         let verdict = observed.verdict(served.connection(), &wanted);
+        // What else has arrived, against its word, is drained.
+        let is_done = observed.has_read_all && served.connection().is_client_done();
         let ticket = served.begin_close();
+        // A container's network goes with its process, and with it what the kernel has yet to send.
+        observed.start.peer_done = is_done && !ticket.is_of_shutdown;
         let policy = match wanted {
             Override::Policy(policy) => policy,
             Override::None | Override::Abort | Override::Reset => ticket.settings().policy.get(),

@@ -49,12 +49,13 @@ impl Served {
     /// The close begins: the connection is counted as closing from now on, without a gap.
     pub(crate) fn begin_close(mut self) -> Ticket {
         self.connection.end();
+        let mut ticket = Ticket::new(self.settings.clone());
         if let Some(id) = self.id.take() {
             let tracker = self.settings.tracker.inner();
-            tracker.begin_close(id);
+            ticket.is_of_shutdown = tracker.begin_close(id);
             self.settings.meter.handed_back(tracker.limit());
         }
-        Ticket::new(self.settings.clone())
+        ticket
     }
 
     /// The connection ended without a close, because nothing was left to deliver.

@@ -150,16 +150,19 @@ impl Inner {
         id
     }
 
-    pub(crate) fn begin_close(&self, id: ServedId) {
+    /// Counts a connection as closing that was served. Returns whether the server is shutting down.
+    pub(crate) fn begin_close(&self, id: ServedId) -> bool {
         let mut state = self.lock();
         let connection = state.served.remove(id.0.index());
         let room = state.take_waiters();
         state.closing += 1;
+        let is_ending = state.deadline.is_some();
         drop(state);
         drop(connection);
         for (_, waker) in room {
             waker.wake();
         }
+        is_ending
     }
 
     pub(crate) fn begin_unknown_close(&self) {
