@@ -1,5 +1,5 @@
-//! Which system calls and segments does a close cost? The same requests, each on a connection of its own whose
-//! client announces it as the last, go to hyper alone, to hyper with the layer, and to the same with
+//! Which system calls and segments does a close cost? The same requests, each on a connection of its own
+//! whose client announces it as the last, go to hyper alone, to hyper with the layer, and to the same with
 //! `RequestLayer`; plain and over TLS. strace counts the server's calls, and the kernel counts the segments of
 //! both sides. Needs strace, and a network namespace of its own.
 

@@ -1,6 +1,6 @@
-//! What does a connection hold, and how often does it allocate? Counted by a global allocator that counts: bytes
-//! asked for, whatever an allocator makes of them. Server and clients share one thread, and the clients allocate
-//! nothing of their own.
+//! What does a connection hold, and how often does it allocate? Counted by a global allocator that counts:
+//! bytes asked for, whatever an allocator makes of them. Server and clients share one thread, and the clients
+//! allocate nothing of their own.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Clients that announce their last request (RFC 9112 §9.6): where all of it was read, nothing can follow, and
-//! the close does not wait.
+//! Clients that announce their last request (RFC 9112 §9.6): where all of it was read, nothing can follow,
+//! and the close does not wait.
 
 use std::time::Duration;
 
@@ -148,7 +148,8 @@ async fn a_watched_service_tells_of_the_last_request() {
     assert_eq!(outcome(server.address, &mut reports, request).await.outcome, CLOSED);
 }
 
-/// A session's client answers with its own `close_notify`, and an upload that was announced is still on its way.
+/// A session's client answers with its own `close_notify`, and an upload that was announced is still on its
+/// way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_still_come_is_waited_for_although_it_is_the_last() {
     const UPLOAD: usize = 64 << 20;

@@ -171,8 +171,8 @@ pub struct Start {
     /// The first failure that the connection's user met, if any. The kernel reports each error only once:
     /// after a reset, the next read returns 0 and would look like a FIN.
     pub failure: Option<Failure>,
-    /// What a later failure that ended the connection means, where the first one did not end it: a record that
-    /// cannot be decoded ends only the session, and a reset may follow.
+    /// What a later failure that ended the connection means, where the first one did not end it: a record
+    /// that cannot be decoded ends only the session, and a reset may follow.
     pub ended_by: Option<Outcome>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,

@@ -1,5 +1,5 @@
-//! Clients that announce their last request. Their connections are released right after the FIN, and the kernel
-//! brings the response to the client: on every link, whatever is lost on it.
+//! Clients that announce their last request. Their connections are released right after the FIN, and the
+//! kernel brings the response to the client: on every link, whatever is lost on it.
 //!
 //! `LAST_REQUESTS=10000` takes so many of each client.
 
@@ -127,8 +127,8 @@ async fn loses_nothing(link: Link) {
     drop(server);
 }
 
-/// Bytes follow the request that was announced as the last. What has arrived by its end is drained, as ever; only
-/// what comes later meets a reset.
+/// Bytes follow the request that was announced as the last. What has arrived by its end is drained, as ever;
+/// only what comes later meets a reset.
 pub(super) async fn a_client_that_breaks_its_word_loses_less_than_without_the_layer() {
     let bare = accept_loop(listen().await, Http::new(app()));
     let without = heard_by_liars(bare.address).await;

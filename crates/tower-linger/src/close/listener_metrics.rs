@@ -130,8 +130,8 @@ fn outcome(report: &CloseReport) -> Label {
     Label::from_static_parts("outcome", report.outcome.as_str())
 }
 
-/// Whether what is not acknowledged yet is no loss: the kernel brings it to a peer that has closed, or that has
-/// nothing more to send, and to one that another process serves.
+/// Whether what is not acknowledged yet is no loss: the kernel brings it to a peer that has closed, or that
+/// has nothing more to send, and to one that another process serves.
 pub(super) fn is_on_its_way(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::PeerClosed { .. } | Outcome::PeerDone | Outcome::LeftOpen)
 }

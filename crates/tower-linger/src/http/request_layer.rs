@@ -32,14 +32,14 @@ use super::response_body::ResponseBody;
 ///
 /// ## The last request
 ///
-/// A client that announces its last request (`Connection: close`, or HTTP/1.0 without `keep-alive`, which is what
-/// nginx says to its upstreams) must not send anything after it (RFC 9112 §9.6). So once that request was read to
-/// its end, there is nothing to drain: a connection without TLS is released right after its FIN, as without this
-/// crate, and the kernel brings the response to the client. It is reported as
-/// [`PeerDone`](crate::Outcome::PeerDone). What had arrived by then against the client's word is drained. A client
-/// that sends more even later may lose the response, as it does without this crate. While the server
-/// [shuts down](crate::Shutdown), the close waits as ever: in a container the network goes with the process, and with
-/// it what the kernel has yet to send.
+/// A client that announces its last request (`Connection: close`, or HTTP/1.0 without `keep-alive`, which is
+/// what nginx says to its upstreams) must not send anything after it (RFC 9112 §9.6). So once that request
+/// was read to its end, there is nothing to drain: a connection without TLS is released right after its FIN,
+/// as without this crate, and the kernel brings the response to the client. It is reported as
+/// [`PeerDone`](crate::Outcome::PeerDone). What had arrived by then against the client's word is drained. A
+/// client that sends more even later may lose the response, as it does without this crate. While the server
+/// [shuts down](crate::Shutdown), the close waits as ever: in a container the network goes with the process,
+/// and with it what the kernel has yet to send.
 ///
 /// # HTTP/2
 ///

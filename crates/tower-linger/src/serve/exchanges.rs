@@ -18,8 +18,8 @@ const COMPLETE: u8 = 0;
 const BUSY: u8 = 1;
 const FAILED: u8 = 2;
 
-/// How far the client is with its requests: there was none, there may be more, it has announced that this is the
-/// last, or the last was read to its end.
+/// How far the client is with its requests: there was none, there may be more, it has announced that this is
+/// the last, or the last was read to its end.
 const NONE: u8 = 0;
 const MORE: u8 = 1;
 const LAST: u8 = 2;

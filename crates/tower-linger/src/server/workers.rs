@@ -19,9 +19,9 @@ use super::serve::{Ready, Serve};
 use crate::http::RequestBody;
 use crate::tracker::summary::Summary;
 
-/// Sockets for as many threads: [`serve`](Self::serve) starts a thread for each, with a runtime of its own, which
-/// accepts from its socket and serves what it has accepted. Nothing of a connection crosses threads, which saves
-/// what a shared runtime spends on that. Needs feature `serve`.
+/// Sockets for as many threads: [`serve`](Self::serve) starts a thread for each, with a runtime of its own,
+/// which accepts from its socket and serves what it has accepted. Nothing of a connection crosses threads,
+/// which saves what a shared runtime spends on that. Needs feature `serve`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -38,12 +38,12 @@ use crate::tracker::summary::Summary;
 /// ```
 ///
 /// The sockets share an address (`SO_REUSEPORT`). Linux spreads new connections over them by a hash of their
-/// addresses, so a few connections may meet in one thread while others are idle, and a handler that blocks its thread
-/// holds up all connections of it. Where handlers compute for long, a listener in a runtime with many threads does
-/// better. On other systems the sockets are one, and the threads take turns.
+/// addresses, so a few connections may meet in one thread while others are idle, and a handler that blocks
+/// its thread holds up all connections of it. Where handlers compute for long, a listener in a runtime with
+/// many threads does better. On other systems the sockets are one, and the threads take turns.
 ///
-/// The threads share the [tracker](crate::Tracker), the limits and the shutdown of the server. They end when all
-/// its connections have ended, also if the future is dropped.
+/// The threads share the [tracker](crate::Tracker), the limits and the shutdown of the server. They end when
+/// all its connections have ended, also if the future is dropped.
 #[derive(Debug)]
 pub struct Workers {
     listeners: Vec<TcpListener>,
@@ -62,8 +62,8 @@ impl Workers {
         Self::bind(address, std::thread::available_parallelism()?)
     }
 
-    /// So many threads. With port 0 the system chooses a port, the same for all of them. Of several addresses the
-    /// first that can be bound counts.
+    /// So many threads. With port 0 the system chooses a port, the same for all of them. Of several addresses
+    /// the first that can be bound counts.
     ///
     /// # Errors
     ///

@@ -44,7 +44,8 @@ impl Asker {
             Self::Wrk => wrk(server).await,
             Self::Nginx => {
                 let front = format!(
-                    "server {{ listen 127.0.0.1:{FRONT}; location / {{ proxy_http_version 1.0; proxy_pass http://{server}; }} }}"
+                    "server {{ listen 127.0.0.1:{FRONT}; \
+                     location / {{ proxy_http_version 1.0; proxy_pass http://{server}; }} }}"
                 );
                 let mut nginx = Nginx::start(&front, &[]);
                 nginx.listens_at(FRONT).await;
@@ -165,7 +166,8 @@ async fn output(program: &str, args: &[&str]) -> String {
     printed.into_owned()
 }
 
-/// Much longer than any of them takes for a few hundred requests; with ten thousand on a slow link, some minutes.
+/// Much longer than any of them takes for a few hundred requests; with ten thousand on a slow link, some
+/// minutes.
 const BOUND: Duration = Duration::from_secs(1_000);
 
 /// How many sockets of this server the kernel has not brought to their end yet.

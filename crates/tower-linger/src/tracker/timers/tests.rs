@@ -225,8 +225,8 @@ fn who_relied_on_a_timer_that_is_gone_is_woken_and_nobody_else() {
     assert_eq!(expire(&mut timers, &one, began + SECOND), (0, None));
 }
 
-/// A close that is woken early waits for the same time again. On a paused clock, which moves by whole milliseconds, it
-/// would do so for ever.
+/// A close that is woken early waits for the same time again. On a paused clock, which moves by whole
+/// milliseconds, it would do so for ever.
 #[test]
 fn a_time_within_a_microsecond_is_not_over_before_it() {
     let (runtime, began) = (runtime(), now());
