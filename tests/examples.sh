@@ -308,14 +308,14 @@ hang_up() { # TEXT that the server prints then
     kill -HUP "$(pgrep -P "$server")"
     await "$1" "$log"
 }
-silent_client() { # reads the answer and its end, and stays until the server releases the connection
+silent_client() { # reads the answer and its end, owes its upload, and stays until the server releases the connection
     timeout 20 python3 - "$address" "$log" <<'PYTHON'
 import socket, sys, time
 host, port = sys.argv[1].split(":")
 closes = lambda: sum(" drained=" in line for line in open(sys.argv[2]))
 before = closes()
 client = socket.create_connection((host, int(port)), timeout=10)
-client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
 while client.recv(65536):
     pass
 while closes() == before:
