@@ -84,7 +84,10 @@ pub(crate) fn closing() -> Vec<Kind> {
     use Stays::{Closing, Trickling};
     use Target::{Own, Plain, Raw, Tls};
 
-    let last = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    // What is announced may still come, so its close waits.
+    let last = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
+    };
     let mut kinds = Vec::new();
     for target in [Plain, Tls, Own] {
         kinds.push(Kind::new(target, last("/"), "hello", Closing("drain")));
