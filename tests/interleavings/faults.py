@@ -23,8 +23,8 @@ FAULTS = [
     (
         "the close of a served connection is counted after it has left the served ones",
         "tracker/state.rs",
-        "        let room = state.take_waiters();\n        state.closing += 1;\n        drop(state);",
-        "        let room = state.take_waiters();\n        drop(state);\n        self.lock().closing += 1;",
+        "        state.closing += 1;\n        let is_ending = state.deadline.is_some();\n        drop(state);",
+        "        let is_ending = state.deadline.is_some();\n        drop(state);\n        self.lock().closing += 1;",
         "counts_add_up_while_connections_come_and_go",
     ),
     (
