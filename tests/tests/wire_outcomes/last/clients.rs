@@ -110,16 +110,30 @@ async fn ours(server: SocketAddr, count: usize) -> usize {
 
 const UPLOAD_BYTES: usize = 64 << 10;
 
-/// It sends all requests of a kind one after the other, each on a connection of its own.
+/// It sends each request on a connection of its own.
 async fn curl(server: SocketAddr, count: usize) -> usize {
     let mut answered = 0;
     for (path, size, said) in
         [("large", LARGE_BYTES, "--http1.0"), ("small", SMALL.len(), "-HConnection: close")]
     {
         let urls = format!("http://{server}/{path}?[1-{}]", count / 2);
-        let printed =
-            output("curl", &["-sS", "--fail", said, "-o", "/dev/null", "-w", "%{size_download}\n", &urls])
-                .await;
+        let printed = output(
+            "curl",
+            &[
+                "-sS",
+                "--fail",
+                "-Z",
+                "--parallel-max",
+                "20",
+                said,
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{size_download}\n",
+                &urls,
+            ],
+        )
+        .await;
         let sizes: Vec<_> = printed.lines().map(|line| line.parse::<usize>().expect("a size")).collect();
         assert!(sizes.iter().all(|each| *each == size), "{path}: {sizes:?}");
         answered += sizes.len();
