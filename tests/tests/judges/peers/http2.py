@@ -124,7 +124,10 @@ ROWS = [
     ("DATA on stream 0", "PROTOCOL_ERROR", raw(DATA, 0, 0, bytes(8))),
     ("DATA on a stream that is idle", "PROTOCOL_ERROR", DataFrame(5, b"data").serialize()),
     ("DATA whose padding is longer", "PROTOCOL_ERROR", OPEN + raw(DATA, 8, 1, bytes([9, 0, 0]))),
-    ("more DATA than the window", "FLOW_CONTROL_ERROR", OPEN + DataFrame(1, bytes(16384)).serialize() * 80),
+    # No stream has more than its own window, whose excess would end only the stream.
+    ("more DATA than the window", "FLOW_CONTROL_ERROR",
+     b"".join(headers(stream, ["END_HEADERS"], fields("POST", "/waits")) + DataFrame(stream, bytes(16384)).serialize() * 3
+              for stream in ids(40))),
     ("HEADERS on stream 2", "PROTOCOL_ERROR", headers(2)),
     ("HEADERS on an earlier stream", "PROTOCOL_ERROR STREAM_CLOSED", headers(5) + headers(3)),
     ("HEADERS that cannot be decoded", "COMPRESSION_ERROR PROTOCOL_ERROR", headers(1, data=b"\xff\xff\xff\xff\xff\xff")),
