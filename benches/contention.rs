@@ -1,7 +1,6 @@
 //! Does the tracker's one lock slow many threads down? So many threads, each with a runtime of its own, serve
 //! and close connections in memory as fast as they can: with one tracker for all of them, or one for each. In
-//! memory a close takes a microsecond or two, a twentieth of what a connection costs with its system calls,
-//! so the lock has twenty times as much to bear here.
+//! memory a connection takes much less time than with its system calls, so the lock is taken more often here.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;

@@ -1,8 +1,8 @@
 //! Clients that announce their last request. Their connections are released right after the FIN, and the
 //! kernel brings the response to the client: on every link, whatever is lost on it.
 //!
-//! `LAST_REQUESTS=2400` has each client ask about so often: ten thousand connections on each link but the long one,
-//! which has no time for so many.
+//! `LAST_REQUESTS=2400` has each client ask about so often: ten thousand connections on each link but the long
+//! one, which has no time for so many.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -126,15 +126,19 @@ async fn loses_nothing(link: Link) {
         until("the kernel has brought everything to its end", || unsent(SERVER.port()) == 0).await;
         // HAProxy resets connections of which it has the whole response, and wrk those that it drops.
         let changed = Counters::read().since(&before);
-        let resets = early_resets(&capture.finish().expect("captures"));
+        let transcript = capture.finish().expect("captures");
+        // The slow link's queue is short, so packets are lost there, too.
+        let loses_packets = !matches!(link, Link::Fast | Link::Long);
+        let resets = if loses_packets { early_resets(&transcript) } else { transcript.resets(Side::Server) };
         let aborts = if asker.is_exact() { changed.aborts_on_close() } else { 0 };
         assert_eq!((resets, aborts), (0, 0), "{link:?}, {asker:?}: {changed}");
     }
     drop(server);
 }
 
-/// Connections that the server resets before the client has ended its side. A later reset takes nothing away:
-/// it answers what a lossy link has brought once more.
+/// Connections that the server resets before the client has ended its side. On a link that loses packets, one
+/// that was sent once more may come when the connection is over. The reset that answers it takes nothing
+/// away.
 fn early_resets(transcript: &Transcript) -> usize {
     let (mut ended, mut reset) = (HashSet::new(), HashSet::new());
     for event in transcript.events() {

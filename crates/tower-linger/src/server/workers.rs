@@ -20,8 +20,8 @@ use crate::http::RequestBody;
 use crate::tracker::summary::Summary;
 
 /// Sockets for as many threads: [`serve`](Self::serve) starts a thread for each, with a runtime of its own,
-/// which accepts from its socket and serves what it has accepted. Nothing of a connection crosses threads,
-/// which saves what a shared runtime spends on that. Needs feature `serve`.
+/// which accepts from its socket and serves what it has accepted. Nothing of a connection crosses threads.
+/// Needs feature `serve`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct Workers {
     listeners: Vec<TcpListener>,
 }
 
-/// Connections that the kernel has accepted and a thread has not; what the standard library asks for.
+/// Connections that the kernel has accepted and a thread has not; the system may allow fewer.
 const BACKLOG: i32 = 4096;
 
 impl Workers {
