@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use linger_probe::load::{Plan, Statuses, load};
 use linger_probe::target::{Options, Target, Tls};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use tokio_rustls::rustls::ClientConfig;
 use tower_linger_benches::clients::trusting;
-use tower_linger_benches::process::{Server, cpu, serves};
+use tower_linger_benches::process::{Server, cpu, pin, pin_this, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
 use tower_linger_benches::servers::{Config, Stack, serve};
 use tower_linger_tests::certs::Certs;
@@ -35,20 +33,14 @@ struct Found {
 
 fn main() {
     if let Some(args) = serves() {
-        pin(Pid::this(), SERVERS_CORE);
+        pin_this(SERVERS_CORE);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         return runtime.block_on(serve("127.0.0.1", Config::from_args(&args)));
     }
-    pin(Pid::this(), CLIENTS_CORE);
+    pin_this(CLIENTS_CORE);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let rows = [false, true].into_iter().flat_map(|is_tls| runtime.block_on(compare(is_tls)));
     Results::new("connections", rows.collect()).tell();
-}
-
-fn pin(process: Pid, core: usize) {
-    let mut cores = CpuSet::new();
-    cores.set(core).expect("a core");
-    sched_setaffinity(process, &cores).expect("ours, and there are two cores");
 }
 
 async fn compare(is_tls: bool) -> Vec<Row> {
@@ -59,7 +51,7 @@ async fn compare(is_tls: bool) -> Vec<Row> {
         std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     let nginx_at = port.expect("a port");
     let mut nginx = nginx(nginx_at, is_tls, &certs);
-    pin(Pid::from_raw(nginx.id().try_into().expect("a pid")), SERVERS_CORE);
+    pin(nginx.id(), SERVERS_CORE);
     nginx.listens_at(nginx_at.port()).await;
     let argument = if is_tls { "tls" } else { "plain" };
     let stacks = [Stack::Bare, Stack::Layer, Stack::Requests, Stack::Workers];

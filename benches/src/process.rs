@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::ClockId;
 use nix::unistd::Pid;
@@ -21,6 +22,30 @@ pub struct Server {
     asked: ChildStdin,
     /// The address that it listens on.
     pub address: SocketAddr,
+}
+
+/// Has a process, or a thread by its id, run on this core only.
+///
+/// # Panics
+///
+/// If there is no such core, or it is not ours.
+pub fn pin(process: u32, core: usize) {
+    affine(Pid::from_raw(process.try_into().expect("a pid")), core);
+}
+
+/// Has this thread, and those that it starts, run on this core only.
+///
+/// # Panics
+///
+/// If there is no such core.
+pub fn pin_this(core: usize) {
+    affine(Pid::from_raw(0), core);
+}
+
+fn affine(process: Pid, core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core).expect("a core");
+    sched_setaffinity(process, &cores).expect("ours, and there are two cores");
 }
 
 /// The arguments after `serve`, in the process of a [`Server`].

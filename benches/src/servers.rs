@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
+use tower::Layer as _;
 use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer, Workers};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Engine, Http, accept_loop};
@@ -123,7 +124,6 @@ pub async fn serve(address: &str, config: Config) {
     let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
     let large = async || vec![b'.'; LARGE_BYTES];
     let app = Router::new().route("/", get(async || "hello\n").put(refused)).route("/large", get(large));
-    let app = if config.stack == Stack::Requests { app.layer(RequestLayer) } else { app };
     let mut server = Certs::make().server(&Version::ALL, ClientAuth::None);
     if !config.resumes {
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -137,7 +137,13 @@ pub async fn serve(address: &str, config: Config) {
     let _running = match (config.stack, config.tls.then_some(acceptor)) {
         (Stack::Bare, None) => accept_loop(listener, Http::new(app)),
         (Stack::Bare, Some(acceptor)) => accept_loop(listener, BareTls::new(acceptor, Http::new(app))),
-        (Stack::Layer | Stack::Requests, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
+        (Stack::Layer, acceptor) => Engine::Hyper.layered(listener, &linger, acceptor, app),
+        // `Router::layer` would box the service of each route, and their futures and bodies.
+        (Stack::Requests, None) => accept_loop(listener, linger.layer(Http::new(RequestLayer.layer(app)))),
+        (Stack::Requests, Some(acceptor)) => {
+            let tls = linger.try_tls(acceptor).expect("rustls can do it");
+            accept_loop(listener, tls.layer(Http::new(RequestLayer.layer(app))))
+        }
         (Stack::Workers | Stack::Adapter, acceptor) => Engine::Axum.layered(listener, &linger, acceptor, app),
     };
     std::future::pending::<()>().await;

@@ -55,8 +55,22 @@ FAULTS = [
     (
         "a connection whose future is gone is only dropped",
         "serve/hand_back.rs",
-        "            close.detach();",
-        "            std::mem::forget(close);",
+        "        close.detach();",
+        "        std::mem::forget(close);",
+        "a_connection_that_is_dropped_while_its_future_is_dropped_is_closed_once",
+    ),
+    (
+        "a close that comes back wakes nobody",
+        "serve/way_back.rs",
+        "        drop(state);\n        waker.into_iter()",
+        "        drop(state);\n        waker.into_iter().take(0)",
+        "a_future_that_is_polled_elsewhere_completes_once_the_socket_is_released",
+    ),
+    (
+        "a future that is gone is waited for",
+        "serve/way_back.rs",
+        "let state = std::mem::take(&mut *self.lock());",
+        "let state = std::mem::replace(&mut *self.lock(), State::Awaited(None));",
         "a_connection_that_is_dropped_while_its_future_is_dropped_is_closed_once",
     ),
     (
@@ -105,8 +119,8 @@ FAULTS = [
     (
         "a gauge is set once and not looked at again",
         "close/listener_metrics.rs",
-        "            if self.value.load(Ordering::Relaxed) == value {\n                return;\n            }",
-        "            return;",
+        "        if now == counted {\n            return;\n        }",
+        "        return;",
         "a_gauge_shows_what_is_counted_once_nobody_changes_it",
     ),
     (

@@ -24,8 +24,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::http::{Request, Response};
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -163,16 +165,16 @@ where
 
 /// A service of connections: hyper-util's server of HTTP/1 and HTTP/2, with upgrades, over any stream.
 #[derive(Debug, Clone)]
-pub struct Http {
-    app: Router,
+pub struct Http<S = Router> {
+    app: S,
     builder: auto::Builder<TokioExecutor>,
     stop: watch::Sender<bool>,
 }
 
-impl Http {
+impl<S> Http<S> {
     /// With hyper's defaults.
     #[must_use]
-    pub fn new(app: Router) -> Self {
+    pub fn new(app: S) -> Self {
         Self { app, builder: auto::Builder::new(TokioExecutor::new()), stop: watch::Sender::new(false) }
     }
 
@@ -189,9 +191,12 @@ impl Http {
     }
 }
 
-impl<I> Service<I> for Http
+impl<I, S, B> Service<I> for Http<S>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
+    S: Clone + Send + Sync + 'static,
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = ();
     type Error = BoxError;

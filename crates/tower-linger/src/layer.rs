@@ -7,7 +7,6 @@ use linger_proto::{ClosePolicy, CloseReport};
 
 use crate::close::driver::Close;
 use crate::close::settings::Settings;
-use crate::serve::hand_back::HandBack;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
 use crate::tracker::tracker::Tracker;
@@ -105,7 +104,7 @@ impl LingerLayer {
     /// hands the connection to a task of its own that closes it; await the [`tracker`](Self::tracker) before
     /// `main` ends.
     pub fn wrap<T: Transport>(&self, io: T) -> LingerIo<T> {
-        LingerIo::new(io, HandBack::to_tracker(), Served::new(self.settings.clone()))
+        LingerIo::new(io, Served::new(self.settings.clone()))
     }
 
     /// Closes a connection that was served without this layer, as it closes its own: by its policy, reported

@@ -16,3 +16,4 @@ pub(crate) mod observed;
 pub(crate) mod peer;
 pub(crate) mod served;
 pub(crate) mod stall;
+mod way_back;

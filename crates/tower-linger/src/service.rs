@@ -14,11 +14,9 @@ use crate::classify::{BySight, Classify, Ending};
 use crate::close::driver::Close;
 use crate::close::settings::Settings;
 use crate::layer::{ClassifyLayer, LingerLayer};
-use crate::serve::connection::Connection;
-use crate::serve::hand_back::HandBack;
+use crate::serve::hand_back::Back;
 use crate::serve::io::LingerIo;
 use crate::serve::served::Served;
-use crate::sync::oneshot;
 use crate::transport::Transport;
 
 /// A service of connections that closes each of them when the inner service is done with it.
@@ -91,16 +89,12 @@ where
     }
 
     fn call(&mut self, io: T) -> Self::Future {
-        let (hand_back, back) = HandBack::to_future();
         let served = Served::new(self.settings.clone());
-        let detached = self.settings.detaches_upgrades.then(|| served.connection().clone());
-        let serve = Box::pin(self.inner.call(LingerIo::new(io, hand_back, served)));
+        let back = Some(Back::of(served.connection()));
+        let detaches = self.settings.detaches_upgrades;
+        let serve = Box::pin(self.inner.call(LingerIo::new(io, served)));
         let classifier = self.classifier.clone();
-        LingerFuture {
-            stage: Stage::Serving { back: Some((back, detached)), serve },
-            classifier,
-            result: None,
-        }
+        LingerFuture { stage: Stage::Serving { serve }, back, detaches, classifier, result: None }
     }
 }
 
@@ -115,6 +109,10 @@ pin_project! {
     pub struct LingerFuture<F, T: Transport, R, E, C = BySight> {
         #[pin]
         stage: Stage<F, T>,
+        // Until the close is there, or nobody waits for it.
+        back: Option<Back<T>>,
+        // Whether a connection that outlives its service is left to a task of its own.
+        detaches: bool,
         classifier: C,
         result: Option<Result<R, E>>,
     }
@@ -124,22 +122,16 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F, T: Transport> {
         Serving {
-            // The close comes through this channel. If this future is dropped first, the close is dropped
-            // with the channel, and so goes on in a task of its own.
-            back: Option<(oneshot::Receiver<Close<T>>, Detached)>,
             // Boxed, so that it holds no memory while its connection lingers: an engine's future has
             // kilobytes.
             serve: Pin<Box<F>>,
         },
         /// The service is done; its connection may still be in use by what it was upgraded to.
-        Returning { back: oneshot::Receiver<Close<T>>, detached: Detached },
+        Returning,
         Closing { #[pin] close: Close<T> },
         Over,
     }
 }
-
-/// The connection, if nobody is to wait for it once its service is done.
-type Detached = Option<Arc<Connection>>;
 
 impl<F, T, R, E, C> Future for LingerFuture<F, T, R, E, C>
 where
@@ -172,27 +164,27 @@ where
         loop {
             let next = match this.stage.as_mut().project() {
                 // Leaving this stage drops the service's future, and usually the connection in it.
-                StageProjection::Serving { back, .. } => match back.take() {
-                    Some((back, detached)) => Stage::Returning { back, detached },
-                    None => Stage::Over,
-                },
-                StageProjection::Returning { back, detached } => match Pin::new(back).poll(cx) {
-                    // Its new owner drops it at some time, and then a task of its own closes it.
-                    Poll::Pending => match detached.take() {
-                        Some(connection) => {
-                            connection.pass_on();
+                StageProjection::Serving { .. } => Stage::Returning,
+                StageProjection::Returning => {
+                    match this.back.as_ref().map_or(Poll::Ready(None), |back| back.poll(cx)) {
+                        // Its new owner drops it at some time, and then a task of its own closes it.
+                        Poll::Pending if *this.detaches => {
+                            if let Some(back) = this.back.take() {
+                                back.connection().pass_on();
+                            }
                             Stage::Over
                         }
-                        None => return Poll::Pending,
-                    },
-                    Poll::Ready(Ok(mut close)) => {
-                        let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
-                        close.classified(ending.unwrap_or(Ending::AsSeen));
-                        Stage::Closing { close }
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Some(mut close)) => {
+                            *this.back = None;
+                            let ending = this.result.as_ref().map(|result| this.classifier.classify(result));
+                            close.classified(ending.unwrap_or(Ending::AsSeen));
+                            Stage::Closing { close }
+                        }
+                        // Taken away by `LingerIo::into_inner`.
+                        Poll::Ready(None) => Stage::Over,
                     }
-                    // Taken away by `LingerIo::into_inner`.
-                    Poll::Ready(Err(_)) => Stage::Over,
-                },
+                }
                 StageProjection::Closing { close } => {
                     let _report = ready!(close.poll(cx));
                     Stage::Over

@@ -14,17 +14,12 @@ pub(crate) use std::{
 #[cfg(not(all(test, tower_linger_shuttle)))]
 pub(crate) use tokio::{
     runtime,
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, watch},
     time::Sleep,
 };
 
 #[cfg(all(test, tower_linger_shuttle))]
-pub(crate) use self::model::{
-    clock::Sleep,
-    runtime,
-    tokio_sync::{Notify, oneshot},
-    watch,
-};
+pub(crate) use self::model::{clock::Sleep, runtime, tokio_sync::Notify, watch};
 #[cfg(all(test, tower_linger_shuttle))]
 pub(crate) use shuttle::{
     sync::{Mutex, MutexGuard, RwLock, atomic},

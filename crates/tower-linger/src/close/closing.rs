@@ -58,11 +58,14 @@ impl<T: Transport> Closing<T> {
 
     /// Begins again in the way that the service's result asks for. No action was performed yet.
     pub(super) fn restart(&mut self, ending: Ending) {
+        let cut = self.verdict.cut_by(ending);
         let policy = match ending {
             Ending::GracefulBy(policy) => Arc::new(policy),
+            // That is how it has begun.
+            _ if cut == self.verdict.cut() => return,
             Ending::AsSeen | Ending::Graceful | Ending::Abort | Ending::Reset => self.machine.shared_policy(),
         };
-        self.machine.restart(policy, self.verdict.cut_by(ending), now());
+        self.machine.restart(policy, cut, now());
     }
 
     pub(super) fn phase(&self) -> Phase {

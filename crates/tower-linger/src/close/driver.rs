@@ -1,5 +1,6 @@
 //! A close as its owner holds it: awaited, dropped, or detached into a task of its own.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -69,7 +70,8 @@ pub fn close<T: Transport>(io: T, policy: &ClosePolicy) -> Close<T> {
 /// If it is dropped before its end, a task of its own goes on with it.
 #[must_use = "futures do nothing unless polled"]
 pub struct Close<T: Transport> {
-    closing: Option<Closing<T>>,
+    /// Boxed, so that a connection that is served pays for none of it, and handing it over moves a pointer.
+    closing: Option<Box<Closing<T>>>,
 }
 
 impl<T: Transport> Drop for Close<T> {
@@ -92,13 +94,22 @@ impl<T: Transport> Close<T> {
         policy: Arc<ClosePolicy>,
         ticket: Ticket,
     ) -> Self {
-        Self { closing: Some(Closing::new(io, start, verdict, policy, ticket)) }
+        Self { closing: Some(Box::new(Closing::new(io, start, verdict, policy, ticket))) }
     }
 
     /// Closes a connection that was never served through a [`LingerIo`](crate::LingerIo).
     pub(crate) fn of_unserved(io: T, settings: Arc<Settings>) -> Self {
         let policy = settings.policy.get();
         Self::new(io, Start::default(), Verdict::WHOLE, policy, Ticket::of_unknown(settings))
+    }
+
+    /// What it consists of, without its type. Nothing goes on with the close until it is restored.
+    pub(crate) fn erase(mut self) -> Option<Box<dyn Any + Send>> {
+        self.closing.take().map(|closing| closing as _)
+    }
+
+    pub(crate) fn restore(erased: Box<dyn Any + Send>) -> Option<Self> {
+        erased.downcast().ok().map(|closing| Self { closing: Some(closing) })
     }
 
     /// Takes the service's result into account. To be called before the first poll.
@@ -143,7 +154,7 @@ impl<T: Transport> Future for Close<T> {
 
 impl<T: Transport> fmt::Debug for Close<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = self.closing.as_ref().map(Closing::phase);
+        let phase = self.closing.as_ref().map(|closing| closing.phase());
         f.debug_struct("Close").field("phase", &phase).finish_non_exhaustive()
     }
 }
@@ -157,9 +168,9 @@ mod tests {
     /// Ten thousand of them wait at once. A session is apart, and gone before the drain.
     #[test]
     fn a_close_is_small_whatever_it_closes() {
-        let plain = size_of::<Close<tokio::net::TcpStream>>();
-        let tls = size_of::<Close<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>>();
-        // With what a layer's future adds, it fits tokio's task of 384 bytes.
+        let plain = size_of::<Closing<tokio::net::TcpStream>>();
+        let tls = size_of::<Closing<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>>();
         assert!(plain <= 240 && tls == plain, "{plain} and {tls} bytes");
+        assert_eq!(size_of::<Close<tokio::net::TcpStream>>(), size_of::<usize>());
     }
 }

@@ -73,8 +73,19 @@ impl ListenerMetrics {
         self.served.subtract(1);
     }
 
+    pub(super) fn handed_back(&self, limit: Option<NonZeroUsize>) {
+        self.served.value.fetch_sub(1, Ordering::Relaxed);
+        self.lingering.value.fetch_add(1, Ordering::Relaxed);
+        set([&self.served, &self.lingering]);
+        self.tell_limit(limit);
+    }
+
     pub(super) fn close_begins(&self, limit: Option<NonZeroUsize>) {
         self.lingering.add(1);
+        self.tell_limit(limit);
+    }
+
+    fn tell_limit(&self, limit: Option<NonZeroUsize>) {
         if let Some(limit) = limit {
             tell(|recorder| recorder.register_gauge(&self.limit, &METADATA).set(float(limit.get() as u64)));
         }
@@ -164,27 +175,38 @@ impl Gauge {
 
     fn add(&self, count: u64) {
         self.value.fetch_add(count, Ordering::Relaxed);
-        self.set();
+        set([self]);
     }
 
     fn subtract(&self, count: u64) {
         self.value.fetch_sub(count, Ordering::Relaxed);
-        self.set();
+        set([self]);
     }
 
-    /// Threads may come to the recorder in another order than they have counted. So each looks at the count
-    /// once more afterwards, and the last one to set the gauge has set it to what is counted. The fences put
-    /// what was counted before what is set, and what was set before that look, in one order for all threads.
-    fn set(&self) {
-        loop {
-            fence(Ordering::SeqCst);
-            let value = self.value.load(Ordering::Relaxed);
-            tell(|recorder| recorder.register_gauge(&self.key, &METADATA).set(float(value)));
-            fence(Ordering::SeqCst);
-            if self.value.load(Ordering::Relaxed) == value {
-                return;
+    fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the recorder what was counted. Threads may come to it in another order than they have counted. So
+/// each looks at the counts once more afterwards, and the last one to set a gauge has set it to what is
+/// counted. The fences put what was counted before what is set, and what was set before that look, in one
+/// order for all threads.
+fn set<const GAUGES: usize>(gauges: [&Gauge; GAUGES]) {
+    fence(Ordering::SeqCst);
+    let mut counted = gauges.map(Gauge::get);
+    loop {
+        tell(|recorder| {
+            for (gauge, count) in gauges.iter().zip(counted) {
+                recorder.register_gauge(&gauge.key, &METADATA).set(float(count));
             }
+        });
+        fence(Ordering::SeqCst);
+        let now = gauges.map(Gauge::get);
+        if now == counted {
+            return;
         }
+        counted = now;
     }
 }
 

@@ -41,10 +41,7 @@ impl Meter {
     /// The close of a served connection begins. At most so many may wait at once.
     pub(crate) fn handed_back(&self, limit: Option<NonZeroUsize>) {
         #[cfg(feature = "metrics")]
-        {
-            self.listener.taken_away();
-            self.listener.close_begins(limit);
-        }
+        self.listener.handed_back(limit);
     }
 
     /// The close of a connection begins that was not served by us.

@@ -80,6 +80,11 @@ impl Current {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Looks at it without keeping it.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&ClosePolicy) -> R) -> R {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(crate) fn set(&self, policy: ClosePolicy) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }

@@ -5,7 +5,8 @@ use std::task::Waker;
 
 use linger_proto::ClosePolicy;
 
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::serve::way_back::WayBack;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::tracker::state::Tracked;
 
@@ -15,7 +16,11 @@ use crate::tracker::state::Tracked;
 #[derive(Default)]
 pub(crate) struct Connection {
     flags: AtomicU8,
+    /// Whether a handler has wanted something. Most do not, and then nobody has to look under the lock.
+    is_overridden: AtomicBool,
     state: Mutex<State>,
+    /// Where its close goes.
+    pub(super) way_back: WayBack,
     /// What the request-level layer knows of it.
     #[cfg(feature = "http")]
     exchanges: super::exchanges::Exchanges,
@@ -119,10 +124,11 @@ impl Connection {
 
     pub(crate) fn set_override(&self, wanted: Override) {
         self.lock().wanted = wanted;
+        self.is_overridden.store(true, Ordering::Release);
     }
 
     pub(crate) fn wanted(&self) -> Override {
-        self.lock().wanted.clone()
+        if self.is_overridden.load(Ordering::Acquire) { self.lock().wanted.clone() } else { Override::None }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use linger_proto::{Alert, Notified};
+use linger_proto::{Alert, ClosePolicy, Notified};
 
 use crate::serve::connection::{ENDED_WRITES, Override};
 use crate::serve::loan::Loan;
@@ -44,11 +44,13 @@ impl<T: Transport> Loan<T> {
     }
 
     fn holds_fin_back(&self) -> bool {
-        let policy = match self.served.connection().wanted() {
-            Override::Policy(policy) => policy,
-            Override::None | Override::Abort | Override::Reset => self.served.settings().policy.get(),
+        let by_policy = match self.served.connection().wanted() {
+            Override::Policy(policy) => policy.holds_fin_back(),
+            Override::None | Override::Abort | Override::Reset => {
+                self.served.settings().policy.with(ClosePolicy::holds_fin_back)
+            }
         };
-        policy.holds_fin_back() && !self.observed.is_upgraded() || self.must_not_notify()
+        by_policy && !self.observed.is_upgraded() || self.must_not_notify()
     }
 
     /// Sends `close_notify` and FIN, or notes that they are owed. Does nothing once they are sent.

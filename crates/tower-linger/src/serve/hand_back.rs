@@ -1,53 +1,64 @@
-//! How a connection comes back from its service.
+//! How a connection comes back from its service. The tracker counts it all the time, first as served, then as
+//! closing: there is no gap in which a server that waits for its connections could believe that it has none.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use crate::close::driver::Close;
-use crate::serve::connection::Override;
+use crate::serve::connection::{Connection, Override};
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
-use crate::sync::oneshot;
 use crate::transport::Transport;
 
-/// Where a connection goes when its service drops it. The tracker counts it all the time, first as served,
-/// then as closing: there is no gap in which a server that waits for its connections could believe that it
-/// has none.
-pub(crate) struct HandBack<T: Transport> {
-    /// The layer's future, which closes the connection in its own task. Without it, or when it is gone, the
-    /// close gets a task of its own.
-    future: Option<oneshot::Sender<Close<T>>>,
+/// What a future has that waits for its connection: it gets the close. If this is dropped first, the close goes
+/// on in a task of its own.
+pub(crate) struct Back<T: Transport> {
+    connection: Arc<Connection>,
+    close: PhantomData<fn() -> T>,
 }
 
-impl<T: Transport> HandBack<T> {
-    /// For a connection that only the tracker waits for.
-    pub(crate) fn to_tracker() -> Self {
-        Self { future: None }
+impl<T: Transport> Back<T> {
+    /// From now on the connection is waited for.
+    pub(crate) fn of(connection: &Arc<Connection>) -> Self {
+        connection.way_back.begin();
+        Self { connection: connection.clone(), close: PhantomData }
     }
 
-    /// For a connection that a future waits for.
-    pub(crate) fn to_future() -> (Self, oneshot::Receiver<Close<T>>) {
-        let (future, back) = oneshot::channel();
-        (Self { future: Some(future) }, back)
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
-    /// The service has let go of the connection: its close begins.
-    pub(crate) fn take_back(self, io: T, mut observed: Observed, served: Served) {
-        let wanted = served.connection().wanted();
-        let verdict = observed.verdict(served.connection(), &wanted);
-        // What else has arrived, against its word, is drained.
-        let is_done = observed.has_read_all && served.connection().is_client_done();
-        let ticket = served.begin_close();
-        // A container's network goes with its process, and with it what the kernel has yet to send.
-        observed.start.peer_done = is_done && !ticket.is_of_shutdown;
-        let policy = match wanted {
-            Override::Policy(policy) => policy,
-            Override::None | Override::Abort | Override::Reset => ticket.settings().policy.get(),
-        };
-        let close = Close::new(io, observed.start, verdict, policy, ticket);
-        let undelivered = match self.future {
-            Some(future) => future.send(close).err(),
-            None => Some(close),
-        };
-        if let Some(close) = undelivered {
-            close.detach();
-        }
+    /// The close, once the service has let go of the connection; `None` if it was taken away.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<Close<T>>> {
+        Poll::Ready(ready!(self.connection.way_back.poll(cx)).and_then(Close::restore))
+    }
+}
+
+impl<T: Transport> Drop for Back<T> {
+    fn drop(&mut self) {
+        drop(self.connection.way_back.end().and_then(Close::<T>::restore));
+    }
+}
+
+/// The service has let go of the connection: its close begins.
+pub(super) fn take_back<T: Transport>(io: T, mut observed: Observed, served: Served) {
+    let connection = served.connection().clone();
+    let wanted = connection.wanted();
+    let verdict = observed.verdict(&connection, &wanted);
+    // What else has arrived, against its word, is drained.
+    let is_done = observed.has_read_all && connection.is_client_done();
+    let ticket = served.begin_close();
+    // A container's network goes with its process, and with it what the kernel has yet to send.
+    observed.start.peer_done = is_done && !ticket.is_of_shutdown;
+    let policy = match wanted {
+        Override::Policy(policy) => policy,
+        Override::None | Override::Abort | Override::Reset => ticket.settings().policy.get(),
+    };
+    let mut close = Some(Close::new(io, observed.start, verdict, policy, ticket));
+    connection.way_back.send(|| close.take().and_then(Close::erase));
+    // Nobody waits.
+    if let Some(close) = close {
+        close.detach();
     }
 }

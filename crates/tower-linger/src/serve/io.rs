@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::serve::close_handle::CloseHandle;
 use crate::serve::connection::{CUT, Connection, Side};
-use crate::serve::hand_back::HandBack;
+use crate::serve::hand_back::take_back;
 use crate::serve::loan::Loan;
 use crate::serve::served::Served;
 use crate::transport::Transport;
@@ -53,8 +53,8 @@ pub struct LingerIo<T: Transport> {
 }
 
 impl<T: Transport> LingerIo<T> {
-    pub(crate) fn new(io: T, back: HandBack<T>, served: Served) -> Self {
-        Self { loan: Some(Loan::new(io, back, served)) }
+    pub(crate) fn new(io: T, served: Served) -> Self {
+        Self { loan: Some(Loan::new(io, served)) }
     }
 
     /// The connection.
@@ -117,8 +117,8 @@ const ON_LOAN: &str = "the connection is there until `into_inner` or drop";
 
 impl<T: Transport> Drop for LingerIo<T> {
     fn drop(&mut self) {
-        if let Some(Loan { io, back, served, observed, .. }) = self.loan.take() {
-            back.take_back(io, observed, served);
+        if let Some(Loan { io, served, observed, .. }) = self.loan.take() {
+            take_back(io, observed, served);
         }
     }
 }
@@ -207,6 +207,6 @@ mod tests {
     fn a_served_connection_costs_few_bytes() {
         let wrapper = size_of::<LingerIo<TcpStream>>() - size_of::<TcpStream>();
         let shared = 16 + size_of::<Connection>();
-        assert!(wrapper <= 128 && shared <= 88, "{wrapper}, {shared} bytes");
+        assert!(wrapper <= 112 && shared <= 112, "{wrapper}, {shared} bytes");
     }
 }

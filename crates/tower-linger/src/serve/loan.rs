@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::ReadBuf;
 
 use crate::serve::connection::{CUT, ENDED_WRITES, FRESH, Side};
-use crate::serve::hand_back::HandBack;
 use crate::serve::observed::{Observed, Writes};
 use crate::serve::served::Served;
 use crate::serve::stall::Stall;
@@ -18,7 +17,6 @@ use crate::transport::{self, Transport};
 /// A connection that its service has.
 pub(super) struct Loan<T: Transport> {
     pub(super) io: T,
-    pub(super) back: HandBack<T>,
     pub(super) served: Served,
     pub(super) observed: Observed,
     /// Whose wakers the connection has, by side.
@@ -41,10 +39,9 @@ impl WakerId {
 }
 
 impl<T: Transport> Loan<T> {
-    pub(super) fn new(io: T, back: HandBack<T>, served: Served) -> Self {
+    pub(super) fn new(io: T, served: Served) -> Self {
         Self {
             io,
-            back,
             served,
             observed: Observed::default(),
             polled_by: [WakerId::default(); 2],

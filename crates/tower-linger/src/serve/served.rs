@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use linger_proto::ClosePolicy;
+
 use crate::close::settings::Settings;
 use crate::close::ticket::Ticket;
 use crate::serve::connection::Connection;
@@ -24,7 +26,8 @@ impl Served {
         let connection = Arc::new(Connection::new());
         let id = settings.tracker.inner().serve(&connection);
         settings.meter.accepted();
-        let write_idle_timeout_ms = settings.policy.get().write_idle_timeout().map(in_milliseconds);
+        let write_idle_timeout_ms =
+            settings.policy.with(ClosePolicy::write_idle_timeout).map(in_milliseconds);
         Self { settings, connection, write_idle_timeout_ms, id: Some(id) }
     }
 
@@ -68,6 +71,7 @@ impl Drop for Served {
     /// The connection was taken by `into_inner`, or something else counts it now.
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
+            self.connection.way_back.forget();
             // Before the tracker: when that is empty, so are the gauges.
             self.settings.meter.taken_away();
             self.settings.tracker.inner().forget_served(id);

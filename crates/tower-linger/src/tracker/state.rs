@@ -82,6 +82,9 @@ impl State {
     /// Those who have waited for room, if there is some now. All of them, because the one that is woken first
     /// may have nobody to accept.
     fn take_waiters(&mut self) -> Vec<(NonZeroUsize, Waker)> {
+        if self.room.is_empty() {
+            return Vec::new();
+        }
         let served = self.served.len();
         let has_room = |(most, _): &(NonZeroUsize, Waker)| served < most.get();
         let (woken, waiting) = std::mem::take(&mut self.room).into_iter().partition(has_room);
