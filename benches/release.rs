@@ -41,7 +41,8 @@ fn main() -> ExitCode {
             policy = policy.early_release(3);
         }
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, records_drains: true, resumes: true };
+        let stack = if args[0] == "requests" { Stack::Requests } else { Stack::Layer };
+        let config = Config { stack, tls: false, policy, records_drains: true, resumes: true };
         runtime.block_on(serve(&NEAR.to_string(), config));
         return ExitCode::SUCCESS;
     }
@@ -56,16 +57,22 @@ async fn measure() {
     link.lose(LOST_OF_THOUSAND);
     let early = {
         let server = Server::start(&["early"]);
-        lazy(server.id(), far(server.address.port()), clients).await
+        lazy(server.id(), far(server.address.port()), clients, Clients::Mixed).await
     };
-    let nginx = {
+    let silent = {
+        let server = Server::start(&["requests"]);
+        lazy(server.id(), far(server.address.port()), clients, Clients::Silent).await
+    };
+    let (nginx, nginx_silent) = {
         let servers = format!(
             "server {{ listen {NEAR}:{NGINX_PORT}; listen 127.0.0.1:{NGINX_PORT}; root {{folder}}; \
-             lingering_close always; client_max_body_size 1k; }}"
+             lingering_close always; client_max_body_size 1k; location /ends {{ keepalive_timeout 0; }} }}"
         );
-        let mut nginx = Nginx::start(&servers, &[("large", &".".repeat(LARGE_BYTES))]);
+        let large = ".".repeat(LARGE_BYTES);
+        let mut nginx = Nginx::start(&servers, &[("large", &large), ("ends", &large)]);
         nginx.listens_at(NGINX_PORT).await;
-        lazy(nginx.id(), far(NGINX_PORT), clients).await
+        let mixed = lazy(nginx.id(), far(NGINX_PORT), clients, Clients::Mixed).await;
+        (mixed, lazy(nginx.id(), far(NGINX_PORT), clients, Clients::Silent).await)
     };
     let whole = |name: &str, found: &Lazy| {
         Row::new(format!("responses lost to {clients} lazy clients, {name}"), found.lost, "")
@@ -81,6 +88,15 @@ async fn measure() {
             Row::new(format!("{held}, early release ÷ nginx always"), early.held / nginx.held, "×")
                 .bounded(Bound::AtMost(0.1)),
             whole("early release", &early),
+            Row::new(
+                format!("{held}, its request was read, layer and RequestLayer ÷ nginx always"),
+                silent.held / nginx_silent.held,
+                "×",
+            )
+            .bounded(Bound::AtMost(0.1)),
+            whole("its request was read, layer and RequestLayer", &silent),
+            Row::new(format!("{held}, its request was read, layer and RequestLayer"), silent.held, "s"),
+            Row::new(format!("{held}, its request was read, nginx always"), nginx_silent.held, "s"),
             Row::new(format!("{held}, early release"), early.held, "s"),
             Row::new(format!("{held}, nginx always"), nginx.held, "s"),
             Row::new(format!("responses lost to {clients} lazy clients, nginx always"), nginx.lost, ""),
@@ -115,9 +131,18 @@ struct Lazy {
     lost: f64,
 }
 
-/// Clients that get their responses and keep their sockets open. Every other one has its upload refused.
+/// What clients ask for that keep their sockets open.
+#[derive(Clone, Copy)]
+enum Clients {
+    /// A response, of which they announce that it is the last; or they have an upload refused.
+    Mixed,
+    /// A response after which the server ends the connection, and they have not asked for that.
+    Silent,
+}
+
+/// Clients that get their responses and keep their sockets open.
 #[expect(clippy::cast_precision_loss, reason = "for a ratio")]
-async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
+async fn lazy(process: u32, address: SocketAddr, clients: usize, kind: Clients) -> Lazy {
     let idle = holds(process).descriptors;
     let mut running = JoinSet::new();
     let permits = Arc::new(Semaphore::new(AT_ONCE));
@@ -126,7 +151,13 @@ async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
         running.spawn(async move {
             let _permit = permits.acquire().await.expect("open");
             let mut io = TcpStream::connect(address).await.expect("it listens");
-            let is_whole = if number % 2 == 0 { download(&mut io).await } else { upload(&mut io).await };
+            let is_whole = match kind {
+                Clients::Silent => download(&mut io, "GET /ends HTTP/1.1\r\n").await,
+                Clients::Mixed if number % 2 == 0 => {
+                    download(&mut io, "GET /large HTTP/1.1\r\nConnection: close\r\n").await
+                }
+                Clients::Mixed => upload(&mut io).await,
+            };
             (io, is_whole)
         });
     }
@@ -153,10 +184,9 @@ async fn lazy(process: u32, address: SocketAddr, clients: usize) -> Lazy {
     }
 }
 
-async fn download(io: &mut TcpStream) -> bool {
-    let request = b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+async fn download(io: &mut TcpStream, head: &str) -> bool {
     let mut response = Vec::new();
-    io.write_all(request).await.is_ok()
+    io.write_all(format!("{head}Host: localhost\r\n\r\n").as_bytes()).await.is_ok()
         && io.read_to_end(&mut response).await.is_ok()
         && response
             .windows(4)

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
 use axum::routing::get;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -88,7 +89,7 @@ impl Stack {
     }
 }
 
-/// The size of the response at `/large`.
+/// The size of the responses at `/large`, and at `/ends`, after which the server ends the connection.
 pub const LARGE_BYTES: usize = 64 << 10;
 
 /// Serves on any port of `address` until the process ends. This runs in the process of a
@@ -123,7 +124,9 @@ pub async fn serve(address: &str, config: Config) {
     });
     let refused = async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
     let large = async || vec![b'.'; LARGE_BYTES];
-    let app = Router::new().route("/", get(async || "hello\n").put(refused)).route("/large", get(large));
+    let ends = async || ([(CONNECTION, "close")], vec![b'.'; LARGE_BYTES]);
+    let app = Router::new().route("/", get(async || "hello\n").put(refused));
+    let app = app.route("/large", get(large)).route("/ends", get(ends));
     let mut server = Certs::make().server(&Version::ALL, ClientAuth::None);
     if !config.resumes {
         server.session_storage = Arc::new(NoServerSessionStorage {});

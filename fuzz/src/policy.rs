@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use linger_proto::{
-    Alert, ClosePolicy, ClosePolicyBuilder, Cut, CutShownBy, Failure, Notified, Outcome, Release, Start,
+    Alert, ClosePolicy, ClosePolicyBuilder, Cut, CutShownBy, Failure, Notified, Outcome, Release, Requests,
+    Start,
 };
 
 /// What is wanted of a policy. Times are milliseconds, from 1 to 65 536.
@@ -150,7 +151,7 @@ impl AnyCut {
 pub struct Known {
     failure: Option<AnyFailure>,
     peer_ended: bool,
-    peer_done: bool,
+    requests: Option<(bool, u32)>,
     alert: Option<bool>,
     ends_with_notify: bool,
     half_closed: Option<Sent>,
@@ -163,7 +164,11 @@ impl Known {
         let mut start = Start::default();
         start.failure = self.failure.map(AnyFailure::failure);
         start.peer_ended = self.peer_ended;
-        start.peer_done = self.peer_done;
+        start.requests = match self.requests {
+            None => Requests::Unknown,
+            Some((true, _)) => Requests::Over,
+            Some((false, sent_for_ms)) => Requests::Read { sent_for_ms },
+        };
         start.fatal_alert = self.alert.map(|is_ours| if is_ours { Alert::Sent } else { Alert::Received });
         start.ends_with_notify = self.ends_with_notify;
         start.half_closed = self.half_closed.map(Sent::notified);

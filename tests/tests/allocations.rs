@@ -1,4 +1,5 @@
-//! What the layer allocates: nothing for reads and writes, and twice when the service hands a connection back.
+//! What the layer allocates: nothing for reads and writes, and twice when the service hands a connection
+//! back.
 
 use std::convert::Infallible;
 use std::pin::pin;

@@ -67,6 +67,6 @@ pub mod settings;
 pub use config_error::ConfigError;
 pub use machine::CloseMachine;
 pub use outcome::{Failure, Outcome, Release};
-pub use phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Start};
+pub use phase::{Action, Alert, Cut, CutShownBy, Event, Notified, Phase, Requests, Start};
 pub use policy::{ClosePolicy, ClosePolicyBuilder};
 pub use report::CloseReport;

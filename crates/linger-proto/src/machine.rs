@@ -24,6 +24,16 @@ mod steps;
 /// Whatever events come, the close ends by its deadline, at most `drain_limit_bytes` are drained, at most one
 /// FIN is asked for and never before the `close_notify`, and the first failure is the one reported.
 /// `tests/model/` checks that.
+///
+/// # Silent peers
+///
+/// A peer whose last request was read to its end ([`Requests`](crate::Requests)) is not uploading. Many such
+/// peers stay silent after our FIN and do not close: pools that do not watch their connections. If nothing comes
+/// for twice as long as its last request took, and at least 300 ms, the driver is asked whether everything is
+/// acknowledged ([`wants_acknowledgement`](Self::wants_acknowledgement)). If so, and if the peer stays silent
+/// for three more round trips, and at least 50 ms, the socket is released, as with
+/// [`early_release`](crate::ClosePolicyBuilder::early_release). A single byte ends this: then the drain goes on to
+/// its bounds. Nothing is lost by that: the response is in the peer's kernel, and a RST comes only if it sends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CloseMachine {
     /// Shared, since it is larger than everything else here.
@@ -40,10 +50,22 @@ pub struct CloseMachine {
     peer_fin: bool,
     sent: Notified,
     drained: u64,
+    /// Whether the driver has to say that everything is acknowledged.
+    early: Early,
     /// Whether every byte counts again: the peer of a flood has become slow, or the transport cannot gather.
     gathers_no_more: bool,
     outcome: Option<Outcome>,
     ended_in: Phase,
+}
+
+/// Whether the socket may be released before the peer's end of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Early {
+    Never,
+    /// If the peer is silent until then.
+    IfSilent,
+    /// Once everything is acknowledged.
+    Soon,
 }
 
 /// Most bytes that one call may discard, so that one fast peer does not keep the thread from others.
@@ -67,6 +89,7 @@ impl CloseMachine {
             peer_fin: false,
             sent: Notified::Nothing,
             drained: 0,
+            early: Early::Never,
             gathers_no_more: false,
             outcome: None,
             ended_in: Phase::Flush,
@@ -137,9 +160,7 @@ impl CloseMachine {
     /// Whether [`Event::Acknowledged`] is of interest now.
     #[must_use]
     pub fn wants_acknowledgement(&self) -> bool {
-        self.phase == Phase::Drain
-            && self.policy.early_release.is_some()
-            && self.rare().acknowledged.is_none()
+        self.phase == Phase::Drain && self.early == Early::Soon && self.rare().acknowledged.is_none()
     }
 
     /// Takes one event. An event that does not answer the current action changes nothing, but time passes.

@@ -176,9 +176,8 @@ pub struct Start {
     pub ended_by: Option<Outcome>,
     /// The connection's user read the peer's end of data: its `close_notify` over TLS, its FIN otherwise.
     pub peer_ended: bool,
-    /// The peer has announced its last request, and all of it was read: it must not send any more (RFC 9112
-    /// §9.6). So a connection without a session need not be drained.
-    pub peer_done: bool,
+    /// What may still come from the peer.
+    pub requests: Requests,
     /// A fatal TLS alert was sent or received: no `close_notify` follows it (RFC 8446 §6.2).
     pub fatal_alert: Option<Alert>,
     /// The session cannot be read once our `close_notify` is sent, so the peer's cannot be awaited.
@@ -188,6 +187,25 @@ pub struct Start {
     pub half_closed: Option<Notified>,
     /// The connection must not look cleanly ended.
     pub cut: Option<Cut>,
+}
+
+/// What is known of the peer's requests, and so of what may still come. Exhaustive: a new variant is a
+/// breaking change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Requests {
+    /// Nobody knows, or one is not read to its end: the peer may be sending it.
+    #[default]
+    Unknown,
+    /// The last one was read to its end, and nothing has come since. It took the peer so many milliseconds to
+    /// send it; none, if it came at once. A peer that stays silent for twice as long is not sending: it is
+    /// released once it has acknowledged everything, see [`CloseMachine`](crate::CloseMachine#silent-peers).
+    Read {
+        /// From the request's head to its end, in milliseconds.
+        sent_for_ms: u32,
+    },
+    /// It was also announced as the last: the peer must not send any more (RFC 9112 §9.6). So a connection
+    /// without a session need not be drained.
+    Over,
 }
 
 /// Whose fatal TLS alert it was. Exhaustive: a new variant is a breaking change.

@@ -42,7 +42,7 @@ pub use builder::ClosePolicyBuilder;
 /// | `peer_closes_first` | off | off | the server ends HTTP and WebSocket connections (RFC 9112 §9.6, RFC 6455 §7.1.1) |
 /// | `without_half_close` | off | off | a descriptor in a child process would keep the connection open unnoticed |
 /// | `without_drain` | off | `lingering_close on` | without it a client that is still sending loses the response |
-/// | `early_release` | off | none | a client that pauses its upload for longer than the quiet time loses the response |
+/// | `early_release` | of silent clients | none | off where the client may be uploading: one that pauses for longer than the quiet time loses the response |
 /// | `at_limit` | `Close` | plain close | a RST throws away what the peer has not read yet |
 /// | `orphan_timeout` | the kernel's | none | `tcp_orphan_retries` and the retransmission limit already bound it |
 /// | `write_idle_timeout` | off | `send_timeout` 60 s | a client may stop reading on purpose (a paused player), and a layer must not cut what is served without it |

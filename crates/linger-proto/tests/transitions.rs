@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use linger_proto::{
-    CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Phase, Start,
+    CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Phase, Requests, Start,
 };
 
 /// Each event with the name that the table and the diagram give it.
@@ -72,7 +72,9 @@ fn start(phase: Phase, name: &str) -> Start {
     let mut start = Start::default();
     start.cut = shown_by.map(|shown_by| Cut { shown_by, outcome: Some(Outcome::Aborted) });
     start.half_closed = (phase == Phase::Flush && name == HALF_CLOSED).then_some(Notified::Nothing);
-    start.peer_done = phase == Phase::HalfClose && name == PEER_DONE;
+    if phase == Phase::HalfClose && name == PEER_DONE {
+        start.requests = Requests::Over;
+    }
     start
 }
 

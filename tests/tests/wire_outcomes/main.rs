@@ -13,6 +13,8 @@ mod held;
 #[cfg(target_os = "linux")]
 mod last;
 #[cfg(target_os = "linux")]
+mod links;
+#[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
 #[path = "../shared/memory.rs"]
@@ -25,6 +27,8 @@ mod ports;
 mod scene;
 #[cfg(target_os = "linux")]
 mod secrets;
+#[cfg(target_os = "linux")]
+mod silent;
 #[cfg(target_os = "linux")]
 mod soak;
 
@@ -64,6 +68,12 @@ tower_linger_tests::wire_tests! {
     async fn last::nothing_is_lost_behind_a_last_request_on_a_slow_and_lossy_link;
     async fn last::nothing_is_lost_behind_a_last_request_on_a_long_link;
     async fn last::a_client_that_breaks_its_word_loses_less_than_without_the_layer;
+    async fn silent::nothing_is_lost_to_a_pause;
+    async fn silent::nothing_is_lost_to_a_pause_on_a_slow_link;
+    async fn silent::nothing_is_lost_to_a_pause_on_a_lossy_link;
+    async fn silent::nothing_is_lost_to_a_pause_on_a_slow_and_lossy_link;
+    async fn silent::nothing_is_lost_to_a_pause_on_a_long_link;
+    async fn silent::a_release_of_whoever_is_quiet_loses_what_a_pause_interrupts;
     async fn loss::an_early_answer_survives_the_loss_of_packets;
     async fn loss::without_the_layer_an_early_answer_is_lost_with_the_packets;
     async fn ports::time_wait_is_the_servers_unless_the_peer_closes_first;

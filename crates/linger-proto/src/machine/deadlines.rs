@@ -2,13 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use super::CloseMachine;
+use super::{CloseMachine, Early};
 use crate::budget::Expired;
 use crate::outcome::Outcome;
-use crate::phase::Phase;
+use crate::phase::{Phase, Requests};
 
 /// Least silence of a peer that has acknowledged everything, however short its round trips.
 pub(super) const SHORTEST_QUIET: Duration = Duration::from_millis(50);
+
+/// Least silence of a peer whose last request was read. A packet of it that was lost comes again after 200 ms or
+/// more (Linux's `TCP_RTO_MIN`).
+const SHORTEST_SILENCE: Duration = Duration::from_millis(300);
+
+/// How many times as long as it has sent its last request a peer has to be silent. No pause in between was
+/// longer than the whole.
+const PAUSES: u32 = 2;
 
 impl CloseMachine {
     /// When to hand in an [`Event::Tick`](crate::Event::Tick), unless something happens before; `None` once
@@ -27,6 +35,7 @@ impl CloseMachine {
             ask,
             self.settled_at(),
             self.rate_deadline(),
+            self.silent_at(),
             self.quiet_deadline(),
         ];
         others.into_iter().flatten().chain([self.budget.next_timeout()]).min()
@@ -45,6 +54,9 @@ impl CloseMachine {
             if let Some(settling) = rare.settling.as_mut().filter(|settling| now >= settling.ask_at) {
                 settling.ask_later(now);
             }
+        }
+        if self.silent_at().is_some_and(|silent_at| now >= silent_at) {
+            self.early = Early::Soon;
         }
         if self.settled_at().is_some_and(|settled_at| now >= settled_at) {
             return self.finish(Outcome::Acknowledged, now);
@@ -73,6 +85,18 @@ impl CloseMachine {
     fn settled_at(&self) -> Option<Instant> {
         let settling = self.rare().settling.filter(|_| self.phase == Phase::Settle)?;
         Some(settling.acknowledged_at?.max(settling.last_byte_at) + SHORTEST_QUIET)
+    }
+
+    /// When a peer whose last request was read has been silent for long enough to be asked about.
+    fn silent_at(&self) -> Option<Instant> {
+        let sent_for_ms = match self.start.requests {
+            _ if self.early != Early::IfSilent || self.phase != Phase::Drain => return None,
+            Requests::Unknown => return None,
+            Requests::Read { sent_for_ms } => sent_for_ms,
+            Requests::Over => 0,
+        };
+        let pause = Duration::from_millis(sent_for_ms.into());
+        Some(self.entered_at + (PAUSES * pause).max(SHORTEST_SILENCE))
     }
 
     /// When a peer that has acknowledged everything has been quiet for long enough.

@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::CloseMachine;
 use super::deadlines::SHORTEST_QUIET;
+use super::{CloseMachine, Early};
 use crate::budget::Budget;
 use crate::outcome::{Failure, Outcome};
-use crate::phase::{Alert, CutShownBy, Event, Notified, Phase};
+use crate::phase::{Alert, CutShownBy, Event, Notified, Phase, Requests};
 use crate::rare::{SessionRead, Settling};
 
 /// Longest wait for acknowledgements where the system cannot tell of them.
 const BLIND_SETTLE: Duration = Duration::from_secs(1);
+
+/// How many more round trips a silent peer gets that has acknowledged everything.
+const QUIET_ROUND_TRIPS: u32 = 3;
 
 /// What a connection that is cut by a shutdown's deadline gets beyond it, so that what was sent can arrive.
 const CUT_GRACE: Duration = Duration::from_millis(500);
@@ -126,12 +129,17 @@ impl CloseMachine {
         if self.policy.without_drain {
             return self.finish(Outcome::Undrained, now);
         }
-        if self.start.peer_done && self.ends_without_a_session() {
+        if self.start.requests == Requests::Over && self.ends_without_a_session() {
             return self.finish(Outcome::PeerDone, now);
         }
         if self.bytes_left() == 0 {
             return self.finish(Outcome::DrainLimit, now);
         }
+        self.early = match (self.policy.early_release, self.start.requests) {
+            (Some(_), _) => Early::Soon,
+            (None, Requests::Read { .. } | Requests::Over) => Early::IfSilent,
+            (None, Requests::Unknown) => Early::Never,
+        };
         let can_come = self.sent.includes_close_notify() && !self.start.ends_with_notify;
         let Some((limit, limit_bytes)) = self.policy.await_close_notify.filter(|_| can_come) else { return };
         if self.start.peer_ended {
@@ -155,6 +163,13 @@ impl CloseMachine {
             Phase::Flush | Phase::Notify | Phase::HalfClose | Phase::Done => return,
         }
         self.drained = self.drained.saturating_add(bytes as u64);
+        if self.policy.early_release.is_none() {
+            // It sends after all.
+            self.early = Early::Never;
+            if let Some(rare) = &mut self.rare {
+                rare.acknowledged = None;
+            }
+        }
         match self.rare.as_mut().and_then(|rare| rare.settling.as_mut()) {
             Some(settling) => settling.last_byte_at = now,
             None => self.budget.progress(now),
@@ -176,7 +191,7 @@ impl CloseMachine {
     }
 
     fn acknowledged(&mut self, rtt: Duration, now: Instant) {
-        let round_trips = self.policy.early_release.unwrap_or_default();
+        let round_trips = self.policy.early_release.unwrap_or(QUIET_ROUND_TRIPS);
         let quiet = rtt.saturating_mul(round_trips).max(SHORTEST_QUIET);
         self.rare_mut().acknowledged = Some((now, quiet));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 
-use linger_proto::{Alert, ClosePolicy, Cut, CutShownBy, Notified, Outcome, Phase, Release, Start};
+use linger_proto::{Alert, ClosePolicy, Cut, CutShownBy, Notified, Outcome, Phase, Release, Requests, Start};
 
 use super::{Happening, SECOND, run, secs};
 
@@ -22,7 +22,7 @@ fn every_outcome_can_be_reached() {
     let mut aborted = Start::default();
     aborted.cut = Some(Cut { shown_by: CutShownBy::Reset, outcome: Some(Outcome::Aborted) });
     let mut done = Start::default();
-    done.peer_done = true;
+    done.requests = Requests::Over;
     let fails = |kind| drain(&[(0, H::Fails(kind))]);
     let scripts = [
         (Outcome::PeerClosed { close_notify: false }, Start::default(), drain(&[(0, H::PeerEnds)])),
@@ -66,7 +66,7 @@ fn every_outcome_can_be_reached() {
 fn a_peer_that_is_done_is_waited_for_where_something_may_still_come() {
     let outcome = |policy, tls, change: &dyn Fn(&mut Start)| {
         let mut start = Start::default();
-        start.peer_done = true;
+        start.requests = Requests::Over;
         change(&mut start);
         run(policy, 1 << 30, start, tls, &[(0, Happening::Works(0)); 3]).outcome
     };

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use linger_proto::{
-    Alert, CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Release, Start,
+    Alert, CloseMachine, ClosePolicy, Cut, CutShownBy, Event, Failure, Notified, Outcome, Release, Requests,
+    Start,
 };
 use proptest::prelude::*;
 
@@ -90,15 +91,20 @@ fn start() -> impl Strategy<Value = Start> {
     let shown_by = prop::sample::select(vec![CutShownBy::Framing, CutShownBy::LateReset, CutShownBy::Reset]);
     let outcome = prop::sample::select(vec![Outcome::Aborted, Outcome::ShutdownCut]);
     let cut = prop::option::weighted(0.3, (shown_by, outcome));
-    let (is_reset, peer_done) = (prop::bool::weighted(0.2), prop::bool::weighted(0.2));
-    (failure, is_reset, any::<bool>(), peer_done, fatal_alert, half_closed, cut).prop_map(
-        |(failure, is_reset, peer_ended, peer_done, fatal_alert, half_closed, cut)| {
+    let is_reset = prop::bool::weighted(0.2);
+    let requests = prop_oneof![
+        4 => Just(Requests::Unknown),
+        1 => Just(Requests::Over),
+        2 => (0..9_000u32).prop_map(|sent_for_ms| Requests::Read { sent_for_ms }),
+    ];
+    (failure, is_reset, any::<bool>(), requests, fatal_alert, half_closed, cut).prop_map(
+        |(failure, is_reset, peer_ended, requests, fatal_alert, half_closed, cut)| {
             let mut start = Start::default();
             start.failure = failure.map(Failure::from_kind);
             let goes_on = start.failure.is_some_and(|failure| !failure.is_final());
             start.ended_by = (goes_on && is_reset).then_some(Outcome::PeerReset);
             start.peer_ended = peer_ended;
-            start.peer_done = peer_done;
+            start.requests = requests;
             start.fatal_alert = fatal_alert;
             start.half_closed = half_closed;
             start.cut = cut.map(|(shown_by, outcome)| Cut { shown_by, outcome: Some(outcome) });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use linger_proto::{Action, CloseMachine, ClosePolicy, Event, Notified, Outcome, Phase, Start};
+use linger_proto::{Action, CloseMachine, ClosePolicy, Event, Notified, Outcome, Phase, Requests, Start};
 
 use super::{Happening, SECOND, run, secs};
 
@@ -121,4 +121,84 @@ fn an_early_release_waits_for_acknowledgement_and_for_silence() {
     assert_eq!(machine.next_timeout(), Some(start + millis(159)));
     machine.handle(Event::Tick, start + millis(159));
     assert_eq!(machine.report().expect("quiet for four round trips").outcome, Outcome::Acknowledged);
+}
+
+/// To the drain of a close whose peer's requests are known, by the default policy.
+fn draining(requests: Requests, sent: Notified, at: Instant) -> CloseMachine {
+    let mut start = Start::default();
+    start.requests = requests;
+    let mut machine = CloseMachine::new(ClosePolicy::default(), start, at);
+    for event in [Event::Flushed, Event::Notified(sent), Event::HalfClosed] {
+        machine.handle(event, at);
+    }
+    assert_eq!(machine.phase(), Phase::Drain);
+    machine
+}
+
+/// It took 200 ms to send its request, so a pause of 400 ms is more than it has ever made.
+#[test]
+fn a_silent_peer_whose_request_was_read_is_released_once_it_has_everything() {
+    let millis = Duration::from_millis;
+    let start = Instant::now();
+    let mut machine = draining(Requests::Read { sent_for_ms: 200 }, Notified::CloseNotify, start);
+    assert!(!machine.wants_acknowledgement());
+    assert_eq!(machine.next_timeout(), Some(start + millis(400)));
+    machine.handle(Event::Tick, start + millis(399));
+    assert!(!machine.wants_acknowledgement());
+    machine.handle(Event::Tick, start + millis(400));
+    assert!(machine.wants_acknowledgement());
+    assert_eq!(machine.next_timeout(), Some(start + millis(5_000)), "nothing but the bounds, until it has");
+    machine.handle(Event::Acknowledged { rtt: millis(40) }, start + millis(410));
+    assert!(!machine.wants_acknowledgement());
+    assert_eq!(machine.next_timeout(), Some(start + millis(530)));
+    machine.handle(Event::Tick, start + millis(530));
+    assert_eq!(machine.report().expect("silent for three round trips").outcome, Outcome::Acknowledged);
+}
+
+#[test]
+fn a_peer_that_sends_after_all_is_waited_for_to_the_bounds() {
+    let millis = Duration::from_millis;
+    let start = Instant::now();
+    for asked in [false, true] {
+        let mut machine = draining(Requests::Read { sent_for_ms: 0 }, Notified::Nothing, start);
+        if asked {
+            machine.handle(Event::Tick, start + millis(300));
+            machine.handle(Event::Acknowledged { rtt: millis(1) }, start + millis(300));
+            assert_eq!(machine.next_timeout(), Some(start + millis(350)));
+        }
+        machine.handle(Event::Discarded(1), start + millis(349));
+        assert!(!machine.wants_acknowledgement());
+        assert_eq!(machine.next_timeout(), Some(start + millis(5_349)));
+        machine.handle(Event::Tick, start + millis(5_349));
+        assert_eq!(machine.report().expect("idle").outcome, Outcome::DrainIdle);
+    }
+}
+
+#[test]
+fn nobody_is_released_for_silence_who_may_be_sending_or_who_has_paused_for_longer() {
+    let start = Instant::now();
+    for requests in [Requests::Unknown, Requests::Read { sent_for_ms: u32::MAX }] {
+        let mut machine = draining(requests, Notified::Nothing, start);
+        assert_eq!(machine.next_timeout(), Some(start + Duration::from_secs(5)), "{requests:?}");
+        machine.handle(Event::Tick, start + Duration::from_millis(4_999));
+        assert!(!machine.wants_acknowledgement(), "{requests:?}");
+    }
+    // What it had announced does not keep its session from answering.
+    let machine = draining(Requests::Over, Notified::CloseNotify, start);
+    assert_eq!(machine.next_timeout(), Some(start + Duration::from_millis(300)));
+}
+
+/// The policy's own rule is for every peer, and goes on when it sends.
+#[test]
+fn an_early_release_by_the_policy_asks_at_once() {
+    let start = Instant::now();
+    let policy = ClosePolicy::builder().early_release(2).build().expect("makes sense");
+    let mut known = Start::default();
+    known.requests = Requests::Read { sent_for_ms: 1_000 };
+    let mut machine = CloseMachine::new(policy, known, start);
+    for event in [Event::Flushed, Event::Notified(Notified::Nothing), Event::HalfClosed, Event::Discarded(1)]
+    {
+        machine.handle(event, start);
+    }
+    assert!(machine.wants_acknowledgement());
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 
-use crate::serve::connection::Connection;
+use super::watch::Reading;
 
 /// What became of a request's body.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ pub(super) enum Fate<B> {
 #[derive(Debug)]
 pub(super) struct Slot<B> {
     fate: Mutex<Fate<B>>,
-    connection: Option<Arc<Connection>>,
+    request: Option<Reading>,
 }
 
 impl<B> Slot<B> {
-    /// `connection` is told when the body was read to its end.
-    pub(super) fn new(connection: Option<Arc<Connection>>) -> Arc<Self> {
-        Arc::new(Self { fate: Mutex::new(Fate::Held), connection })
+    /// `request` is told when the body was read to its end.
+    pub(super) fn new(request: Option<Reading>) -> Arc<Self> {
+        Arc::new(Self { fate: Mutex::new(Fate::Held), request })
     }
 
     pub(super) fn take(&self) -> Fate<B> {
@@ -71,8 +71,8 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
         let ended = frame.is_none() || failed || body.is_end_stream();
         if let Some(slot) = self.slot.take_if(|_| ended) {
             drop(slot.replace(Fate::Ended));
-            if let Some(connection) = slot.connection.as_ref().filter(|_| !failed) {
-                connection.exchanges().end_request();
+            if let Some(request) = slot.request.as_ref().filter(|_| !failed) {
+                request.end();
             }
         }
         Poll::Ready(frame)

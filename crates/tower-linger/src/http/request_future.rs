@@ -37,7 +37,7 @@ impl<B> Begun<B> {
     pub(crate) fn new(method: &Method, version: Version, headers: &HeaderMap, is_bodiless: bool) -> Self {
         let watch = Watch::begin(method, version, headers, is_bodiless, None);
         // Most requests have no body: they need no allocation.
-        let slot = (!is_bodiless).then(|| Slot::new(watch.as_ref().map(Watch::connection).cloned()));
+        let slot = (!is_bodiless).then(|| Slot::new(watch.as_ref().map(Watch::request).cloned()));
         Self {
             watch,
             slot,
@@ -127,7 +127,7 @@ fn poll_leave<B: Body + Unpin, R: Body>(
     };
     let Some(Leaving { mut response, .. }) = leaving.take() else { return Poll::Pending };
     match watch {
-        Some(watch) if ended => watch.end_request(),
+        Some(watch) if ended => watch.request().end(),
         _ if !ended => say_close(response.headers_mut()),
         _ => {}
     }

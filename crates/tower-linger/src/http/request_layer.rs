@@ -41,6 +41,18 @@ use super::response_body::ResponseBody;
 /// [shuts down](crate::Shutdown), the close waits as ever: in a container the network goes with the process,
 /// and with it what the kernel has yet to send.
 ///
+/// ## Silent clients
+///
+/// Other clients may send another request, over TLS also a `close_notify`, but many stay silent and do not
+/// close: pools that do not watch their connections. The close of such a connection used to wait for 5 s. If
+/// the last request was read to its end and nothing has come since, it is released, on Linux, when the client
+/// has been silent for twice as long as that request took from head to end, and at least 300 ms; has then
+/// acknowledged everything; and has stayed silent for three more round trips, and at least 50 ms. It is
+/// reported as [`Acknowledged`](crate::Outcome::Acknowledged). A single byte more, and the close waits to its
+/// bounds. So does that of a request that was not read to its end: its client may be uploading, and pause. A
+/// client that has stayed silent for all that time, has not read its response, and then sends instead of
+/// reading may lose it, as it does without this crate.
+///
 /// # HTTP/2
 ///
 /// hyper resets the stream (`RST_STREAM` with `NO_ERROR`, RFC 9113 §8.1) as soon as an unread body is
@@ -66,7 +78,9 @@ use super::response_body::ResponseBody;
 /// # Cost and place
 ///
 /// It costs an allocation for each request that has a body, and for each request of HTTP/1 a lock that few
-/// connections share. Put it outermost, so that it sees the responses that are sent.
+/// connections share. Put it outermost, so that it sees the responses that are sent. `Router::layer` of axum
+/// boxes each route's service, future and body for any layer; around the whole router, as in the second
+/// example, it costs none of that.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::put};

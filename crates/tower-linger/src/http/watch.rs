@@ -1,22 +1,42 @@
 //! What a request and its response tell about their connection.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::response_body::ResponseBody;
+use crate::clock::now;
 use crate::serve::by_task::current;
 use crate::serve::connection::Connection;
+use crate::serve::exchanges::Number;
 use crate::serve::framing::Framing;
 
 /// One exchange, from its request to the head of its response.
 #[derive(Debug)]
 pub(super) struct Watch {
-    connection: Arc<Connection>,
+    request: Reading,
     method: Method,
     version: Version,
+}
+
+/// A request that is read.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    connection: Arc<Connection>,
+    number: Number,
+    /// When a request with a body began.
+    began: Option<Instant>,
+}
+
+impl Reading {
+    /// It was read to its end.
+    pub(super) fn end(&self) {
+        let sent_for = self.began.map_or(Duration::ZERO, |began| now().saturating_duration_since(began));
+        self.connection.exchanges().end_request(self.number, sent_for);
+    }
 }
 
 impl Watch {
@@ -33,27 +53,22 @@ impl Watch {
             return None;
         }
         let connection = known.cloned().or_else(current)?;
-        connection.exchanges().begin(is_last(version, headers));
-        let watch = Self { connection, method: method.clone(), version };
+        let number = connection.exchanges().begin(is_last(version, headers));
+        let request = Reading { connection, number, began: (!is_bodiless).then(now) };
         if is_bodiless {
-            watch.end_request();
+            request.end();
         }
-        Some(watch)
-    }
-
-    /// The request was read to its end.
-    pub(super) fn end_request(&self) {
-        self.connection.exchanges().end_request();
+        Some(Self { request, method: method.clone(), version })
     }
 
     /// What is to be told when the request was read to its end.
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(super) fn request(&self) -> &Reading {
+        &self.request
     }
 
     /// Records what the head says, and watches the body for its end.
     pub(super) fn respond<R: Body>(self, response: Response<R>) -> Response<ResponseBody<R>> {
-        let (status, exchanges) = (response.status(), self.connection.exchanges());
+        let (status, exchanges) = (response.status(), self.request.connection.exchanges());
         if self.is_upgrade(status) {
             let websocket = response.headers().get(UPGRADE);
             let framed = websocket.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -75,7 +90,7 @@ impl Watch {
             exchanges.complete();
             return response.map(|body| ResponseBody::new(body, None, None));
         }
-        response.map(|body| ResponseBody::new(body, Some(self.connection), length))
+        response.map(|body| ResponseBody::new(body, Some(self.request.connection), length))
     }
 
     fn is_upgrade(&self, status: StatusCode) -> bool {
@@ -100,6 +115,8 @@ fn length<R: Body>(response: &Response<R>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use linger_proto::Requests;
+
     use super::*;
 
     fn watched(version: Version, method: &Method) -> (Watch, Arc<Connection>) {
@@ -199,6 +216,35 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_an_earlier_request_is_not_taken_for_that_of_the_last() {
+        let connection = Arc::<Connection>::default();
+        let begin = || {
+            let headers = HeaderMap::new();
+            let known = Some(&connection);
+            Watch::begin(&Method::PUT, Version::HTTP_11, &headers, false, known).expect("HTTP/1")
+        };
+        let requests = || connection.requests();
+        let first = begin();
+        let second = begin();
+        first.request().end();
+        assert_eq!(requests(), Requests::Unknown);
+        second.request().end();
+        assert!(matches!(requests(), Requests::Read { .. }));
+        begin();
+        assert_eq!(requests(), Requests::Unknown);
+    }
+
+    #[test]
+    fn how_long_the_client_has_sent_is_from_the_head_to_the_end_of_the_body() {
+        let (watch, connection) = watched(Version::HTTP_11, &Method::PUT);
+        assert_eq!(connection.requests(), Requests::Read { sent_for_ms: 0 });
+        let began = now().checked_sub(Duration::from_millis(1_500)).expect("the system runs for longer");
+        Reading { began: Some(began), ..watch.request().clone() }.end();
+        let Requests::Read { sent_for_ms } = connection.requests() else { panic!("it was read") };
+        assert!((1_500..60_000).contains(&sent_for_ms), "{sent_for_ms} ms");
+    }
+
+    #[test]
     fn a_client_is_done_when_it_has_announced_its_last_request_and_that_was_read() {
         let cases = [
             (Version::HTTP_11, "", false),
@@ -216,14 +262,15 @@ mod tests {
             let begin = |is_bodiless| {
                 Watch::begin(&Method::GET, version, &headers, is_bodiless, Some(&connection)).expect("HTTP/1")
             };
+            let is_done = || connection.requests() == Requests::Over;
             begin(true);
-            assert_eq!(connection.exchanges().is_client_done(), expected, "{version:?} {says}");
+            assert_eq!(is_done(), expected, "{version:?} {says}");
             let watch = begin(false);
-            assert!(!connection.exchanges().is_client_done(), "{version:?} {says}");
-            watch.end_request();
-            assert_eq!(connection.exchanges().is_client_done(), expected, "{version:?} {says}");
+            assert_eq!(connection.requests(), Requests::Unknown, "{version:?} {says}");
+            watch.request().end();
+            assert_eq!(is_done(), expected, "{version:?} {says}");
             connection.exchanges().upgrade(Framing::Framed);
-            assert!(!connection.exchanges().is_client_done(), "{version:?} {says}");
+            assert_eq!(connection.requests(), Requests::Unknown, "{version:?} {says}");
         }
     }
 

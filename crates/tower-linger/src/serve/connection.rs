@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use linger_proto::ClosePolicy;
+use linger_proto::{ClosePolicy, Requests};
 
 use crate::serve::way_back::WayBack;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -154,13 +154,13 @@ impl Connection {
         return false;
     }
 
-    /// Whether the client must not send anything more, as far as a request-level layer told.
+    /// What may still come from the client, as far as a request-level layer told.
     #[cfg_attr(not(feature = "http"), allow(clippy::unused_self, reason = "nothing tells it then"))]
-    pub(crate) fn is_client_done(&self) -> bool {
+    pub(crate) fn requests(&self) -> Requests {
         #[cfg(feature = "http")]
-        return self.known_exchanges().is_some_and(super::exchanges::Exchanges::is_client_done);
+        return self.exchanges.requests();
         #[cfg(not(feature = "http"))]
-        return false;
+        return Requests::Unknown;
     }
 }
 

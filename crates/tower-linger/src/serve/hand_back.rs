@@ -5,14 +5,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use linger_proto::Requests;
+
 use crate::close::driver::Close;
 use crate::serve::connection::{Connection, Override};
 use crate::serve::observed::Observed;
 use crate::serve::served::Served;
 use crate::transport::Transport;
 
-/// What a future has that waits for its connection: it gets the close. If this is dropped first, the close goes
-/// on in a task of its own.
+/// What a future has that waits for its connection: it gets the close. If this is dropped first, the close
+/// goes on in a task of its own.
 pub(crate) struct Back<T: Transport> {
     connection: Arc<Connection>,
     close: PhantomData<fn() -> T>,
@@ -46,11 +48,15 @@ pub(super) fn take_back<T: Transport>(io: T, mut observed: Observed, served: Ser
     let connection = served.connection().clone();
     let wanted = connection.wanted();
     let verdict = observed.verdict(&connection, &wanted);
-    // What else has arrived, against its word, is drained.
-    let is_done = observed.has_read_all && connection.is_client_done();
+    let requests = connection.requests();
     let ticket = served.begin_close();
-    // A container's network goes with its process, and with it what the kernel has yet to send.
-    observed.start.peer_done = is_done && !ticket.is_of_shutdown;
+    observed.start.requests = match requests {
+        // What else has arrived, against its word, is drained.
+        _ if !observed.has_read_all => Requests::Unknown,
+        // A container's network goes with its process, and with it what the kernel has yet to send.
+        Requests::Over if ticket.is_of_shutdown => Requests::Read { sent_for_ms: 0 },
+        known => known,
+    };
     let policy = match wanted {
         Override::Policy(policy) => policy,
         Override::None | Override::Abort | Override::Reset => ticket.settings().policy.get(),

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// A connection's way back to the future that waits for it. There is no room for the close in it until there is
-/// one: most connections are idle for most of their lives.
+/// A connection's way back to the future that waits for it. There is no room for the close in it until there
+/// is one: most connections are idle for most of their lives.
 #[derive(Default)]
 pub(crate) struct WayBack(Mutex<State>);
 

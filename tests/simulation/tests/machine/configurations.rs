@@ -4,7 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use linger_proto::{
-    Alert, ClosePolicy, ClosePolicyBuilder, Cut, CutShownBy, Failure, Notified, Outcome, Release, Start,
+    Alert, ClosePolicy, ClosePolicyBuilder, Cut, CutShownBy, Failure, Notified, Outcome, Release, Requests,
+    Start,
 };
 
 use super::connection::Cause;
@@ -160,7 +161,10 @@ fn ordinary(units: u8) -> Vec<Configuration> {
     let plain = |name| Configuration::plain(name, units);
     let tls = |name| Configuration::tls(name, units);
     let mut done = Start::default();
-    done.peer_done = true;
+    done.requests = Requests::Over;
+    let mut read = Start::default();
+    read.requests = Requests::Read { sent_for_ms: 0 };
+    let silent = built(policy().drain_idle_timeout(9 * STEP).drain_limit(10 * STEP));
     vec![
         plain("plain"),
         tls("TLS, close_notify and FIN together"),
@@ -168,7 +172,15 @@ fn ordinary(units: u8) -> Vec<Configuration> {
         Configuration { start: done, upload: 0, ..plain("plain, and the peer is done") }
             .never(&[CLOSED, O::DrainIdle, O::DrainDeadline])
             .also(&[], &[O::PeerDone]),
-        Configuration { start: done, ..tls("TLS, and the peer is done") },
+        Configuration { start: done, upload: 0, policy: silent, ..tls("TLS, and the peer is done") }
+            .never(&[O::DrainDeadline])
+            .also(&[May::BePrompt], &[O::Acknowledged]),
+        Configuration { start: read, upload: 0, policy: silent, ..plain("plain, and the request was read") }
+            .never(&[O::DrainDeadline])
+            .also(&[], &[O::Acknowledged]),
+        Configuration { start: read, policy: silent, ..plain("the request was read, and the peer sends on") }
+            .never(&[O::DrainDeadline])
+            .also(&[May::BePrompt], &[O::Acknowledged]),
         Configuration { is_close_delimited: true, ..plain("delimited by the close") }
             .also(&[May::BreakTheSession], &[O::Failed]),
     ]

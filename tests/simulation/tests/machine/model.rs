@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use linger_proto::{CutShownBy, Event};
+use linger_proto::{CutShownBy, Event, Requests};
 use stateright::{Model, Property};
 
 use super::close::{Close, Fault};
@@ -178,7 +178,8 @@ impl Configuration {
             steps.push(Step::ReachesServer(number));
         }
         // After the FIN, only an early release asks for it.
-        let matters = !server.fin || self.policy.early_release().is_some();
+        let is_known = self.start.requests != Requests::Unknown;
+        let matters = !server.fin || self.policy.early_release().is_some() || is_known;
         if server.acked < peer.in_order() && server.life == Life::Open && matters {
             steps.push(Step::IsAcknowledged);
         }
