@@ -209,7 +209,7 @@ needs: packages tools ## Installs what the recipes of `ci` need (Debian, as root
 
 packages:
 	apt-get update -q
-	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 apache2-utils caddy chromium chromium-driver curl default-jre-headless g++ gnutls-bin golang-go haproxy libfaketime libjemalloc2 libssl-dev libwww-perl liblwp-protocol-https-perl lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx node-ws nodejs php-cli php-curl pkg-config procps prometheus python3 python3-requests python3-venv ruby slowhttptest strace tshark valgrind wget wrk
+	RUNLEVEL=1 apt-get install -yq --no-install-recommends apache2 apache2-utils caddy chromium chromium-driver curl default-jre-headless g++ gdb gnutls-bin golang-go haproxy libfaketime libjemalloc2 libssl-dev libwww-perl liblwp-protocol-https-perl lighttpd lighttpd-mod-openssl openssl iproute2 nftables nginx node-ws nodejs php-cli php-curl pkg-config procps prometheus python3 python3-requests python3-venv ruby slowhttptest strace tshark valgrind wget wrk
 
 # Others compile for several minutes each, so they are not in here: `make install-cargo-deny`, for example.
 tools: install-cargo-hack install-gungraun-runner

@@ -97,6 +97,21 @@ impl Server {
         line(&mut self.said)
     }
 
+    /// Has glibc return what it can to the system.
+    ///
+    /// # Panics
+    ///
+    /// If gdb is not installed, or may not do that.
+    pub fn trim(&self) {
+        let (pid, call) = (self.id().to_string(), "call (int)malloc_trim(0)");
+        let gdb =
+            Command::new("gdb").args(["-p", &pid, "--batch", "-ex", call]).stdin(Stdio::null()).output();
+        let gdb =
+            gdb.unwrap_or_else(|error| panic!("gdb does not start ({error}): `make needs` installs it"));
+        let said = String::from_utf8_lossy(&gdb.stdout);
+        assert!(said.contains("$1 = "), "gdb: {said}{}", String::from_utf8_lossy(&gdb.stderr));
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {

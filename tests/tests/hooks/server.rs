@@ -134,7 +134,9 @@ impl Server {
     pub(crate) async fn reach_deadline(&mut self, grace: Duration) {
         match (&self.handle, &self.linger) {
             (Some(handle), _) => handle.graceful_shutdown(Some(grace)),
-            (None, Some(linger)) => drop(linger.tracker().shutdown(Duration::ZERO).await),
+            (None, Some(linger)) => {
+                let _summary = linger.tracker().shutdown(Duration::ZERO).await;
+            }
             (None, None) => self.runtime.take().expect("it runs").shutdown_background(),
         }
     }

@@ -16,10 +16,13 @@ use crate::sync::runtime::Handle;
 use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::tracker::entry_id::EntryId;
 use crate::tracker::eviction::{Eviction, Limits};
-use crate::tracker::summary::Summary;
+use crate::tracker::summary::{Counted, Summary};
 use crate::tracker::timer_task::{self, LockTimers};
 use crate::tracker::timers::{Timer, Timers};
 
+/// Aligned, so that nothing else that threads use is in its cache lines, of which processors fetch two at once:
+/// next to it in memory, two threads took twice as long (`contention` in benches/README.md).
+#[repr(align(128))]
 pub(crate) struct Inner {
     limits: Limits,
     state: Mutex<State>,
@@ -194,10 +197,11 @@ impl Inner {
     }
 
     pub(crate) fn end_close(&self, place: &mut Place, outcome: Option<Outcome>) {
+        let counted = outcome.map(Counted::of);
         let mut state = self.lock();
         let waker = place.0.take().map(|entry| state.leave(entry));
-        if let Some(outcome) = outcome {
-            state.ended.add(outcome);
+        if let Some(counted) = counted {
+            state.ended.add(counted);
         }
         state.closing -= 1;
         let is_over = state.is_over();
