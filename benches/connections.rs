@@ -1,6 +1,6 @@
 //! What does a connection with one request cost the server? hyper alone, hyper with the layer, the same with
 //! `RequestLayer`, `Workers`, and nginx with `lingering_close always` take turns on one core. `linger_probe::load` loads them from another core, plain
-//! and over TLS with full handshakes. Needs nginx and two cores.
+//! and over TLS with full handshakes. Five runs, of which the median counts. Needs nginx and two cores.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use tower_linger_benches::servers::{Config, Stack, serve};
 use tower_linger_tests::certs::Certs;
 use tower_linger_tests::nginx::Nginx;
 
-const ROUNDS: usize = 15;
+const RUNS: usize = 5;
+/// Of each run.
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
 const CONNECTIONS: u32 = 50;
 const SERVERS_CORE: usize = 0;
@@ -57,9 +59,9 @@ async fn compare(is_tls: bool) -> Vec<Row> {
     let stacks = [Stack::Bare, Stack::Layer, Stack::Requests, Stack::Workers];
     let ours = stacks.map(|stack| Server::start(&[stack.name(), argument]));
     let servers = ours.iter().map(|server| (server.id(), server.address)).chain([(nginx.id(), nginx_at)]);
-    let (rounds, duration) = if is_bench() { (ROUNDS, ROUND) } else { (1, ROUND / 10) };
+    let (runs, rounds, duration) = if is_bench() { (RUNS, ROUNDS, ROUND) } else { (1, 1, ROUND / 10) };
     let mut found = [const { Vec::new() }; 5];
-    for turn in 0..=rounds {
+    for turn in 0..=runs * rounds {
         for ((process, address), found) in servers.clone().zip(&mut found) {
             let round = round(process, address, tls.clone(), duration).await;
             // The first turn warms the server up.
@@ -69,8 +71,13 @@ async fn compare(is_tls: bool) -> Vec<Row> {
         }
     }
     let [bare, layer, requests, workers, nginx] = found;
-    let ratio = |of: fn(&Found) -> f64, ours: &[Found], other: &[Found]| {
-        median(ours.iter().zip(other).map(|(ours, theirs)| of(ours) / of(theirs)))
+    // The median of each run's rounds.
+    let ratio = |what: String, of: fn(&Found) -> f64, ours: &[Found], other: &[Found]| {
+        let of_run = |(ours, other): (&[Found], &[Found])| {
+            median(ours.iter().zip(other).map(|(ours, theirs)| of(ours) / of(theirs)))
+        };
+        let runs: Vec<f64> = ours.chunks(rounds).zip(other.chunks(rounds)).map(of_run).collect();
+        Row::of_runs(what, &runs, "×")
     };
     let spent = |name: &str, found: &[Found]| {
         let cpu = median(found.iter().map(|found| found.cpu));
@@ -79,30 +86,17 @@ async fn compare(is_tls: bool) -> Vec<Row> {
     // A session's client is waited for, whatever it has announced.
     let (waits, told) = if is_tls { (1.02, 1.02) } else { (1.04, 1.01) };
     let cpu = "processor time of a connection";
+    let cpu_of = |what: &str, ours: &[Found], other: &[Found]| {
+        ratio(format!("{cpu}, {what}, {over}"), |found| found.cpu, ours, other)
+    };
+    let rate = format!("connections a second, layer ÷ hyper alone, {over}");
     vec![
-        Row::new(format!("{cpu}, layer ÷ hyper alone, {over}"), ratio(|f| f.cpu, &layer, &bare), "×")
-            .bounded(Bound::AtMost(waits)),
-        Row::new(
-            format!("{cpu}, layer and RequestLayer ÷ hyper alone, {over}"),
-            ratio(|f| f.cpu, &requests, &bare),
-            "×",
-        )
-        .bounded(Bound::AtMost(told)),
-        Row::new(
-            format!("connections a second, layer ÷ hyper alone, {over}"),
-            ratio(|f| f.rate, &layer, &bare),
-            "×",
-        )
-        .bounded(Bound::AtLeast(0.97)),
-        Row::new(format!("{cpu}, layer ÷ nginx always, {over}"), ratio(|f| f.cpu, &layer, &nginx), "×")
-            .bounded(Bound::AtMost(1.0)),
-        Row::new(
-            format!("{cpu}, layer and RequestLayer ÷ nginx always, {over}"),
-            ratio(|f| f.cpu, &requests, &nginx),
-            "×",
-        ),
-        Row::new(format!("{cpu}, Workers ÷ nginx always, {over}"), ratio(|f| f.cpu, &workers, &nginx), "×")
-            .bounded(Bound::AtMost(1.1)),
+        cpu_of("layer ÷ hyper alone", &layer, &bare).bounded(Bound::AtMost(waits)),
+        cpu_of("layer and RequestLayer ÷ hyper alone", &requests, &bare).bounded(Bound::AtMost(told)),
+        ratio(rate, |found| found.rate, &layer, &bare).bounded(Bound::AtLeast(0.97)),
+        cpu_of("layer ÷ nginx always", &layer, &nginx).bounded(Bound::AtMost(1.0)),
+        cpu_of("layer and RequestLayer ÷ nginx always", &requests, &nginx),
+        cpu_of("Workers ÷ nginx always", &workers, &nginx).bounded(Bound::AtMost(1.1)),
         spent("hyper alone", &bare),
         spent("layer", &layer),
         spent("layer and RequestLayer", &requests),

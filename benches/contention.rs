@@ -1,7 +1,8 @@
 //! Does the tracker's one lock slow many threads down? So many threads, each with a runtime of its own, serve
-//! and close connections as fast as they can: on loopback through hyper, alone or with one layer for all threads; and
-//! in memory, with one tracker for all of them, or one for each. In memory a connection takes a small part of the
-//! time that it takes with its system calls, so the lock is taken far more often than in a server.
+//! and close connections as fast as they can: on loopback through hyper, alone or with one layer for all
+//! threads; and in memory, with one tracker for all of them, or one for each. In memory a connection takes a
+//! small part of the time that it takes with its system calls, so the lock is taken far more often than in a
+//! server.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -56,8 +57,8 @@ fn main() {
     Results::new("contention", rows).tell();
 }
 
-/// How many of these a second so many threads do together: each does its part in a runtime of its own, after one
-/// that makes what is made once.
+/// How many of these a second so many threads do together: each does its part in a runtime of its own, after
+/// one that makes what is made once.
 fn rate<W: Future<Output = ()>>(threads: u64, all: u64, work: impl Fn(NonZeroU64) -> W + Sync) -> f64 {
     let each = NonZeroU64::new(all / threads).unwrap_or(NonZeroU64::MIN);
     let ready = Barrier::new(usize::try_from(threads).expect("few"));

@@ -1,8 +1,9 @@
 //! How much memory does a lingering connection hold? Clients get their response and the end of the server's
 //! data, and keep their sockets open without sending, so that thousands of connections linger at once.
 //! Compares the proportional set size and the descriptors of the server process with those when it is idle:
-//! with the system's allocator, and with jemalloc, which is told to return memory at once. glibc is told so by a
-//! debugger, which calls `malloc_trim` in the process: a server of ours has no unsafe code. Needs gdb and jemalloc.
+//! with the system's allocator, and with jemalloc, which is told to return memory at once. glibc is told so
+//! by a debugger, which calls `malloc_trim` in the process: a server of ours has no unsafe code. Needs gdb
+//! and jemalloc.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

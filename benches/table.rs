@@ -47,7 +47,7 @@ fn table(results: &Results) -> Table {
             Some(true) => "met",
             Some(false) => "not met",
         };
-        table.add_row([&row.what, &before, &figure(row.value), &row.unit, &bound, verdict]);
+        table.add_row([&row.what, &before, &row.shown(), &row.unit, &bound, verdict]);
     }
     for column in [1, 2, 4] {
         if let Some(column) = table.column_mut(column) {
@@ -80,7 +80,7 @@ fn write_readme(found: &[Results]) {
     for results in found {
         for row in results.rows.iter().filter(|row| row.bound.is_some()) {
             let verdict = if row.is_met() == Some(true) { "met" } else { "**not reached**" };
-            let (what, value, bound) = (&row.what, figure(row.value), bound(row));
+            let (what, value, bound) = (&row.what, row.shown(), bound(row));
             let (bench, unit) = (&results.bench, &row.unit);
             let before = known.get(what).map_or(String::new(), |before| figure(*before));
             lines.push(format!("| `{bench}` | {what} | {before} | {value} {unit} | {bound} | {verdict} |"));

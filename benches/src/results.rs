@@ -30,6 +30,9 @@ pub struct Row {
     pub what: String,
     /// The figure.
     pub value: f64,
+    /// The least and the most of several runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<(f64, f64)>,
     /// Its unit; `×` for a ratio.
     pub unit: String,
     /// The bound that the figure is meant to meet.
@@ -62,7 +65,30 @@ impl Row {
     /// A figure that has no bound.
     #[must_use]
     pub fn new(what: impl Into<String>, value: f64, unit: &str) -> Self {
-        Self { what: what.into(), value, unit: unit.into(), bound: None }
+        Self { what: what.into(), value, spread: None, unit: unit.into(), bound: None }
+    }
+
+    /// The median of several runs, with the least and the most of them.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    #[must_use]
+    pub fn of_runs(what: impl Into<String>, runs: &[f64], unit: &str) -> Self {
+        let least = runs.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let median = median(runs.iter().copied());
+        Self { spread: Some((least, most)), ..Self::new(what, median, unit) }
+    }
+
+    /// The figure, and its spread if it has one.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let value = figure(self.value);
+        match self.spread {
+            Some((least, most)) => format!("{value} ({}–{})", figure(least), figure(most)),
+            None => value,
+        }
     }
 
     /// Adds a bound.
@@ -121,7 +147,7 @@ impl Results {
     /// Prints the rows.
     pub fn print(&self) {
         for row in &self.rows {
-            println!("{:72} {:>12} {}", row.what, figure(row.value), row.unit);
+            println!("{:72} {:>12} {}", row.what, row.shown(), row.unit);
         }
     }
 

@@ -1,5 +1,5 @@
-//! Clients that are silent behind their response and do not close. Where the last request is known to have been
-//! read to its end, nobody waits for them to the policy's bounds.
+//! Clients that are silent behind their response and do not close. Where the last request is known to have
+//! been read to its end, nobody waits for them to the policy's bounds.
 
 #![cfg(all(target_os = "linux", not(tower_linger_portable)))]
 
@@ -109,8 +109,8 @@ async fn without_a_request_layer_nobody_knows_and_the_close_waits() {
     }
 }
 
-/// In a container the network goes with the process, so what was announced as the last is waited for, too: until
-/// it has arrived.
+/// In a container the network goes with the process, so what was announced as the last is waited for, too:
+/// until it has arrived.
 #[tokio::test]
 async fn in_a_shutdown_a_last_response_is_waited_for_until_it_has_arrived() {
     let (linger, mut reports) = reporting(policy());

@@ -28,12 +28,13 @@ mod steps;
 /// # Silent peers
 ///
 /// A peer whose last request was read to its end ([`Requests`](crate::Requests)) is not uploading. Many such
-/// peers stay silent after our FIN and do not close: pools that do not watch their connections. If nothing comes
-/// for twice as long as its last request took, and at least 300 ms, the driver is asked whether everything is
-/// acknowledged ([`wants_acknowledgement`](Self::wants_acknowledgement)). If so, and if the peer stays silent
-/// for three more round trips, and at least 50 ms, the socket is released, as with
-/// [`early_release`](crate::ClosePolicyBuilder::early_release). A single byte ends this: then the drain goes on to
-/// its bounds. Nothing is lost by that: the response is in the peer's kernel, and a RST comes only if it sends.
+/// peers stay silent after our FIN and do not close: pools that do not watch their connections. If nothing
+/// comes for twice as long as its last request took, and at least 300 ms, the driver is asked whether
+/// everything is acknowledged ([`wants_acknowledgement`](Self::wants_acknowledgement)). If so, and if the
+/// peer stays silent for three more round trips, and at least 50 ms, the socket is released, as with
+/// [`early_release`](crate::ClosePolicyBuilder::early_release). A single byte ends this: then the drain goes
+/// on to its bounds. Nothing is lost by that: the response is in the peer's kernel, and a RST comes only if
+/// it sends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CloseMachine {
     /// Shared, since it is larger than everything else here.

@@ -1,5 +1,5 @@
-//! Clients that pause: while they upload, before they read, and because they have nothing to say. Those of which a
-//! request was read to its end are released while they are silent, and none loses a response.
+//! Clients that pause: while they upload, before they read, and because they have nothing to say. Those of
+//! which a request was read to its end are released while they are silent, and none loses a response.
 //!
 //! `SILENT_CLIENTS=20000` has as many of them on each link.
 

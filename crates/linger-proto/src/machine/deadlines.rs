@@ -10,8 +10,8 @@ use crate::phase::{Phase, Requests};
 /// Least silence of a peer that has acknowledged everything, however short its round trips.
 pub(super) const SHORTEST_QUIET: Duration = Duration::from_millis(50);
 
-/// Least silence of a peer whose last request was read. A packet of it that was lost comes again after 200 ms or
-/// more (Linux's `TCP_RTO_MIN`).
+/// Least silence of a peer whose last request was read. A packet of it that was lost comes again after 200 ms
+/// or more (Linux's `TCP_RTO_MIN`).
 const SHORTEST_SILENCE: Duration = Duration::from_millis(300);
 
 /// How many times as long as it has sent its last request a peer has to be silent. No pause in between was

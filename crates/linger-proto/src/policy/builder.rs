@@ -105,8 +105,8 @@ impl ClosePolicyBuilder {
     /// the client has read it. A client that is still uploading then runs into a closed socket, and the RST
     /// that answers its next byte can take the response away (RFC 9112 §9.6). Silence for some round trips
     /// says that no upload is in flight; a client that merely pauses can still be wrong about it, which is
-    /// why this is an option. Without it, only those [silent peers](crate::CloseMachine#silent-peers) are released
-    /// whose last request is known to have been read to its end.
+    /// why this is an option. Without it, only those [silent peers](crate::CloseMachine#silent-peers) are
+    /// released whose last request is known to have been read to its end.
     pub const fn early_release(mut self, quiet_round_trips: u32) -> Self {
         self.policy.early_release = Some(quiet_round_trips);
         self

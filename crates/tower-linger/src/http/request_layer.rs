@@ -44,7 +44,7 @@ use super::response_body::ResponseBody;
 /// ## Silent clients
 ///
 /// Other clients may send another request, over TLS also a `close_notify`, but many stay silent and do not
-/// close: pools that do not watch their connections. The close of such a connection used to wait for 5 s. If
+/// close: pools that do not watch their connections. Without this layer, the close of one waits for 5 s. If
 /// the last request was read to its end and nothing has come since, it is released, on Linux, when the client
 /// has been silent for twice as long as that request took from head to end, and at least 300 ms; has then
 /// acknowledged everything; and has stayed silent for three more round trips, and at least 50 ms. It is

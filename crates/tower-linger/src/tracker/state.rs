@@ -20,8 +20,8 @@ use crate::tracker::summary::{Counted, Summary};
 use crate::tracker::timer_task::{self, LockTimers};
 use crate::tracker::timers::{Timer, Timers};
 
-/// Aligned, so that nothing else that threads use is in its cache lines, of which processors fetch two at once:
-/// next to it in memory, two threads took twice as long (`contention` in benches/README.md).
+/// Aligned, so that nothing else that threads use is in its cache lines, of which processors fetch two at
+/// once: next to it in memory, two threads took twice as long (`contention` in benches/README.md).
 #[repr(align(128))]
 pub(crate) struct Inner {
     limits: Limits,

@@ -81,8 +81,8 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     }
 
     /// Completes, with the round-trip time, when the peer has acknowledged everything, the FIN included. The
-    /// default never completes, and [`early_release`](crate::ClosePolicyBuilder::early_release) has no effect
-    /// then.
+    /// default never completes: then [`early_release`](crate::ClosePolicyBuilder::early_release) has no effect,
+    /// and [silent clients](crate::RequestLayer#silent-clients) are waited for.
     ///
     /// # Errors
     ///
