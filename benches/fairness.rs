@@ -1,8 +1,8 @@
 //! How much does one flooding client slow down a hundred others? Each of the others sends a request every 10
 //! ms and measures how long its answer takes: while the server does nothing else, while the server drains a
 //! flood after the flooder's last response, and while a service reads the same flood as an upload. The three
-//! take turns. The server has a core, and the flooder has another, as it would have a machine of its own.
-//! Five runs, of which the worst counts.
+//! take turns. The server and the others have a core, and the flooder has another, as it would
+//! have a machine of its own. Five runs, of which the worst counts.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -37,6 +37,8 @@ enum Flood {
 }
 
 fn main() {
+    // The others run beside the server: on the flooder's core they would wait for the flooder.
+    pin_this(SERVERS_CORE);
     let (runs, rounds) = if is_bench() { (RUNS, ROUNDS) } else { (1, 1) };
     let found: Vec<Vec<[Round; 3]>> = (0..runs)
         .map(|_| (0..rounds).map(|_| [Flood::None, Flood::Drained, Flood::Read].map(round)).collect())

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         }
         let policy = policy.build().expect("it makes sense");
         let stack = if args[0] == "requests" { Stack::Requests } else { Stack::Layer };
-        let config = Config { stack, tls: false, policy, records_drains: true, resumes: true };
+        let config = Config { stack, tls: false, policy, records_drains: true, limit: None, resumes: true };
         runtime.block_on(serve(&NEAR.to_string(), config));
         return ExitCode::SUCCESS;
     }

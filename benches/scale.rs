@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 use tower_linger_benches::clients::lingering;
 use tower_linger_benches::process::{Server, have_descriptors, holds, serves};
 use tower_linger_benches::results::{Bound, Results, Row, is_bench, median};
-use tower_linger_benches::servers::{Config, Stack, serve};
+use tower_linger_benches::servers::{Config, serve};
 
 const AT_ONCE: usize = 100;
 /// How many connections come and go at each number.
@@ -33,7 +34,9 @@ fn main() {
         let patience = Duration::from_secs(600);
         let policy = ClosePolicy::builder().drain_limit(patience).drain_idle_timeout(patience);
         let policy = policy.build().expect("it makes sense");
-        let config = Config { stack: Stack::Layer, tls: false, policy, records_drains: false, resumes: true };
+        // More than half of the descriptors that this process may have.
+        let limit = NonZeroUsize::new(1_000_000);
+        let config = Config { policy, limit, ..Config::from_args(&args) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         return runtime.block_on(serve("0.0.0.0", config));
     }
@@ -86,7 +89,7 @@ fn growth(points: &[(f64, f64)]) -> f64 {
 fn real() -> [Vec<(f64, f64)>; 2] {
     have_descriptors(16_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let server = Server::start(&["layer"]);
+    let server = Server::start(&["layer", "plain"]);
     let (numbers, churn) = if is_bench() { (LINGERING, CHURN) } else { ([10, 20, 30, 40, 50], 10) };
     let mut held = VecDeque::new();
     let come = |held: &mut VecDeque<TcpStream>, more: usize| {

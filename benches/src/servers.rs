@@ -1,6 +1,7 @@
 //! One application, served by hyper alone, by hyper with the layer, and by `axum::serve` with the adapter;
 //! plain and over TLS.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::NoServerSessionStorage;
 use tower::Layer as _;
-use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer, Workers};
+use tower_linger::{ClosePolicy, LingerLayer, Phase, RequestLayer, Tracker, Workers};
 use tower_linger_tests::certs::{Certs, ClientAuth, Version};
 use tower_linger_tests::server::{BareTls, Engine, Http, accept_loop};
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub policy: ClosePolicy,
     /// Whether it records how long each drain took, and prints the times when it settles.
     pub records_drains: bool,
+    /// How many may linger at once, instead of the default.
+    pub limit: Option<NonZeroUsize>,
     /// Whether its TLS sessions can be resumed. If so, it keeps the last 256 sessions in memory.
     pub resumes: bool,
 }
@@ -59,6 +62,7 @@ impl Config {
             tls: args[1] == "tls",
             policy: ClosePolicy::default(),
             records_drains: false,
+            limit: None,
             resumes: true,
         }
     }
@@ -105,6 +109,9 @@ pub async fn serve(address: &str, config: Config) {
     let listens = workers.as_ref().map_or_else(|| listener.local_addr(), Workers::local_addr);
     println!("{}", listens.expect("bound"));
     let mut linger = LingerLayer::new(config.policy);
+    if let Some(limit) = config.limit {
+        linger = linger.with_tracker(Tracker::with_limit(limit));
+    }
     let drains = Arc::new(Mutex::new(Vec::new()));
     if config.records_drains {
         let drains = drains.clone();
