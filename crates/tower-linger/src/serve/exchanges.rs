@@ -174,6 +174,11 @@ mod tests {
         let read = |time| Last(FIRST).read(time);
         assert_eq!(read(Duration::ZERO), Last(FIRST | READ));
         assert_eq!(read(Duration::from_nanos(1)).sent_for_ms(), 1);
+        assert_eq!(
+            (LONGEST_MS, MILLISECOND * LONGEST_MS),
+            (0xF_FFFF, 0xFFFF_F000),
+            "the bits that the others leave"
+        );
         let longest = Duration::from_millis(LONGEST_MS.into());
         assert_eq!((read(longest).sent_for_ms(), read(longest).number()), (LONGEST_MS, Last(FIRST).number()));
         assert_eq!(read(longest + Duration::from_nanos(1)), Last(FIRST));
