@@ -112,8 +112,8 @@ impl Results {
     /// What this bench found, with today's date and this machine.
     #[must_use]
     pub fn new(bench: &str, rows: Vec<Row>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let machine = format!("{cores} cores, {}", said_by("uname", &["-srm"]));
+        // Some benches run on a part of them.
+        let machine = format!("{} cores, {}", said_by("nproc", &["--all"]), said_by("uname", &["-srm"]));
         let date = said_by("date", &["+%F"]);
         Self { bench: bench.into(), date, machine, rows, series: Vec::new() }
     }
