@@ -1,7 +1,7 @@
 //! What does discarding cost? A client floods its connection after the last response. Compares the processor
 //! time per GiB of the layer's close, of a thread in a bare loop of `recv(MSG_TRUNC)`, and of nginx with
-//! `lingering_close always`. The servers take turns on one core; the client has another. Five runs, of which the
-//! median counts. Needs nginx and two cores.
+//! `lingering_close always`. The servers take turns on one core; the client has another. Five runs, of which
+//! the median counts. Needs nginx and two cores.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

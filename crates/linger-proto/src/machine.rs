@@ -33,8 +33,8 @@ mod steps;
 /// everything is acknowledged ([`wants_acknowledgement`](Self::wants_acknowledgement)). If so, and if the
 /// peer stays silent for three more round trips, and at least 50 ms, the socket is released, as with
 /// [`early_release`](crate::ClosePolicyBuilder::early_release). A single byte ends this: then the drain goes
-/// on to its bounds. Nothing is lost by that: the response is in the peer's kernel, and a RST comes only if
-/// it sends.
+/// on to its bounds. The response is in the peer's kernel by then. A peer loses it only if it sends something
+/// before it reads, after all that silence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CloseMachine {
     /// Shared, since it is larger than everything else here.
